@@ -1,0 +1,92 @@
+#ifndef MOE_ATTRS_TD
+#define MOE_ATTRS_TD
+
+include "dialects/moe/MoeBase.td"
+include "mlir/IR/BuiltinAttributeInterfaces.td"
+
+//===----------------------------------------------------------------------===//
+// Router enumerations (the columns of the router table; see docs/Spec.md)
+//===----------------------------------------------------------------------===//
+
+def Moe_ScoreFn : I32EnumAttr<"ScoreFn", "score function over all experts", [
+    I32EnumAttrCase<"None", 0, "none">, I32EnumAttrCase<"Softmax", 1, "softmax">,
+    I32EnumAttrCase<"Sigmoid", 2, "sigmoid">, I32EnumAttrCase<"SparseMixer", 3, "sparsemixer">]> {
+  let cppNamespace = "::mlir::moe";
+}
+def Moe_GroupScore : I32EnumAttr<"GroupScore", "score of an expert group", [
+    I32EnumAttrCase<"Max", 0, "max">, I32EnumAttrCase<"Top2Sum", 1, "top2_sum">]> {
+  let cppNamespace = "::mlir::moe";
+}
+def Moe_GroupFill : I32EnumAttr<"GroupFill", "choice score of experts outside the kept groups", [
+    I32EnumAttrCase<"Zero", 0, "zero">, I32EnumAttrCase<"NegInf", 1, "neg_inf">]> {
+  let cppNamespace = "::mlir::moe";
+}
+def Moe_WeightFn : I32EnumAttr<"WeightFn", "what is applied to the k chosen scores", [
+    I32EnumAttrCase<"Identity", 0, "identity">, I32EnumAttrCase<"Softmax", 1, "softmax">,
+    I32EnumAttrCase<"Sigmoid", 2, "sigmoid">]> {
+  let cppNamespace = "::mlir::moe";
+}
+def Moe_Normalize : I32EnumAttr<"Normalize", "how the k weights are normalized", [
+    I32EnumAttrCase<"None", 0, "none">,
+    I32EnumAttrCase<"SumPlusEps", 1, "sum_plus_eps">,    // w / (sum(w) + eps)
+    I32EnumAttrCase<"SumMaxEps", 2, "sum_max_eps">,      // w / max(sum(w), eps)
+    I32EnumAttrCase<"PNorm", 3, "p_norm">]> {            // w / (sum |w|^p)^(1/p)
+  let cppNamespace = "::mlir::moe";
+}
+def Moe_WeightOn : I32EnumAttr<"WeightOn", "where the routing weight multiplies", [
+    I32EnumAttrCase<"Output", 0, "output">, I32EnumAttrCase<"Input", 1, "input">]> {
+  let cppNamespace = "::mlir::moe";
+}
+def Moe_Combiner : I32EnumAttr<"Combiner", "how two values combine", [
+    I32EnumAttrCase<"Assign", 0, "assign">, I32EnumAttrCase<"Add", 1, "add">, I32EnumAttrCase<"Mul", 2, "mul">,
+    I32EnumAttrCase<"Max", 3, "max">, I32EnumAttrCase<"Min", 4, "min">]> {
+  let cppNamespace = "::mlir::moe";
+}
+def Moe_RecipeStep : I32EnumAttr<"RecipeStep", "one step of a weight recipe", [
+    I32EnumAttrCase<"Cast", 0, "cast">, I32EnumAttrCase<"Transpose", 1, "transpose">,
+    I32EnumAttrCase<"Reshape", 2, "reshape">, I32EnumAttrCase<"Slice", 3, "slice">,
+    I32EnumAttrCase<"Concat", 4, "concat">, I32EnumAttrCase<"Dequantize", 5, "dequantize">,
+    I32EnumAttrCase<"Pack", 6, "pack">]> {
+  let cppNamespace = "::mlir::moe";
+}
+
+//===----------------------------------------------------------------------===//
+// Weight recipes
+//===----------------------------------------------------------------------===//
+
+class Moe_Attr<string name, string attrMnemonic> : AttrDef<Moe_Dialect, name> { let mnemonic = attrMnemonic; }
+
+def Moe_PieceAttr : Moe_Attr<"Piece", "piece"> {
+  let summary = "a range of bytes of a file that holds a row-major little-endian tensor";
+  let description = [{
+    `file` is relative to the module attribute `moe.weights_dir`; it never leaves that folder. `offset` and `size` are
+    bytes; `size` is exactly what `type` needs (sub-byte elements are packed, low bits first).
+    Example: `#moe.piece<"model.safetensors", 4096, 131072, tensor<256x256xbf16>>`
+  }];
+  let parameters = (ins StringRefParameter<>:$file, "int64_t":$offset, "int64_t":$size, "::mlir::RankedTensorType":$type);
+  let assemblyFormat = "`<` $file `,` $offset `,` $size `,` $type `>`";
+  let genVerifyDecl = 1;
+}
+
+def Moe_RecipeAttr : Moe_Attr<"Recipe", "recipe"> {
+  let summary = "a tensor computed from pieces of files: one step on inputs that are pieces or recipes";
+  let description = [{
+    Evaluated only while the artefact is written (and, inverted, when trained weights are exported).
+    | step | params | meaning |
+    |---|---|---|
+    | cast | – | element type of the result, round to nearest even |
+    | transpose | permutation = array<i64> | result dim i is input dim permutation[i] |
+    | reshape | – | same elements in row-major order |
+    | slice | offsets, sizes, strides = array<i64> | as tensor.extract_slice |
+    | concat | axis = i64 | inputs along an existing axis (stack = reshape, then concat) |
+    | dequantize | bits, block = i64 (along the last axis, 0: per row), zero_point = i64 | inputs (codes, scales[, zero points]): (code - zero_point) * scale, codes packed low bits first |
+    | pack | panel = i64 | [..., N, K] -> [..., ceil(N/panel), K, panel], columns past N are zero |
+    Example: `#moe.recipe<cast, {}, [#moe.piece<"w.bin", 0, 8, tensor<4xbf16>>], tensor<4xf32>>`
+  }];
+  let parameters = (ins EnumParameter<Moe_RecipeStep>:$step, "::mlir::DictionaryAttr":$params,
+                        "::mlir::ArrayAttr":$inputs, "::mlir::RankedTensorType":$type);
+  let assemblyFormat = "`<` $step `,` $params `,` $inputs `,` $type `>`";
+  let genVerifyDecl = 1;
+}
+
+#endif // MOE_ATTRS_TD

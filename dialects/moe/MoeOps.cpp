@@ -1,0 +1,683 @@
+//===- MoeOps.cpp - verifiers, shapes and effects of the moe ops ----------===//
+//
+// The constraint numbers of MoeOps.td return as comments above the check that enforces them.
+//
+//===----------------------------------------------------------------------===//
+#include "dialects/moe/Moe.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/Matchers.h"
+
+using namespace mlir;
+using namespace mlir::moe;
+
+#include "dialects/moe/MoeInterfaces.cpp.inc"
+#define GET_OP_CLASSES
+#include "dialects/moe/MoeOps.cpp.inc"
+
+//===----------------------------------------------------------------------===//
+// Helpers
+//===----------------------------------------------------------------------===//
+
+static ShapedType shaped(Value v) { return cast<ShapedType>(v.getType()); }
+static bool isFloat(ShapedType t) { return isa<FloatType>(t.getElementType()); }
+static bool dimsAgree(int64_t a, int64_t b) {
+  return ShapedType::isDynamic(a) || ShapedType::isDynamic(b) || a == b;
+}
+static bool shapesAgree(ArrayRef<int64_t> a, ArrayRef<int64_t> b) {
+  return a.size() == b.size() && llvm::all_of(llvm::zip(a, b), [](auto p) {
+           return dimsAgree(std::get<0>(p), std::get<1>(p));
+         });
+}
+static std::string shapeText(ArrayRef<int64_t> shape) {
+  std::string text = "[";
+  for (auto [i, d] : llvm::enumerate(shape))
+    text += (i ? ", " : "") + (ShapedType::isDynamic(d) ? std::string("?") : std::to_string(d));
+  return text + "]";
+}
+
+/// The size of one dim of a tensor or memref, as an attribute where static.
+static OpFoldResult dimOf(OpBuilder &b, Location loc, Value v, int64_t i) {
+  ShapedType type = shaped(v);
+  if (!type.isDynamicDim(i))
+    return b.getIndexAttr(type.getDimSize(i));
+  if (isa<MemRefType>(type))
+    return b.createOrFold<memref::DimOp>(loc, v, i);
+  return b.createOrFold<tensor::DimOp>(loc, v, i);
+}
+static SmallVector<OpFoldResult> dimsOf(OpBuilder &b, Location loc, Value v) {
+  SmallVector<OpFoldResult> dims;
+  for (int64_t i = 0; i < shaped(v).getRank(); ++i)
+    dims.push_back(dimOf(b, loc, v, i));
+  return dims;
+}
+static OpFoldResult product(OpBuilder &b, Location loc, ArrayRef<OpFoldResult> factors) {
+  int64_t constant = 1;
+  Value value;
+  for (OpFoldResult f : factors) {
+    if (auto c = getConstantIntValue(f)) {
+      constant *= *c;
+      continue;
+    }
+    Value v = cast<Value>(f);
+    value = value ? b.createOrFold<arith::MulIOp>(loc, value, v) : v;
+  }
+  if (!value)
+    return b.getIndexAttr(constant);
+  if (constant == 1)
+    return value;
+  return b.createOrFold<arith::MulIOp>(loc, value, arith::ConstantIndexOp::create(b, loc, constant));
+}
+
+namespace {
+/// What an op expects of one of its results (or of the buffer in its place).
+struct Expected {
+  SmallVector<int64_t> shape;
+  enum Kind { Float, I64, I32, Same } kind;
+  Type same;
+};
+} // namespace
+
+/// C0: a tensor op has results and no `outs`, a buffer op the reverse; and each matches what the op computes.
+static LogicalResult verifyResults(MoeComputeOpInterface op, ArrayRef<Expected> expected) {
+  bool onBuffers = !op.getOutBuffers().empty();
+  if (onBuffers == (op->getNumResults() != 0))
+    return op->emitOpError() << "expects either results (on tensors) or outs (on buffers), but has "
+                             << op->getNumResults() << " results and " << op.getOutBuffers().size() << " outs";
+  for (Value in : op.getIns())
+    if (isa<MemRefType>(in.getType()) != onBuffers)
+      return op->emitOpError() << "expects all operands to be " << (onBuffers ? "memrefs" : "tensors") << ", but one is "
+                               << in.getType();
+  SmallVector<Value> produced(op->getResults());
+  if (onBuffers)
+    produced.assign(op.getOutBuffers().begin(), op.getOutBuffers().end());
+  if (produced.size() != expected.size())
+    return op->emitOpError() << "expects " << expected.size() << " results, but has " << produced.size();
+  for (auto [i, value] : llvm::enumerate(produced)) {
+    const Expected &e = expected[i];
+    ShapedType type = shaped(value);
+    if (!shapesAgree(type.getShape(), e.shape))
+      return op->emitOpError() << "expects result " << i << " to have shape " << shapeText(e.shape) << ", but it is "
+                               << type;
+    Type element = type.getElementType();
+    bool ok = e.kind == Expected::Float  ? isa<FloatType>(element)
+              : e.kind == Expected::I64  ? element.isInteger(64)
+              : e.kind == Expected::I32  ? element.isInteger(32)
+                                         : element == e.same;
+    if (!ok)
+      return op->emitOpError() << "expects result " << i << " to hold "
+                               << (e.kind == Expected::Float ? "floats"
+                                   : e.kind == Expected::I64 ? "i64"
+                                   : e.kind == Expected::I32 ? "i32"
+                                                             : "the element type of its input")
+                               << ", but it is " << type;
+  }
+  return success();
+}
+
+static Expected floats(SmallVector<int64_t> shape) { return {std::move(shape), Expected::Float, {}}; }
+static Expected like(Value v) {
+  return {SmallVector<int64_t>(shaped(v).getShape()), Expected::Same, shaped(v).getElementType()};
+}
+
+static LogicalResult expectRank(Operation *op, Value v, int64_t rank, StringRef name) {
+  if (shaped(v).getRank() != rank)
+    return op->emitOpError() << "expects " << name << " to have rank " << rank << ", but it is " << v.getType();
+  return success();
+}
+static LogicalResult expectShape(Operation *op, Value v, ArrayRef<int64_t> shape, StringRef name) {
+  if (!shapesAgree(shaped(v).getShape(), shape))
+    return op->emitOpError() << "expects " << name << " to have shape " << shapeText(shape) << ", but it is "
+                             << v.getType();
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Methods shared by every compute op
+//===----------------------------------------------------------------------===//
+
+static void computeEffects(MoeComputeOpInterface op,
+                           SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
+  if (op.getOutBuffers().empty())
+    return;
+  for (OpOperand &operand : op->getOpOperands()) {
+    if (!isa<MemRefType>(operand.get().getType()))
+      continue;
+    bool written = llvm::is_contained(op.getOutBuffers(), operand.get());
+    if (written)
+      effects.emplace_back(MemoryEffects::Write::get(), &operand);
+    else
+      effects.emplace_back(MemoryEffects::Read::get(), &operand);
+  }
+}
+
+#define MOE_COMPUTE_OP(OP)                                                                                             \
+  ValueRange OP::getIns() { return getOperation()->getOperands().drop_back(getOuts().size()); }                        \
+  OperandRange OP::getOutBuffers() { return getOuts(); }                                                               \
+  void OP::getEffects(SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {                  \
+    computeEffects(*this, effects);                                                                                    \
+  }                                                                                                                    \
+  Speculation::Speculatability OP::getSpeculatability() {                                                              \
+    return getOuts().empty() ? Speculation::Speculatable : Speculation::NotSpeculatable;                               \
+  }                                                                                                                    \
+  LogicalResult OP::reifyResultShapes(OpBuilder &b, ReifiedRankedShapedTypeDims &dims) {                               \
+    SmallVector<SmallVector<OpFoldResult>> sizes;                                                                      \
+    if (failed(inferResultSizes(b, sizes)))                                                                            \
+      return failure();                                                                                                \
+    dims.assign(sizes.begin(), sizes.end());                                                                           \
+    return success();                                                                                                  \
+  }
+
+MOE_COMPUTE_OP(RouteOp)
+MOE_COMPUTE_OP(ExpertsOp)
+MOE_COMPUTE_OP(DispatchOp)
+MOE_COMPUTE_OP(GroupedMatmulOp)
+MOE_COMPUTE_OP(CombineOp)
+MOE_COMPUTE_OP(AttentionOp)
+MOE_COMPUTE_OP(RmsNormOp)
+MOE_COMPUTE_OP(RopeOp)
+MOE_COMPUTE_OP(SwigluOp)
+MOE_COMPUTE_OP(TopKOp)
+MOE_COMPUTE_OP(SortOp)
+MOE_COMPUTE_OP(ScanOp)
+MOE_COMPUTE_OP(ScatterOp)
+MOE_COMPUTE_OP(NonZeroOp)
+
+using Sizes = SmallVectorImpl<SmallVector<OpFoldResult>>;
+
+//===----------------------------------------------------------------------===//
+// Weights
+//===----------------------------------------------------------------------===//
+
+LogicalResult WeightOp::verify() {
+  RankedTensorType type = getRecipeType(getRecipe());
+  // weight_c1
+  if (!type)
+    return emitOpError() << "expects a #moe.piece or a #moe.recipe, but found " << getRecipe();
+  // weight_c2, weight_c3
+  if (type != getType())
+    return emitOpError() << "expects its recipe to make " << getType() << ", but it makes " << type;
+  return success();
+}
+
+LogicalResult GetWeightOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto weight = symbols.lookupNearestSymbolFrom<WeightOp>(*this, getNameAttr());
+  // get_weight_c1
+  if (!weight)
+    return emitOpError() << "expects '@" << getName() << "' to be a moe.weight";
+  // get_weight_c2
+  auto type = cast<ShapedType>(weight.getType());
+  if (type.getShape() != shaped(getResult()).getShape() ||
+      type.getElementType() != shaped(getResult()).getElementType())
+    return emitOpError() << "expects the type of '@" << getName() << "', " << type << ", but found "
+                         << getResult().getType();
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Routing
+//===----------------------------------------------------------------------===//
+
+LogicalResult RouteOp::verify() {
+  // route_c1
+  if (failed(expectRank(*this, getLogits(), 2, "logits")))
+    return failure();
+  ShapedType type = shaped(getLogits());
+  int64_t experts = type.getDimSize(1), k = getK(), groups = getNumGroups(), kept = getTopGroups();
+  if (ShapedType::isDynamic(experts) || !isFloat(type))
+    return emitOpError() << "expects logits to be floats with a static number of experts, but they are " << type;
+  // route_c2
+  if (k < 1 || k > experts)
+    return emitOpError() << "expects 1 <= k <= " << experts << " experts, but k is " << k;
+  // route_c3
+  if (Value bias = getSelectionBias())
+    if (failed(expectShape(*this, bias, {experts}, "selection_bias")))
+      return failure();
+  // route_c4
+  if (groups < 1 || experts % groups || kept < 1 || kept > groups || kept * (experts / groups) < k)
+    return emitOpError() << "expects num_groups to divide " << experts
+                         << " experts and the kept groups to hold k experts, but num_groups is " << groups
+                         << ", top_groups " << kept << " and k " << k;
+  // route_c5
+  if (groups > 1 && getGroupScore() == GroupScore::Top2Sum && experts / groups < 2)
+    return emitOpError() << "expects top2_sum to have two experts in a group, but there is " << experts / groups;
+  // route_c7
+  if (getScore() == ScoreFn::SparseMixer &&
+      (k != 2 || groups != 1 || getSelectionBias() || getWeightFn() != WeightFn::Identity ||
+       getNormalize() != Normalize::None))
+    return emitOpError() << "expects sparsemixer to have k = 2, no groups, no bias, identity weights and no "
+                            "normalization, but k is "
+                         << k << " and num_groups " << groups;
+  // route_c8
+  if (getNormP().convertToFloat() < 1.0f)
+    return emitOpError() << "expects norm_p >= 1, but it is " << getNormP().convertToFloat();
+  // route_c6
+  SmallVector<int64_t> shape = {type.getDimSize(0), k};
+  return verifyResults(*this, {floats(shape), {shape, Expected::I64, {}}});
+}
+
+LogicalResult RouteOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
+  SmallVector<OpFoldResult> size = {dimOf(b, getLoc(), getLogits(), 0), b.getIndexAttr(getK())};
+  sizes.assign({size, size});
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Experts and their parts
+//===----------------------------------------------------------------------===//
+
+LogicalResult ExpertsOp::verify() {
+  // experts_c1
+  for (auto [v, name] : {std::pair<Value, StringRef>(getX(), "x"), {getWeights(), "weights"}, {getIndices(), "indices"}})
+    if (failed(expectRank(*this, v, 2, name)))
+      return failure();
+  if (!dimsAgree(shaped(getX()).getDimSize(0), shaped(getWeights()).getDimSize(0)) ||
+      !shapesAgree(shaped(getWeights()).getShape(), shaped(getIndices()).getShape()) ||
+      !isa<IntegerType>(shaped(getIndices()).getElementType()))
+    return emitOpError() << "expects x [T, H], weights [T, k] and integer indices [T, k], but they are "
+                         << getX().getType() << ", " << getWeights().getType() << " and " << getIndices().getType();
+  // experts_c2
+  int64_t experts = -1;
+  for (Value param : getParams()) {
+    ShapedType type = shaped(param);
+    if (type.getRank() < 1 || type.isDynamicDim(0) || (experts >= 0 && type.getDimSize(0) != experts))
+      return emitOpError() << "expects every param to have the same static number of experts first, but one is " << type;
+    experts = type.getDimSize(0);
+  }
+  if (experts < 1)
+    return emitOpError() << "expects at least one param with at least one expert";
+  // experts_c4
+  auto yield = cast<YieldOp>(getBody().front().getTerminator());
+  if (yield.getNumOperands() != 1)
+    return emitOpError() << "expects its region to yield one value, but it yields " << yield.getNumOperands();
+  auto result = dyn_cast<RankedTensorType>(yield.getOperand(0).getType());
+  if (!result || result.getRank() != 2 || result.getElementType() != shaped(getX()).getElementType())
+    return emitOpError() << "expects its region to yield a rank-2 tensor of x's element type, but it yields "
+                         << yield.getOperand(0).getType();
+  return verifyResults(*this, {{{shaped(getX()).getDimSize(0), result.getDimSize(1)},
+                                Expected::Same,
+                                shaped(getX()).getElementType()}});
+}
+
+LogicalResult ExpertsOp::verifyRegions() {
+  Block &body = getBody().front();
+  // experts_c3
+  if (body.getNumArguments() != 1 + getParams().size())
+    return emitOpError() << "expects its region to have " << 1 + getParams().size() << " arguments, but it has "
+                         << body.getNumArguments();
+  auto rows = dyn_cast<RankedTensorType>(body.getArgument(0).getType());
+  if (!rows || rows.getRank() != 2 || !rows.isDynamicDim(0) ||
+      !dimsAgree(rows.getDimSize(1), shaped(getX()).getDimSize(1)) ||
+      rows.getElementType() != shaped(getX()).getElementType())
+    return emitOpError() << "expects the region's first argument to be rows of x, tensor<?xH>, but it is "
+                         << body.getArgument(0).getType();
+  for (auto [arg, param] : llvm::zip(body.getArguments().drop_front(), getParams())) {
+    auto type = dyn_cast<RankedTensorType>(arg.getType());
+    if (!type || type.getShape() != shaped(param).getShape().drop_front() ||
+        type.getElementType() != shaped(param).getElementType())
+      return emitOpError() << "expects the region's argument for " << param.getType()
+                           << " to be one expert's slice of it, but it is " << arg.getType();
+  }
+  // experts_c5
+  WalkResult outside = getBody().walk([&](Operation *op) {
+    for (Value v : op->getOperands())
+      if (!getBody().isAncestor(v.getParentRegion()) && !matchPattern(v, m_Constant()) &&
+          !v.getDefiningOp<GetWeightOp>()) {
+        op->emitOpError() << "uses a value from outside the region of 'moe.experts'; only constants and weights may be";
+        return WalkResult::interrupt();
+      }
+    return WalkResult::advance();
+  });
+  return failure(outside.wasInterrupted());
+}
+
+LogicalResult ExpertsOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
+  auto yield = cast<YieldOp>(getBody().front().getTerminator());
+  int64_t width = cast<ShapedType>(yield.getOperand(0).getType()).getDimSize(1);
+  if (ShapedType::isDynamic(width))
+    return failure();
+  sizes.push_back({dimOf(b, getLoc(), getX(), 0), b.getIndexAttr(width)});
+  return success();
+}
+
+LogicalResult DispatchOp::verify() {
+  // dispatch_c1
+  if (failed(expectRank(*this, getIndices(), 2, "indices")))
+    return failure();
+  // dispatch_c2
+  if (getNumExperts() < 1)
+    return emitOpError() << "expects num_experts >= 1, but it is " << getNumExperts();
+  // dispatch_c3
+  ArrayRef<int64_t> shape = shaped(getIndices()).getShape();
+  int64_t rows = ShapedType::isDynamic(shape[0]) || ShapedType::isDynamic(shape[1]) ? ShapedType::kDynamic
+                                                                                  : shape[0] * shape[1];
+  return verifyResults(*this, {{{static_cast<int64_t>(getNumExperts()) + 1}, Expected::I32, {}},
+                               {{rows}, Expected::I32, {}},
+                               {{rows}, Expected::I32, {}}});
+}
+
+LogicalResult DispatchOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
+  OpFoldResult rows = product(b, getLoc(), dimsOf(b, getLoc(), getIndices()));
+  sizes.assign({{b.getIndexAttr(getNumExperts() + 1)}, {rows}, {rows}});
+  return success();
+}
+
+static int64_t columnsOf(GroupedMatmulOp op) {
+  return op.getPacked() ? op.getColumns() : shaped(op.getWeights().front()).getDimSize(1);
+}
+
+LogicalResult GroupedMatmulOp::verify() {
+  // grouped_matmul_c1
+  if (failed(expectRank(*this, getX(), 2, "x")))
+    return failure();
+  // grouped_matmul_c2
+  if (getWeights().empty() || !llvm::all_equal(getWeights().getTypes()))
+    return emitOpError() << "expects weights of one type, but there are " << getWeights().size();
+  ShapedType w = shaped(getWeights().front());
+  // grouped_matmul_c8
+  if (getPacked() ? w.getRank() != 4 || w.getDimSize(3) != static_cast<int64_t>(getPacked()) || getColumns() < 1
+                  : w.getRank() != 3)
+    return emitOpError() << "expects weights [G, N, K], or [G, N/panel, K, panel] with packed = panel and columns = N, "
+                            "but they are "
+                         << w << " with packed = " << getPacked() << " and columns = " << getColumns();
+  if (getPacked() && !w.isDynamicDim(1) &&
+      w.getDimSize(1) != static_cast<int64_t>(llvm::divideCeil(getColumns(), getPacked())))
+    return emitOpError() << "expects packed weights for " << getColumns() << " columns, but they are " << w;
+  // grouped_matmul_c3
+  if (!dimsAgree(shaped(getX()).getDimSize(1), w.getDimSize(2)))
+    return emitOpError() << "expects x and weights to agree in K, but they are " << getX().getType() << " and " << w;
+  // grouped_matmul_c4
+  if (getOffsets() ? failed(expectRank(*this, getOffsets(), 1, "offsets")) : w.getDimSize(0) != 1)
+    return getOffsets() ? failure() : emitOpError() << "expects offsets unless there is one group, but weights are " << w;
+  if (getOffsets() && !ShapedType::isDynamic(w.getDimSize(0)) &&
+      failed(expectShape(*this, getOffsets(), {w.getDimSize(0) + 1}, "offsets")))
+    return failure();
+  if (getRows() && failed(expectRank(*this, getRows(), 1, "rows")))
+    return failure();
+  if (getRowsDivisor() < 1)
+    return emitOpError() << "expects rows_divisor >= 1, but it is " << getRowsDivisor();
+  int64_t rows = getRows() ? shaped(getRows()).getDimSize(0) : shaped(getX()).getDimSize(0), columns = columnsOf(*this);
+  // grouped_matmul_c6
+  if (getExtraKinds().size() != getExtras().size())
+    return emitOpError() << "expects a kind for each of " << getExtras().size() << " extras, but has "
+                         << getExtraKinds().size();
+  for (auto [extra, kind] : llvm::zip(getExtras(), getExtraKinds())) {
+    SmallVector<int64_t> shape;
+    switch (kind) {
+    case 0: shape = {rows, columns}; break;
+    case 1: shape = {w.getDimSize(0), columns}; break;
+    case 2: shape = {columns}; break;
+    case 3: shape = {rows}; break;
+    case 4: shape = {ShapedType::kDynamic, columns}; break;
+    default: return emitOpError() << "expects kinds 0 to 4, but one is " << kind;
+    }
+    if (failed(expectShape(*this, extra, shape, "an extra")))
+      return failure();
+  }
+  // grouped_matmul_c7
+  return verifyResults(*this, {floats({rows, columns})});
+}
+
+LogicalResult GroupedMatmulOp::verifyRegions() {
+  Block &body = getEpilogue().front();
+  // grouped_matmul_c5
+  if (body.getNumArguments() != getWeights().size() + getExtras().size())
+    return emitOpError() << "expects its region to have " << getWeights().size() + getExtras().size()
+                         << " arguments, but it has " << body.getNumArguments();
+  for (auto [i, arg] : llvm::enumerate(body.getArguments())) {
+    bool ok = i < getWeights().size()
+                  ? arg.getType().isF32()
+                  : arg.getType() == shaped(getExtras()[i - getWeights().size()]).getElementType();
+    if (!ok)
+      return emitOpError() << "expects f32 per weight and an element per extra, but argument " << i << " is "
+                           << arg.getType();
+  }
+  auto yield = dyn_cast<YieldOp>(body.getTerminator());
+  Type element = shaped(getOuts().empty() ? Value(getResults().front()) : getOuts().front()).getElementType();
+  if (!yield || yield.getNumOperands() != 1 || yield.getOperand(0).getType() != element)
+    return emitOpError() << "expects its region to yield one " << element;
+  return success();
+}
+
+LogicalResult GroupedMatmulOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
+  OpFoldResult rows = getRows() ? dimOf(b, getLoc(), getRows(), 0) : dimOf(b, getLoc(), getX(), 0);
+  sizes.push_back({rows, b.getIndexAttr(columnsOf(*this))});
+  return success();
+}
+
+LogicalResult CombineOp::verify() {
+  // combine_c1
+  if (failed(expectRank(*this, getY(), 2, "y")) || failed(expectRank(*this, getPosition(), 1, "position")))
+    return failure();
+  int64_t k = getK(), rows = shaped(getPosition()).getDimSize(0);
+  if (k < 1 || (!ShapedType::isDynamic(rows) && rows % k))
+    return emitOpError() << "expects position to hold k entries a token, but k is " << k << " and position "
+                         << getPosition().getType();
+  int64_t tokens = ShapedType::isDynamic(rows) ? ShapedType::kDynamic : rows / k;
+  if (getWeights() && failed(expectShape(*this, getWeights(), {tokens, k}, "weights")))
+    return failure();
+  SmallVector<int64_t> shape = {tokens, shaped(getY()).getDimSize(1)};
+  // combine_c2
+  if (getResidual() && failed(expectShape(*this, getResidual(), shape, "residual")))
+    return failure();
+  // combine_c3
+  return verifyResults(*this, {floats(shape)});
+}
+
+LogicalResult CombineOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
+  OpFoldResult tokens;
+  if (getWeights())
+    tokens = dimOf(b, getLoc(), getWeights(), 0);
+  else if (getResidual())
+    tokens = dimOf(b, getLoc(), getResidual(), 0);
+  else {
+    OpFoldResult rows = dimOf(b, getLoc(), getPosition(), 0);
+    if (auto c = getConstantIntValue(rows))
+      tokens = b.getIndexAttr(*c / static_cast<int64_t>(getK()));
+    else
+      tokens = b.createOrFold<arith::DivUIOp>(getLoc(), cast<Value>(rows),
+                                              arith::ConstantIndexOp::create(b, getLoc(), getK()));
+  }
+  sizes.push_back({tokens, dimOf(b, getLoc(), getY(), 1)});
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Attention, norms, positions, activations
+//===----------------------------------------------------------------------===//
+
+LogicalResult AttentionOp::verify() {
+  // attention_c1
+  for (auto [v, name] :
+       {std::pair<Value, StringRef>(getQuery(), "query"), {getKey(), "key"}, {getValue(), "value"}})
+    if (failed(expectRank(*this, v, 4, name)))
+      return failure();
+  ArrayRef<int64_t> q = shaped(getQuery()).getShape(), k = shaped(getKey()).getShape(),
+                    v = shaped(getValue()).getShape();
+  if (!dimsAgree(q[0], k[0]) || !dimsAgree(k[0], v[0]) || !dimsAgree(k[1], v[1]) || !dimsAgree(k[2], v[2]) ||
+      !dimsAgree(q[3], k[3]))
+    return emitOpError() << "expects query [B, Hq, S, D], key [B, Hkv, L, D] and value [B, Hkv, L, Dv], but they are "
+                         << getQuery().getType() << ", " << getKey().getType() << " and " << getValue().getType();
+  // attention_c2
+  if (ShapedType::isDynamic(q[1]) || ShapedType::isDynamic(k[1]) || k[1] < 1 || q[1] % k[1])
+    return emitOpError() << "expects the key heads to divide the query heads, but they are " << k[1] << " and " << q[1];
+  // attention_c3
+  if (Value mask = getMask()) {
+    if (failed(expectRank(*this, mask, 4, "mask")))
+      return failure();
+    SmallVector<int64_t> full = {q[0], q[1], q[2], k[2]};
+    for (auto [have, want] : llvm::zip(shaped(mask).getShape(), full))
+      if (have != 1 && !dimsAgree(have, want))
+        return emitOpError() << "expects mask to broadcast to " << shapeText(full) << ", but it is " << mask.getType();
+    if (!isFloat(shaped(mask)))
+      return emitOpError() << "expects mask to hold floats that are added, but it is " << mask.getType();
+  }
+  // attention_c4
+  if (Value sinks = getSinks())
+    if (failed(expectShape(*this, sinks, {q[1]}, "sinks")))
+      return failure();
+  // attention_c6
+  if (static_cast<int64_t>(getWindow()) < 0 || (getWindow() > 0 && !getCausal()) ||
+      !(getSoftcap().convertToFloat() >= 0))
+    return emitOpError() << "expects window >= 0 (with causal) and softcap >= 0, but they are " << getWindow()
+                         << " and " << getSoftcap().convertToFloat();
+  // attention_c5
+  return verifyResults(*this, {floats({q[0], q[1], q[2], v[3]})});
+}
+
+LogicalResult AttentionOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
+  sizes.push_back(dimsOf(b, getLoc(), getQuery()));
+  sizes.back()[3] = dimOf(b, getLoc(), getValue(), 3);
+  return success();
+}
+
+LogicalResult RmsNormOp::verify() {
+  ShapedType type = shaped(getX());
+  // rms_norm_c1
+  if (type.getRank() < 1 || !isFloat(type))
+    return emitOpError() << "expects x to hold floats in at least one dimension, but it is " << type;
+  // rms_norm_c2
+  if (Value weight = getWeight())
+    if (failed(expectShape(*this, weight, {type.getShape().back()}, "weight")))
+      return failure();
+  // rms_norm_c4
+  if (!(getEpsilon().convertToFloat() >= 0))
+    return emitOpError() << "expects epsilon >= 0, but it is " << getEpsilon().convertToFloat();
+  // rms_norm_c3
+  return verifyResults(*this, {like(getX())});
+}
+
+LogicalResult RmsNormOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
+  sizes.push_back(dimsOf(b, getLoc(), getX()));
+  return success();
+}
+
+LogicalResult RopeOp::verify() {
+  // rope_c1
+  if (failed(expectRank(*this, getX(), 4, "x")) || failed(expectRank(*this, getCos(), 3, "cos")) ||
+      failed(expectRank(*this, getSin(), 3, "sin")))
+    return failure();
+  ArrayRef<int64_t> x = shaped(getX()).getShape(), c = shaped(getCos()).getShape();
+  if (!shapesAgree(c, shaped(getSin()).getShape()) || (c[0] != 1 && !dimsAgree(c[0], x[0])) || !dimsAgree(c[1], x[2]))
+    return emitOpError() << "expects cos and sin [B or 1, S, R/2] for x [B, H, S, D], but they are "
+                         << getCos().getType() << ", " << getSin().getType() << " and " << getX().getType();
+  // rope_c2
+  if (!ShapedType::isDynamic(c[2]) && !ShapedType::isDynamic(x[3]) && 2 * c[2] > x[3])
+    return emitOpError() << "expects at most D = " << x[3] << " rotated elements, but there are " << 2 * c[2];
+  // rope_c3
+  return verifyResults(*this, {like(getX())});
+}
+
+LogicalResult RopeOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
+  sizes.push_back(dimsOf(b, getLoc(), getX()));
+  return success();
+}
+
+LogicalResult SwigluOp::verify() {
+  // swiglu_c1
+  if (failed(expectShape(*this, getUp(), shaped(getGate()).getShape(), "up")))
+    return failure();
+  // swiglu_c2
+  if (!(getLimit().convertToFloat() > 0))
+    return emitOpError() << "expects limit > 0, but it is " << getLimit().convertToFloat();
+  return verifyResults(*this, {like(getGate())});
+}
+
+LogicalResult SwigluOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
+  sizes.push_back(dimsOf(b, getLoc(), getGate()));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Primitives
+//===----------------------------------------------------------------------===//
+
+LogicalResult TopKOp::verify() {
+  ShapedType type = shaped(getX());
+  // top_k_c1
+  if (type.getRank() < 1)
+    return emitOpError() << "expects x to have at least one dimension, but it is " << type;
+  // top_k_c2
+  int64_t k = getK();
+  if (k < 0 || (!ShapedType::isDynamic(type.getShape().back()) && k > type.getShape().back()))
+    return emitOpError() << "expects 0 <= k <= " << type.getShape().back() << ", but k is " << k;
+  // top_k_c3
+  SmallVector<int64_t> shape(type.getShape());
+  shape.back() = k;
+  return verifyResults(*this, {{shape, Expected::Same, type.getElementType()}, {shape, Expected::I64, {}}});
+}
+
+LogicalResult TopKOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
+  SmallVector<OpFoldResult> size = dimsOf(b, getLoc(), getX());
+  size.back() = b.getIndexAttr(getK());
+  sizes.assign({size, size});
+  return success();
+}
+
+LogicalResult SortOp::verify() {
+  ShapedType type = shaped(getX());
+  // sort_c1
+  if (type.getRank() < 1)
+    return emitOpError() << "expects x to have at least one dimension, but it is " << type;
+  // sort_c2
+  return verifyResults(*this, {like(getX()), {SmallVector<int64_t>(type.getShape()), Expected::I64, {}}});
+}
+
+LogicalResult SortOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
+  SmallVector<OpFoldResult> size = dimsOf(b, getLoc(), getX());
+  sizes.assign({size, size});
+  return success();
+}
+
+LogicalResult ScanOp::verify() {
+  int64_t axis = getAxis(), rank = shaped(getX()).getRank();
+  // scan_c1
+  if (axis < 0 || axis >= rank)
+    return emitOpError() << "expects 0 <= axis < " << rank << ", but axis is " << axis;
+  // scan_c2
+  if (getCombiner() == Combiner::Assign)
+    return emitOpError() << "expects a combiner that combines, but it is assign";
+  // scan_c3
+  return verifyResults(*this, {like(getX())});
+}
+
+LogicalResult ScanOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
+  sizes.push_back(dimsOf(b, getLoc(), getX()));
+  return success();
+}
+
+LogicalResult ScatterOp::verify() {
+  ShapedType data = shaped(getData()), indices = shaped(getIndices()), updates = shaped(getUpdates());
+  // scatter_c1
+  if (indices.getRank() < 1 || indices.isDynamicDim(indices.getRank() - 1) ||
+      indices.getShape().back() > data.getRank() || !indices.getElementType().isInteger(64))
+    return emitOpError() << "expects i64 indices whose static last dim is at most the rank of data, but they are "
+                         << indices << " for " << data;
+  // scatter_c2
+  SmallVector<int64_t> shape(indices.getShape().drop_back());
+  llvm::append_range(shape, data.getShape().drop_front(indices.getShape().back()));
+  if (failed(expectShape(*this, getUpdates(), shape, "updates")))
+    return failure();
+  if (updates.getElementType() != data.getElementType())
+    return emitOpError() << "expects updates of data's element type, but they are " << updates;
+  // scatter_c3
+  return verifyResults(*this, {like(getData())});
+}
+
+LogicalResult ScatterOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
+  sizes.push_back(dimsOf(b, getLoc(), getData()));
+  return success();
+}
+
+LogicalResult NonZeroOp::verify() {
+  ShapedType type = shaped(getX());
+  int64_t size = type.hasStaticShape() ? type.getNumElements() : ShapedType::kDynamic;
+  // nonzero_c1
+  return verifyResults(*this, {{{type.getRank(), size}, Expected::I64, {}}, {{}, Expected::I64, {}}});
+}
+
+LogicalResult NonZeroOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
+  sizes.assign({{b.getIndexAttr(shaped(getX()).getRank()), product(b, getLoc(), dimsOf(b, getLoc(), getX()))}, {}});
+  return success();
+}

@@ -1,0 +1,1 @@
+// Compiled once so that the precompiled header belongs to one target.

@@ -1,0 +1,17 @@
+//===- moe-opt.cpp - MLIR's opt tool with the moe dialects and passes -----===//
+#include "dialects/moe/Moe.h"
+
+#include "mlir/IR/DialectRegistry.h"
+#include "mlir/InitAllDialects.h"
+#include "mlir/InitAllExtensions.h"
+#include "mlir/InitAllPasses.h"
+#include "mlir/Tools/mlir-opt/MlirOptMain.h"
+
+int main(int argc, char **argv) {
+  mlir::DialectRegistry registry;
+  mlir::registerAllDialects(registry);
+  mlir::registerAllExtensions(registry);
+  mlir::registerAllPasses();
+  registry.insert<mlir::moe::MoeDialect>();
+  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "moe-opt: compiler passes for mixture-of-experts models\n", registry));
+}
