@@ -8,45 +8,52 @@ include "mlir/IR/BuiltinAttributeInterfaces.td"
 // Router enumerations (the columns of the router table; see docs/Spec.md)
 //===----------------------------------------------------------------------===//
 
-def Moe_ScoreFn : I32EnumAttr<"ScoreFn", "score function over all experts", [
-    I32EnumAttrCase<"None", 0, "none">, I32EnumAttrCase<"Softmax", 1, "softmax">,
-    I32EnumAttrCase<"Sigmoid", 2, "sigmoid">, I32EnumAttrCase<"SparseMixer", 3, "sparsemixer">]> {
+def Moe_ScoreFnEnum : I32Enum<"ScoreFn", "score function over all experts", [
+    I32EnumCase<"None", 0, "none">, I32EnumCase<"Softmax", 1, "softmax">,
+    I32EnumCase<"Sigmoid", 2, "sigmoid">, I32EnumCase<"SparseMixer", 3, "sparsemixer">]> {
   let cppNamespace = "::mlir::moe";
 }
-def Moe_GroupScore : I32EnumAttr<"GroupScore", "score of an expert group", [
-    I32EnumAttrCase<"Max", 0, "max">, I32EnumAttrCase<"Top2Sum", 1, "top2_sum">]> {
+def Moe_ScoreFn : EnumAttr<Moe_Dialect, Moe_ScoreFnEnum, "score"> { let assemblyFormat = "`<` $value `>`"; }
+def Moe_GroupScoreEnum : I32Enum<"GroupScore", "score of an expert group", [
+    I32EnumCase<"Max", 0, "max">, I32EnumCase<"Top2Sum", 1, "top2_sum">]> {
   let cppNamespace = "::mlir::moe";
 }
-def Moe_GroupFill : I32EnumAttr<"GroupFill", "choice score of experts outside the kept groups", [
-    I32EnumAttrCase<"Zero", 0, "zero">, I32EnumAttrCase<"NegInf", 1, "neg_inf">]> {
+def Moe_GroupScore : EnumAttr<Moe_Dialect, Moe_GroupScoreEnum, "group_score"> { let assemblyFormat = "`<` $value `>`"; }
+def Moe_GroupFillEnum : I32Enum<"GroupFill", "choice score of experts outside the kept groups", [
+    I32EnumCase<"Zero", 0, "zero">, I32EnumCase<"NegInf", 1, "neg_inf">]> {
   let cppNamespace = "::mlir::moe";
 }
-def Moe_WeightFn : I32EnumAttr<"WeightFn", "what is applied to the k chosen scores", [
-    I32EnumAttrCase<"Identity", 0, "identity">, I32EnumAttrCase<"Softmax", 1, "softmax">,
-    I32EnumAttrCase<"Sigmoid", 2, "sigmoid">]> {
+def Moe_GroupFill : EnumAttr<Moe_Dialect, Moe_GroupFillEnum, "group_fill"> { let assemblyFormat = "`<` $value `>`"; }
+def Moe_WeightFnEnum : I32Enum<"WeightFn", "what is applied to the k chosen scores", [
+    I32EnumCase<"Identity", 0, "identity">, I32EnumCase<"Softmax", 1, "softmax">,
+    I32EnumCase<"Sigmoid", 2, "sigmoid">]> {
   let cppNamespace = "::mlir::moe";
 }
-def Moe_Normalize : I32EnumAttr<"Normalize", "how the k weights are normalized", [
-    I32EnumAttrCase<"None", 0, "none">,
-    I32EnumAttrCase<"SumPlusEps", 1, "sum_plus_eps">,    // w / (sum(w) + eps)
-    I32EnumAttrCase<"SumMaxEps", 2, "sum_max_eps">,      // w / max(sum(w), eps)
-    I32EnumAttrCase<"PNorm", 3, "p_norm">]> {            // w / (sum |w|^p)^(1/p)
+def Moe_WeightFn : EnumAttr<Moe_Dialect, Moe_WeightFnEnum, "weight_fn"> { let assemblyFormat = "`<` $value `>`"; }
+def Moe_NormalizeEnum : I32Enum<"Normalize", "how the k weights are normalized", [
+    I32EnumCase<"None", 0, "none">,
+    I32EnumCase<"SumPlusEps", 1, "sum_plus_eps">,    // w / (sum(w) + eps)
+    I32EnumCase<"SumMaxEps", 2, "sum_max_eps">,      // w / max(sum(w), eps)
+    I32EnumCase<"PNorm", 3, "p_norm">]> {
   let cppNamespace = "::mlir::moe";
 }
-def Moe_WeightOn : I32EnumAttr<"WeightOn", "where the routing weight multiplies", [
-    I32EnumAttrCase<"Output", 0, "output">, I32EnumAttrCase<"Input", 1, "input">]> {
+def Moe_Normalize : EnumAttr<Moe_Dialect, Moe_NormalizeEnum, "normalize"> { let assemblyFormat = "`<` $value `>`"; }
+def Moe_WeightOnEnum : I32Enum<"WeightOn", "where the routing weight multiplies", [
+    I32EnumCase<"Output", 0, "output">, I32EnumCase<"Input", 1, "input">]> {
   let cppNamespace = "::mlir::moe";
 }
-def Moe_Combiner : I32EnumAttr<"Combiner", "how two values combine", [
-    I32EnumAttrCase<"Assign", 0, "assign">, I32EnumAttrCase<"Add", 1, "add">, I32EnumAttrCase<"Mul", 2, "mul">,
-    I32EnumAttrCase<"Max", 3, "max">, I32EnumAttrCase<"Min", 4, "min">]> {
+def Moe_WeightOn : EnumAttr<Moe_Dialect, Moe_WeightOnEnum, "weight_on"> { let assemblyFormat = "`<` $value `>`"; }
+def Moe_CombinerEnum : I32Enum<"Combiner", "how two values combine", [
+    I32EnumCase<"Assign", 0, "assign">, I32EnumCase<"Add", 1, "add">, I32EnumCase<"Mul", 2, "mul">,
+    I32EnumCase<"Max", 3, "max">, I32EnumCase<"Min", 4, "min">]> {
   let cppNamespace = "::mlir::moe";
 }
-def Moe_RecipeStep : I32EnumAttr<"RecipeStep", "one step of a weight recipe", [
-    I32EnumAttrCase<"Cast", 0, "cast">, I32EnumAttrCase<"Transpose", 1, "transpose">,
-    I32EnumAttrCase<"Reshape", 2, "reshape">, I32EnumAttrCase<"Slice", 3, "slice">,
-    I32EnumAttrCase<"Concat", 4, "concat">, I32EnumAttrCase<"Dequantize", 5, "dequantize">,
-    I32EnumAttrCase<"Pack", 6, "pack">]> {
+def Moe_Combiner : EnumAttr<Moe_Dialect, Moe_CombinerEnum, "combiner"> { let assemblyFormat = "`<` $value `>`"; }
+def Moe_RecipeStepEnum : I32Enum<"RecipeStep", "one step of a weight recipe", [
+    I32EnumCase<"Cast", 0, "cast">, I32EnumCase<"Transpose", 1, "transpose">,
+    I32EnumCase<"Reshape", 2, "reshape">, I32EnumCase<"Slice", 3, "slice">,
+    I32EnumCase<"Concat", 4, "concat">, I32EnumCase<"Dequantize", 5, "dequantize">,
+    I32EnumCase<"Pack", 6, "pack">]> {
   let cppNamespace = "::mlir::moe";
 }
 
@@ -83,7 +90,7 @@ def Moe_RecipeAttr : Moe_Attr<"Recipe", "recipe"> {
     | pack | panel = i64 | [..., N, K] -> [..., ceil(N/panel), K, panel], columns past N are zero |
     Example: `#moe.recipe<cast, {}, [#moe.piece<"w.bin", 0, 8, tensor<4xbf16>>], tensor<4xf32>>`
   }];
-  let parameters = (ins EnumParameter<Moe_RecipeStep>:$step, "::mlir::DictionaryAttr":$params,
+  let parameters = (ins EnumParameter<Moe_RecipeStepEnum>:$step, "::mlir::DictionaryAttr":$params,
                         "::mlir::ArrayAttr":$inputs, "::mlir::RankedTensorType":$type);
   let assemblyFormat = "`<` $step `,` $params `,` $inputs `,` $type `>`";
   let genVerifyDecl = 1;
