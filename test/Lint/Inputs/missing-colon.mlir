@@ -1,0 +1,3 @@
+// RUN: moe-opt %s | FileCheck %s
+// CHECK %0 = moe.route
+// CHECK: return

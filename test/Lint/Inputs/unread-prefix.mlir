@@ -1,0 +1,2 @@
+// RUN: moe-opt %s | FileCheck %s --check-prefix=OTHER
+// CHECK: return
