@@ -99,7 +99,8 @@ LogicalResult RecipeAttr::verify(function_ref<InFlightDiagnostic()> emitError, R
         strides->size() != sizes->size() || static_cast<int64_t>(sizes->size()) != first.getRank())
       return fail("offsets, sizes and strides for each dim of its one input");
     for (auto [o, n, s, d] : llvm::zip(*offsets, *sizes, *strides, first.getShape()))
-      if (o < 0 || s < 1 || (n > 0 && o + (n - 1) * s >= d))
+      // The last element is (n - 1) * s after the first; divide instead, since a product may overflow.
+      if (o < 0 || s < 1 || (n > 0 && (o >= d || (n - 1) > (d - 1 - o) / s)))
         return fail("a slice within its input");
     return success();
   }

@@ -133,6 +133,27 @@ static LogicalResult expectShape(Operation *op, Value v, ArrayRef<int64_t> shape
   return success();
 }
 
+static LogicalResult expectFloats(Operation *op, Value v, StringRef name) {
+  if (!isFloat(shaped(v)))
+    return op->emitOpError() << "expects " << name << " to hold floats, but it is " << v.getType();
+  return success();
+}
+static LogicalResult expectI32(Operation *op, Value v, StringRef name) {
+  if (!shaped(v).getElementType().isInteger(32))
+    return op->emitOpError() << "expects " << name << " to hold i32, but it is " << v.getType();
+  return success();
+}
+static LogicalResult expectNumbers(Operation *op, Value v, StringRef name) {
+  if (!shaped(v).getElementType().isIntOrFloat())
+    return op->emitOpError() << "expects " << name << " to hold integers or floats, but it is " << v.getType();
+  return success();
+}
+
+/// The yield that ends a region's only block, null where the block ends otherwise.
+static YieldOp yieldOf(Region &region) {
+  return region.front().empty() ? YieldOp() : dyn_cast<YieldOp>(region.front().back());
+}
+
 //===----------------------------------------------------------------------===//
 // Methods shared by every compute op
 //===----------------------------------------------------------------------===//
@@ -232,7 +253,8 @@ LogicalResult RouteOp::verify() {
     return emitOpError() << "expects 1 <= k <= " << experts << " experts, but k is " << k;
   // route_c3
   if (Value bias = getSelectionBias())
-    if (failed(expectShape(*this, bias, {experts}, "selection_bias")))
+    if (failed(expectShape(*this, bias, {experts}, "selection_bias")) ||
+        failed(expectFloats(*this, bias, "selection_bias")))
       return failure();
   // route_c4
   if (groups < 1 || experts % groups || kept < 1 || kept > groups || kept * (experts / groups) < k)
@@ -250,7 +272,7 @@ LogicalResult RouteOp::verify() {
                             "normalization, but k is "
                          << k << " and num_groups " << groups;
   // route_c8
-  if (getNormP().convertToFloat() < 1.0f)
+  if (!(getNormP().convertToFloat() >= 1.0f))
     return emitOpError() << "expects norm_p >= 1, but it is " << getNormP().convertToFloat();
   // route_c6
   SmallVector<int64_t> shape = {type.getDimSize(0), k};
@@ -274,8 +296,9 @@ LogicalResult ExpertsOp::verify() {
       return failure();
   if (!dimsAgree(shaped(getX()).getDimSize(0), shaped(getWeights()).getDimSize(0)) ||
       !shapesAgree(shaped(getWeights()).getShape(), shaped(getIndices()).getShape()) ||
+      !isFloat(shaped(getX())) || !isFloat(shaped(getWeights())) ||
       !isa<IntegerType>(shaped(getIndices()).getElementType()))
-    return emitOpError() << "expects x [T, H], weights [T, k] and integer indices [T, k], but they are "
+    return emitOpError() << "expects float x [T, H], float weights [T, k] and integer indices [T, k], but they are "
                          << getX().getType() << ", " << getWeights().getType() << " and " << getIndices().getType();
   // experts_c2
   int64_t experts = -1;
@@ -288,9 +311,10 @@ LogicalResult ExpertsOp::verify() {
   if (experts < 1)
     return emitOpError() << "expects at least one param with at least one expert";
   // experts_c4
-  auto yield = cast<YieldOp>(getBody().front().getTerminator());
-  if (yield.getNumOperands() != 1)
-    return emitOpError() << "expects its region to yield one value, but it yields " << yield.getNumOperands();
+  YieldOp yield = yieldOf(getBody());
+  if (!yield || yield.getNumOperands() != 1)
+    return emitOpError() << "expects its region to yield one value, but it yields "
+                         << (yield ? yield.getNumOperands() : 0);
   auto result = dyn_cast<RankedTensorType>(yield.getOperand(0).getType());
   if (!result || result.getRank() != 2 || result.getElementType() != shaped(getX()).getElementType())
     return emitOpError() << "expects its region to yield a rank-2 tensor of x's element type, but it yields "
@@ -345,8 +369,10 @@ LogicalResult DispatchOp::verify() {
   // dispatch_c1
   if (failed(expectRank(*this, getIndices(), 2, "indices")))
     return failure();
+  if (!isa<IntegerType>(shaped(getIndices()).getElementType()))
+    return emitOpError() << "expects indices to hold integers, but they are " << getIndices().getType();
   // dispatch_c2
-  if (getNumExperts() < 1)
+  if (static_cast<int64_t>(getNumExperts()) < 1)
     return emitOpError() << "expects num_experts >= 1, but it is " << getNumExperts();
   // dispatch_c3
   ArrayRef<int64_t> shape = shaped(getIndices()).getShape();
@@ -369,14 +395,16 @@ static int64_t columnsOf(GroupedMatmulOp op) {
 
 LogicalResult GroupedMatmulOp::verify() {
   // grouped_matmul_c1
-  if (failed(expectRank(*this, getX(), 2, "x")))
+  if (failed(expectRank(*this, getX(), 2, "x")) || failed(expectFloats(*this, getX(), "x")))
     return failure();
   // grouped_matmul_c2
   if (getWeights().empty() || !llvm::all_equal(getWeights().getTypes()))
     return emitOpError() << "expects weights of one type, but there are " << getWeights().size();
   ShapedType w = shaped(getWeights().front());
+  if (failed(expectFloats(*this, getWeights().front(), "weights")))
+    return failure();
   // grouped_matmul_c8
-  if (getPacked() ? w.getRank() != 4 || w.getDimSize(3) != static_cast<int64_t>(getPacked()) || getColumns() < 1
+  if (getPacked() ? w.getRank() != 4 || w.getDimSize(3) != static_cast<int64_t>(getPacked()) || static_cast<int64_t>(getColumns()) < 1
                   : w.getRank() != 3)
     return emitOpError() << "expects weights [G, N, K], or [G, N/panel, K, panel] with packed = panel and columns = N, "
                             "but they are "
@@ -393,9 +421,11 @@ LogicalResult GroupedMatmulOp::verify() {
   if (getOffsets() && !ShapedType::isDynamic(w.getDimSize(0)) &&
       failed(expectShape(*this, getOffsets(), {w.getDimSize(0) + 1}, "offsets")))
     return failure();
-  if (getRows() && failed(expectRank(*this, getRows(), 1, "rows")))
+  if (getOffsets() && failed(expectI32(*this, getOffsets(), "offsets")))
     return failure();
-  if (getRowsDivisor() < 1)
+  if (getRows() && (failed(expectRank(*this, getRows(), 1, "rows")) || failed(expectI32(*this, getRows(), "rows"))))
+    return failure();
+  if (static_cast<int64_t>(getRowsDivisor()) < 1)
     return emitOpError() << "expects rows_divisor >= 1, but it is " << getRowsDivisor();
   int64_t rows = getRows() ? shaped(getRows()).getDimSize(0) : shaped(getX()).getDimSize(0), columns = columnsOf(*this);
   // grouped_matmul_c6
@@ -433,7 +463,7 @@ LogicalResult GroupedMatmulOp::verifyRegions() {
       return emitOpError() << "expects f32 per weight and an element per extra, but argument " << i << " is "
                            << arg.getType();
   }
-  auto yield = dyn_cast<YieldOp>(body.getTerminator());
+  YieldOp yield = yieldOf(getEpilogue());
   Type element = shaped(getOuts().empty() ? Value(getResults().front()) : getOuts().front()).getElementType();
   if (!yield || yield.getNumOperands() != 1 || yield.getOperand(0).getType() != element)
     return emitOpError() << "expects its region to yield one " << element;
@@ -448,14 +478,16 @@ LogicalResult GroupedMatmulOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
 
 LogicalResult CombineOp::verify() {
   // combine_c1
-  if (failed(expectRank(*this, getY(), 2, "y")) || failed(expectRank(*this, getPosition(), 1, "position")))
+  if (failed(expectRank(*this, getY(), 2, "y")) || failed(expectFloats(*this, getY(), "y")) ||
+      failed(expectRank(*this, getPosition(), 1, "position")) || failed(expectI32(*this, getPosition(), "position")))
     return failure();
   int64_t k = getK(), rows = shaped(getPosition()).getDimSize(0);
   if (k < 1 || (!ShapedType::isDynamic(rows) && rows % k))
     return emitOpError() << "expects position to hold k entries a token, but k is " << k << " and position "
                          << getPosition().getType();
   int64_t tokens = ShapedType::isDynamic(rows) ? ShapedType::kDynamic : rows / k;
-  if (getWeights() && failed(expectShape(*this, getWeights(), {tokens, k}, "weights")))
+  if (getWeights() && (failed(expectShape(*this, getWeights(), {tokens, k}, "weights")) ||
+                       failed(expectFloats(*this, getWeights(), "weights"))))
     return failure();
   SmallVector<int64_t> shape = {tokens, shaped(getY()).getDimSize(1)};
   // combine_c2
@@ -491,7 +523,7 @@ LogicalResult AttentionOp::verify() {
   // attention_c1
   for (auto [v, name] :
        {std::pair<Value, StringRef>(getQuery(), "query"), {getKey(), "key"}, {getValue(), "value"}})
-    if (failed(expectRank(*this, v, 4, name)))
+    if (failed(expectRank(*this, v, 4, name)) || failed(expectFloats(*this, v, name)))
       return failure();
   ArrayRef<int64_t> q = shaped(getQuery()).getShape(), k = shaped(getKey()).getShape(),
                     v = shaped(getValue()).getShape();
@@ -515,7 +547,7 @@ LogicalResult AttentionOp::verify() {
   }
   // attention_c4
   if (Value sinks = getSinks())
-    if (failed(expectShape(*this, sinks, {q[1]}, "sinks")))
+    if (failed(expectShape(*this, sinks, {q[1]}, "sinks")) || failed(expectFloats(*this, sinks, "sinks")))
       return failure();
   // attention_c6
   if (static_cast<int64_t>(getWindow()) < 0 || (getWindow() > 0 && !getCausal()) ||
@@ -539,7 +571,8 @@ LogicalResult RmsNormOp::verify() {
     return emitOpError() << "expects x to hold floats in at least one dimension, but it is " << type;
   // rms_norm_c2
   if (Value weight = getWeight())
-    if (failed(expectShape(*this, weight, {type.getShape().back()}, "weight")))
+    if (failed(expectShape(*this, weight, {type.getShape().back()}, "weight")) ||
+        failed(expectFloats(*this, weight, "weight")))
       return failure();
   // rms_norm_c4
   if (!(getEpsilon().convertToFloat() >= 0))
@@ -555,12 +588,14 @@ LogicalResult RmsNormOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
 
 LogicalResult RopeOp::verify() {
   // rope_c1
-  if (failed(expectRank(*this, getX(), 4, "x")) || failed(expectRank(*this, getCos(), 3, "cos")) ||
+  if (failed(expectRank(*this, getX(), 4, "x")) || failed(expectFloats(*this, getX(), "x")) ||
+      failed(expectRank(*this, getCos(), 3, "cos")) || failed(expectFloats(*this, getCos(), "cos")) ||
       failed(expectRank(*this, getSin(), 3, "sin")))
     return failure();
   ArrayRef<int64_t> x = shaped(getX()).getShape(), c = shaped(getCos()).getShape();
-  if (!shapesAgree(c, shaped(getSin()).getShape()) || (c[0] != 1 && !dimsAgree(c[0], x[0])) || !dimsAgree(c[1], x[2]))
-    return emitOpError() << "expects cos and sin [B or 1, S, R/2] for x [B, H, S, D], but they are "
+  if (!shapesAgree(c, shaped(getSin()).getShape()) ||
+      shaped(getCos()).getElementType() != shaped(getSin()).getElementType() || (c[0] != 1 && !dimsAgree(c[0], x[0])) || !dimsAgree(c[1], x[2]))
+    return emitOpError() << "expects cos and sin of one type [B or 1, S, R/2] for x [B, H, S, D], but they are "
                          << getCos().getType() << ", " << getSin().getType() << " and " << getX().getType();
   // rope_c2
   if (!ShapedType::isDynamic(c[2]) && !ShapedType::isDynamic(x[3]) && 2 * c[2] > x[3])
@@ -576,7 +611,8 @@ LogicalResult RopeOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
 
 LogicalResult SwigluOp::verify() {
   // swiglu_c1
-  if (failed(expectShape(*this, getUp(), shaped(getGate()).getShape(), "up")))
+  if (failed(expectShape(*this, getUp(), shaped(getGate()).getShape(), "up")) ||
+      failed(expectFloats(*this, getGate(), "gate")) || failed(expectFloats(*this, getUp(), "up")))
     return failure();
   // swiglu_c2
   if (!(getLimit().convertToFloat() > 0))
@@ -598,10 +634,12 @@ LogicalResult TopKOp::verify() {
   // top_k_c1
   if (type.getRank() < 1)
     return emitOpError() << "expects x to have at least one dimension, but it is " << type;
+  if (failed(expectNumbers(*this, getX(), "x")))
+    return failure();
   // top_k_c2
   int64_t k = getK();
   if (k < 0 || (!ShapedType::isDynamic(type.getShape().back()) && k > type.getShape().back()))
-    return emitOpError() << "expects 0 <= k <= " << type.getShape().back() << ", but k is " << k;
+    return emitOpError() << "expects 0 <= k <= N, but k is " << k << " and x " << type;
   // top_k_c3
   SmallVector<int64_t> shape(type.getShape());
   shape.back() = k;
@@ -620,6 +658,8 @@ LogicalResult SortOp::verify() {
   // sort_c1
   if (type.getRank() < 1)
     return emitOpError() << "expects x to have at least one dimension, but it is " << type;
+  if (failed(expectNumbers(*this, getX(), "x")))
+    return failure();
   // sort_c2
   return verifyResults(*this, {like(getX()), {SmallVector<int64_t>(type.getShape()), Expected::I64, {}}});
 }
@@ -638,6 +678,8 @@ LogicalResult ScanOp::verify() {
   // scan_c2
   if (getCombiner() == Combiner::Assign)
     return emitOpError() << "expects a combiner that combines, but it is assign";
+  if (failed(expectNumbers(*this, getX(), "x")))
+    return failure();
   // scan_c3
   return verifyResults(*this, {like(getX())});
 }
@@ -649,6 +691,8 @@ LogicalResult ScanOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
 
 LogicalResult ScatterOp::verify() {
   ShapedType data = shaped(getData()), indices = shaped(getIndices()), updates = shaped(getUpdates());
+  if (failed(expectNumbers(*this, getData(), "data")))
+    return failure();
   // scatter_c1
   if (indices.getRank() < 1 || indices.isDynamicDim(indices.getRank() - 1) ||
       indices.getShape().back() > data.getRank() || !indices.getElementType().isInteger(64))
@@ -673,6 +717,8 @@ LogicalResult ScatterOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
 LogicalResult NonZeroOp::verify() {
   ShapedType type = shaped(getX());
   int64_t size = type.hasStaticShape() ? type.getNumElements() : ShapedType::kDynamic;
+  if (failed(expectNumbers(*this, getX(), "x")))
+    return failure();
   // nonzero_c1
   return verifyResults(*this, {{{type.getRank(), size}, Expected::I64, {}}, {{}, Expected::I64, {}}});
 }

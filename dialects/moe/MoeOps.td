@@ -103,6 +103,7 @@ def Moe_RouteOp : Moe_ComputeOp<"route", [AttrSizedOperandSegments]> {
   let assemblyFormat = [{
     $logits (`bias` `(` $selection_bias^ `)`)? (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results)
   }];
+  let hasCanonicalizer = 1;
 }
 
 //===----------------------------------------------------------------------===//
@@ -134,6 +135,7 @@ def Moe_ExpertsOp : Moe_ComputeOp<"experts", [AttrSizedOperandSegments, SingleBl
     $x `,` $weights `,` $indices `params` `(` $params `)` (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results) $body
   }];
   let hasRegionVerifier = 1;
+  let hasCanonicalizer = 1;
 }
 
 def Moe_DispatchOp : Moe_ComputeOp<"dispatch"> {
@@ -182,6 +184,7 @@ def Moe_GroupedMatmulOp : Moe_ComputeOp<"grouped_matmul", [AttrSizedOperandSegme
     (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results) $epilogue
   }];
   let hasRegionVerifier = 1;
+  let hasCanonicalizer = 1;
 }
 
 def Moe_CombineOp : Moe_ComputeOp<"combine", [AttrSizedOperandSegments]> {
@@ -198,6 +201,7 @@ def Moe_CombineOp : Moe_ComputeOp<"combine", [AttrSizedOperandSegments]> {
   let assemblyFormat = [{
     $y `at` $position (`weights` `(` $weights^ `)`)? (`residual` `(` $residual^ `)`)? (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results)
   }];
+  let hasCanonicalizer = 1;
 }
 
 //===----------------------------------------------------------------------===//
@@ -215,7 +219,7 @@ def Moe_AttentionOp : Moe_ComputeOp<"attention", [AttrSizedOperandSegments]> {
         pr[j] = exp(z[j] - m) / (sum_i exp(z[i] - m) + exp(sink[h] - m)),  m = max(z, sink[h]);  a row that is all -inf gives 0
         out[b, h, i] = sum_j pr[j] * value[b, h', j]
     query [B, Hq, S, D]; key [B, Hkv, L, D]; value [B, Hkv, L, Dv]; mask [B|1, Hq|1, S|1, L] float; sinks [Hq]; out [B, Hq, S, Dv].
-    (C1) query, key, value have rank 4 and agree in B, D, L.   (C2) Hkv divides Hq.   (C3) mask has rank 4 and broadcasts.
+    (C1) query, key, value are floats of rank 4 and agree in B, D, L.   (C2) Hkv divides Hq.   (C3) mask has rank 4 and broadcasts.
     (C4) sinks has shape [Hq].   (C5) out is [B, Hq, S, Dv].   (C6) window needs causal; window, softcap >= 0.
   }];
   let arguments = (ins Moe_Array:$query, Moe_Array:$key, Moe_Array:$value, Optional<Moe_Array>:$mask,
@@ -226,6 +230,7 @@ def Moe_AttentionOp : Moe_ComputeOp<"attention", [AttrSizedOperandSegments]> {
   let assemblyFormat = [{
     $query `,` $key `,` $value (`mask` `(` $mask^ `)`)? (`sinks` `(` $sinks^ `)`)? (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results)
   }];
+  let hasCanonicalizer = 1;
 }
 
 def Moe_RmsNormOp : Moe_ComputeOp<"rms_norm", [AttrSizedOperandSegments]> {
@@ -240,6 +245,7 @@ def Moe_RmsNormOp : Moe_ComputeOp<"rms_norm", [AttrSizedOperandSegments]> {
   let assemblyFormat = [{
     $x (`weight` `(` $weight^ `)`)? (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results)
   }];
+  let hasCanonicalizer = 1;
 }
 
 def Moe_RopeOp : Moe_ComputeOp<"rope"> {
