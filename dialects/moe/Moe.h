@@ -29,6 +29,10 @@
 namespace mlir::moe {
 /// Type of the tensor that a `#moe.piece` or `#moe.recipe` describes; null for any other attribute.
 RankedTensorType getRecipeType(Attribute pieceOrRecipe);
+
+/// The type of a kernel's argument for a buffer of `type`: offset 0 (the pointer includes it) and, where the strides say
+/// no more than that, the identity layout.
+MemRefType getKernelArgumentType(MemRefType type);
 } // namespace mlir::moe
 
 #endif // MOE_DIALECT_H

@@ -727,3 +727,48 @@ LogicalResult NonZeroOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
   sizes.assign({{b.getIndexAttr(shaped(getX()).getRank()), product(b, getLoc(), dimsOf(b, getLoc(), getX()))}, {}});
   return success();
 }
+
+//===----------------------------------------------------------------------===//
+// Launches
+//===----------------------------------------------------------------------===//
+
+/// The type a kernel sees for a buffer that the host passes: the pointer already includes the offset.
+static Type withoutOffset(Type type) {
+  auto memref = dyn_cast<MemRefType>(type);
+  return memref ? moe::getKernelArgumentType(memref) : type;
+}
+
+MemRefType moe::getKernelArgumentType(MemRefType type) {
+  auto layout = dyn_cast<StridedLayoutAttr>(type.getLayout());
+  if (!layout)
+    return type;
+  // Strides that say what the identity layout says are dropped, so that equal kernels look equal.
+  int64_t expected = 1;
+  bool identity = true;
+  for (int64_t i = type.getRank() - 1; i >= 0 && identity; --i) {
+    identity = expected >= 0 && layout.getStrides()[i] == expected;
+    expected = type.isDynamicDim(i) ? -1 : expected * type.getDimSize(i);
+    if (i == 0)
+      break;
+  }
+  MemRefLayoutAttrInterface plain;
+  if (!identity)
+    plain = StridedLayoutAttr::get(type.getContext(), 0, layout.getStrides());
+  return MemRefType::get(type.getShape(), type.getElementType(), plain, type.getMemorySpace());
+}
+
+LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto kernel = symbols.lookupNearestSymbolFrom<FunctionOpInterface>(*this, getKernelAttr());
+  // launch_c1
+  if (!kernel || !kernel->hasAttr("moe.kernel"))
+    return emitOpError() << "expects '@" << getKernel() << "' to be a function marked moe.kernel";
+  // launch_c2
+  ArrayRef<Type> types = kernel.getArgumentTypes();
+  if (types.size() != getArgs().size())
+    return emitOpError() << "expects " << types.size() << " arguments for '@" << getKernel() << "', but has "
+                         << getArgs().size();
+  for (auto [i, have, want] : llvm::enumerate(getArgs().getTypes(), types))
+    if (withoutOffset(have) != withoutOffset(want))
+      return emitOpError() << "expects argument " << i << " to be " << want << ", but it is " << have;
+  return success();
+}

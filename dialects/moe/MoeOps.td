@@ -344,4 +344,22 @@ def Moe_NonZeroOp : Moe_ComputeOp<"nonzero"> {
   let assemblyFormat = "$x (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results)";
 }
 
+//===----------------------------------------------------------------------===//
+// Launches
+//===----------------------------------------------------------------------===//
+
+def Moe_LaunchOp : Moe_Op<"launch", [AttrSizedOperandSegments, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "Run a kernel over its work items";
+  let description = [{
+    The host program's only way to compute on buffers. `kernel` names a function marked `moe.kernel`; a memref operand is
+    passed as a pointer to its first element with its dynamic sizes and strides, so the kernel's type for it has offset 0.
+    `items` is the number of work items; it is absent until `tile` has chosen it.
+    (C1) `kernel` refers to a function with the attribute `moe.kernel`.   (C2) operands match its arguments but for the
+    offset of their layout.
+    Example: test/Schedule/outline-kernels.mlir
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<AnyType>:$args, Optional<Index>:$items);
+  let assemblyFormat = "$kernel `(` $args `)` (`items` `(` $items^ `)`)? attr-dict `:` `(` type($args) `)`";
+}
+
 #endif // MOE_OPS_TD

@@ -1,5 +1,6 @@
 //===- moe-opt.cpp - MLIR's opt tool with the moe dialects and passes -----===//
 #include "dialects/moe/Moe.h"
+#include "moe/Schedule/Passes.h"
 
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/InitAllDialects.h"
@@ -13,5 +14,9 @@ int main(int argc, char **argv) {
   mlir::registerAllExtensions(registry);
   mlir::registerAllPasses();
   registry.insert<mlir::moe::MoeDialect>();
+  mlir::moe::registerBufferizationModels(registry);
+  mlir::moe::registerMoeSchedulePasses();
+  mlir::PassPipelineRegistration<>("moe-schedule", "The schedule phase",
+                                   [](mlir::OpPassManager &pm) { mlir::moe::buildSchedulePipeline(pm); });
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "moe-opt: compiler passes for mixture-of-experts models\n", registry));
 }

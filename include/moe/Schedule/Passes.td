@@ -1,0 +1,50 @@
+#ifndef MOE_SCHEDULE_PASSES_TD
+#define MOE_SCHEDULE_PASSES_TD
+include "mlir/Pass/PassBase.td"
+
+def PrepareBuffers : Pass<"moe-prepare-buffers", "::mlir::func::FuncOp"> {
+  let summary = "Rewrite tensor ops that bufferize badly: concat, reshape by a list of sizes, scalar operands";
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def Bufferize : Pass<"moe-bufferize", "::mlir::ModuleOp"> {
+  let summary = "Tensors become buffers: upstream's one-shot bufferization, with moe ops writing into `outs`";
+  let description = [{
+    Function arguments and weights are never written. Results keep their contiguous layout.
+  }];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
+}
+
+def PlaceOutputs : Pass<"moe-place-outputs", "::mlir::func::FuncOp"> {
+  let summary = "Compute outputs where the caller wants them; copy only what cannot be";
+  let description = [{
+    Marks the memref.alloc that holds output K with `moe.output = K`. A result that is an argument, a weight, part of a
+    buffer, or a buffer that is another output already, is copied into a new buffer that is marked.
+  }];
+  let statistics = [Statistic<"numCopies", "copies", "Outputs that needed a copy">];
+  let dependentDialects = ["::mlir::memref::MemRefDialect"];
+}
+
+def OutlineKernels : Pass<"moe-outline-kernels", "::mlir::ModuleOp"> {
+  let summary = "Every compute op becomes a kernel function with one moe.launch per use; equal kernels are one";
+  let statistics = [Statistic<"numLaunches", "launches", "Launches made">,
+                    Statistic<"numKernels", "kernels", "Distinct kernels">];
+  let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::memref::MemRefDialect", "::mlir::moe::MoeDialect"];
+}
+
+def PlanBuffers : Pass<"moe-plan-buffers", "::mlir::func::FuncOp"> {
+  let summary = "Give every temporary whose size the inputs' extents decide a number and a lifetime";
+  let description = [{
+    Marks such a memref.alloc with `moe.temporary = [number, first launch, last launch]`. What is left unmarked is
+    allocated while the program runs.
+  }];
+  let statistics = [Statistic<"numTemporaries", "temporaries", "Planned temporaries">,
+                    Statistic<"numDynamic", "dynamic", "Buffers whose size only data decide">];
+}
+
+def VerifySchedule : Pass<"moe-verify-schedule", "::mlir::ModuleOp"> {
+  let summary = "Check what the schedule phase hands on: a host program of launches and views, kernels of one op";
+}
+
+#endif // MOE_SCHEDULE_PASSES_TD

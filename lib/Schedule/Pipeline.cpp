@@ -1,0 +1,28 @@
+//===- Pipeline.cpp - the order of the schedule passes --------------------===//
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+#include "moe/Schedule/Passes.h"
+
+using namespace mlir;
+using namespace mlir::moe;
+
+void moe::buildSchedulePipeline(OpPassManager &pm, const ScheduleOptions &options) {
+  // Views and scalars instead of copies and stores, while values are still tensors.
+  pm.addNestedPass<func::FuncOp>(createPrepareBuffers());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addPass(createBufferize());
+  // Folds dims of allocations and views into the sizes they were made with, so that plans are arithmetic on extents.
+  pm.addNestedPass<func::FuncOp>(memref::createResolveShapedTypeResultDimsPass());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  // Before outlining: the copies it makes are kernels too.
+  pm.addNestedPass<func::FuncOp>(createPlaceOutputs());
+  pm.addPass(createOutlineKernels());
+  // Views and sizes that only the outlined ops used are gone before lifetimes are counted.
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addNestedPass<func::FuncOp>(createPlanBuffers());
+  pm.addPass(createVerifySchedule());
+}

@@ -1,0 +1,49 @@
+//===- VerifySchedule.cpp - what the schedule phase hands on --------------===//
+//
+// Out: a host program of launches, views, allocations, scalar arithmetic, scalar reads and structured control flow; and
+// kernels that hold exactly one compute op each. No tensors.
+//
+//===----------------------------------------------------------------------===//
+#include "Views.h"
+#include "moe/Schedule/Passes.h"
+
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+namespace mlir::moe {
+#define GEN_PASS_DEF_VERIFYSCHEDULE
+#include "moe/Schedule/Passes.h.inc"
+} // namespace mlir::moe
+
+using namespace mlir;
+using namespace mlir::moe;
+
+static bool isHostOp(Operation *op) {
+  if (isViewOp(op) || isa<LaunchOp, GetWeightOp, memref::AllocOp, memref::LoadOp, memref::DimOp, memref::GetGlobalOp,
+                          func::ReturnOp, cf::AssertOp, affine::AffineApplyOp>(op))
+    return true;
+  return isa_and_nonnull<arith::ArithDialect, math::MathDialect, scf::SCFDialect>(op->getDialect());
+}
+
+namespace {
+struct VerifySchedule : moe::impl::VerifyScheduleBase<VerifySchedule> {
+  void runOnOperation() override {
+    bool failedAny = false;
+    for (auto func : getOperation().getOps<func::FuncOp>()) {
+      if (func->hasAttr("moe.kernel") || func.isExternal())
+        continue;
+      func.walk([&](Operation *op) {
+        bool tensors = llvm::any_of(op->getResultTypes(), llvm::IsaPred<TensorType>);
+        if (op == func || (isHostOp(op) && !tensors))
+          return;
+        op->emitOpError("is not expected in a host program after 'schedule'");
+        failedAny = true;
+      });
+    }
+    if (failedAny)
+      signalPassFailure();
+  }
+};
+} // namespace

@@ -1,0 +1,38 @@
+//===- Views.h - which buffer a memref value is part of -------------------===//
+#ifndef MOE_LIB_SCHEDULE_VIEWS_H
+#define MOE_LIB_SCHEDULE_VIEWS_H
+
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
+
+namespace mlir::moe {
+
+/// True for ops that only look at a buffer in another way (views), which the host program does without a launch.
+inline bool isViewOp(Operation *op) {
+  return isa<memref::SubViewOp, memref::ExpandShapeOp, memref::CollapseShapeOp, memref::CastOp,
+             memref::ReinterpretCastOp, memref::TransposeOp>(op);
+}
+
+/// The buffer behind any chain of views: a memref.alloc, a memref.get_global, a weight or an argument.
+inline Value rootOf(Value memref) {
+  while (Operation *op = memref.getDefiningOp()) {
+    if (!isViewOp(op))
+      break;
+    memref = op->getOperand(0);
+  }
+  return memref;
+}
+
+/// The buffer behind a chain of reshapes that keep all elements in order, or null if some view selects or permutes.
+inline Value rootOfReshapes(Value memref) {
+  while (Operation *op = memref.getDefiningOp()) {
+    if (!isa<memref::ExpandShapeOp, memref::CollapseShapeOp, memref::CastOp>(op))
+      return isViewOp(op) ? Value() : memref;
+    memref = op->getOperand(0);
+  }
+  return memref;
+}
+
+} // namespace mlir::moe
+
+#endif // MOE_LIB_SCHEDULE_VIEWS_H
