@@ -1,5 +1,6 @@
 //===- moe-opt.cpp - MLIR's opt tool with the moe dialects and passes -----===//
 #include "dialects/moe/Moe.h"
+#include "dialects/onnx/Onnx.h"
 #include "moe/Schedule/Passes.h"
 
 #include "mlir/IR/DialectRegistry.h"
@@ -14,6 +15,7 @@ int main(int argc, char **argv) {
   mlir::registerAllExtensions(registry);
   mlir::registerAllPasses();
   registry.insert<mlir::moe::MoeDialect>();
+  registry.insert<mlir::onnx::OnnxDialect>();
   mlir::moe::registerBufferizationModels(registry);
   mlir::moe::registerMoeSchedulePasses();
   mlir::PassPipelineRegistration<>("moe-schedule", "The schedule phase",
