@@ -81,12 +81,12 @@ def Moe_RecipeAttr : Moe_Attr<"Recipe", "recipe"> {
     Evaluated only while the artefact is written (and, inverted, when trained weights are exported).
     | step | params | meaning |
     |---|---|---|
-    | cast | – | element type of the result, round to nearest even |
+    | cast | – | element type of the result: to float rounds to nearest even (8-bit formats saturate), float to integer truncates and clamps, to i1 tests for non-zero |
     | transpose | permutation = array<i64> | result dim i is input dim permutation[i] |
     | reshape | – | same elements in row-major order |
     | slice | offsets, sizes, strides = array<i64> | as tensor.extract_slice |
     | concat | axis = i64 | inputs along an existing axis (stack = reshape, then concat) |
-    | dequantize | bits, block = i64 (along the last axis, 0: per row), zero_point = i64 | inputs (codes, scales[, zero points]): (code - zero_point) * scale, codes packed low bits first |
+    | dequantize | bits, block = i64 (along the last axis, 0: per row), zero_point = i64, default 2^(bits-1) | inputs (codes, scales[, zero points]): (code - zero_point) * scale in f32; codes and zero points packed low bits first along their last dim, or unpacked |
     | pack | panel = i64 | [..., N, K] -> [..., ceil(N/panel), K, panel], columns past N are zero |
     Example: `#moe.recipe<cast, {}, [#moe.piece<"w.bin", 0, 8, tensor<4xbf16>>], tensor<4xf32>>`
   }];

@@ -21,7 +21,7 @@ static llvm::SmallVector<Dim, 6> coalesce(llvm::ArrayRef<int64_t> sizes, llvm::A
     if (size != 1)
       dims.push_back({size, i, o});
   // The innermost dim of the output comes last.
-  llvm::stable_sort(dims, [](const Dim &a, const Dim &b) { return a.out > b.out; });
+  llvm::sort(dims, [](const Dim &a, const Dim &b) { return a.out > b.out; });
   llvm::SmallVector<Dim, 6> merged;
   for (const Dim &dim : dims) {
     if (!merged.empty() && merged.back().in == dim.in * dim.size && merged.back().out == dim.out * dim.size)
@@ -32,8 +32,36 @@ static llvm::SmallVector<Dim, 6> coalesce(llvm::ArrayRef<int64_t> sizes, llvm::A
   return merged;
 }
 
+/// A full block of a transpose, contiguous on both sides: through a small buffer, so that reads and writes are runs.
+template <typename T, int kSide>
+static void transposeBlock(const T *__restrict in, int64_t inStride, T *__restrict out, int64_t outStride) {
+  T block[kSide][kSide];
+  for (int c = 0; c < kSide; ++c)
+    std::memcpy(block[c], in + c * inStride, sizeof(block[c]));
+  for (int r = 0; r < kSide; ++r) {
+    T row[kSide];
+    for (int c = 0; c < kSide; ++c)
+      row[c] = block[c][r];
+    std::memcpy(out + r * outStride, row, sizeof(row));
+  }
+}
+
 /// rows x columns in blocks: `columns` is the output's inner dim, `rows` the input's.
 template <typename T> static void copyPlane(const Dim &rows, const Dim &columns, const T *in, T *out) {
+  constexpr int kSide = 16;
+  if (rows.in == 1 && columns.out == 1 && rows.size >= kSide && columns.size >= kSide) {
+    int64_t r1 = rows.size / kSide * kSide, c1 = columns.size / kSide * kSide;
+    for (int64_t c = 0; c < c1; c += kSide)
+      for (int64_t r = 0; r < r1; r += kSide)
+        transposeBlock<T, kSide>(in + r + c * columns.in, columns.in, out + r * rows.out + c, rows.out);
+    for (int64_t c = c1; c < columns.size; ++c)
+      for (int64_t r = 0; r < r1; ++r)
+        out[r * rows.out + c] = in[r + c * columns.in];
+    for (int64_t r = r1; r < rows.size; ++r)
+      for (int64_t c = 0; c < columns.size; ++c)
+        out[r * rows.out + c] = in[r + c * columns.in];
+    return;
+  }
   constexpr int64_t kBlock = 32;
   for (int64_t r0 = 0; r0 < rows.size; r0 += kBlock)
     for (int64_t c0 = 0; c0 < columns.size; c0 += kBlock) {

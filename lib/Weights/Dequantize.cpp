@@ -69,8 +69,8 @@ public:
         int64_t value = signedCodes ? int64_t(code[i]) : int64_t(static_cast<uint8_t>(code[i]));
         values[i] = static_cast<float>(value - zero) * scaleValues[row * blocks + b];
       }
-      convertElements(Element::F32, reinterpret_cast<const char *>(values.data()), element,
-                      out + row * count * bytes(), count);
+      convertElements(Element::F32, reinterpret_cast<const char *>(values.data()), element, out + row * count * bytes(),
+                      count);
     }
     return success();
   }
@@ -151,8 +151,7 @@ FailureOr<SourcePtr> moe::makeDequantize(RecipeAttr recipe, std::vector<SourcePt
 
   const Source &codes = *inputs[0], &scales = *inputs[1];
   int64_t packedColumns = llvm::divideCeil(columns, 8 / bits);
-  if (!isCode(codes) || static_cast<int64_t>(codes.shape.size()) != rank ||
-      ArrayRef(codes.shape).drop_back() != lead ||
+  if (!isCode(codes) || static_cast<int64_t>(codes.shape.size()) != rank || ArrayRef(codes.shape).drop_back() != lead ||
       (codes.shape.back() != columns && (codes.shape.back() != packedColumns || packedBits(codes.element) != 8)))
     return fail("codes of at most 8 bits in the result's shape, or packed along its last dim");
 
@@ -168,8 +167,8 @@ FailureOr<SourcePtr> moe::makeDequantize(RecipeAttr recipe, std::vector<SourcePt
     Dims packed(scales.shape);
     if (!packed.empty())
       packed.back() = llvm::divideCeil(packed.back(), 8 / bits);
-    if (!isCode(*inputs[2]) || (inputs[2]->shape != scales.shape &&
-                                (inputs[2]->shape != packed || packedBits(inputs[2]->element) != 8)))
+    if (!isCode(*inputs[2]) ||
+        (inputs[2]->shape != scales.shape && (inputs[2]->shape != packed || packedBits(inputs[2]->element) != 8)))
       return fail("zero points shaped as the scales, or packed along their last dim");
   }
   return SourcePtr(std::make_unique<DequantizeSource>(recipe, std::move(inputs)));

@@ -98,10 +98,10 @@ namespace {
 /// value = (-1)^s * 2^(max(e, 1) - bias) * (e != 0) . m
 struct Format {
   int mantissa, bias;
-  uint16_t sign;       // the sign bit
-  uint16_t maxFinite;  // bits of the largest finite value
-  uint16_t nan;        // bits of a NaN; 0 when there is none
-  uint16_t infinity;   // bits of infinity; 0 when there is none
+  uint16_t sign;      // the sign bit
+  uint16_t maxFinite; // bits of the largest finite value
+  uint16_t nan;       // bits of a NaN; 0 when there is none
+  uint16_t infinity;  // bits of infinity; 0 when there is none
   bool negativeZero;
 };
 } // namespace
@@ -199,10 +199,9 @@ static const float *decodeTable(Element element) {
         const Format f = format(e);
         int magnitude = code & (f.sign - 1);
         bool negative = code & f.sign;
-        double value = magnitude >> f.mantissa
-                           ? std::ldexp((1 << f.mantissa) + (magnitude & ((1 << f.mantissa) - 1)),
-                                        (magnitude >> f.mantissa) - f.bias - f.mantissa)
-                           : std::ldexp(magnitude, 1 - f.bias - f.mantissa);
+        double value = magnitude >> f.mantissa ? std::ldexp((1 << f.mantissa) + (magnitude & ((1 << f.mantissa) - 1)),
+                                                            (magnitude >> f.mantissa) - f.bias - f.mantissa)
+                                               : std::ldexp(magnitude, 1 - f.bias - f.mantissa);
         if (!f.negativeZero && code == f.nan)
           value = NAN;
         else if (magnitude > f.maxFinite)
@@ -392,8 +391,8 @@ void moe::convertElements(Element from, const char *in, Element to, char *out, i
   for (int64_t i = 0; i < count; ++i) {
     if (longToFloat) { // one rounding, not two
       int64_t value = loadInteger(from, in + i * fromBytes);
-      store<float>(out + 4 * i, from == Element::U64 ? static_cast<float>(static_cast<uint64_t>(value))
-                                                     : static_cast<float>(value));
+      store<float>(out + 4 * i,
+                   from == Element::U64 ? static_cast<float>(static_cast<uint64_t>(value)) : static_cast<float>(value));
       continue;
     }
     storeDouble(to, out + i * toBytes, loadDouble(from, in + i * fromBytes), Overflow::Saturate);

@@ -36,8 +36,8 @@ FailureOr<FileSet::File> FileSet::openBeneath(StringRef name, EmitError emitErro
     int error = errno;
     // Without following, a link is ELOOP as the file and ENOTDIR as a folder; say what it is.
     struct stat link;
-    bool isLink = next < 0 && ::fstatat(at, component.str().c_str(), &link, AT_SYMLINK_NOFOLLOW) == 0 &&
-                  S_ISLNK(link.st_mode);
+    bool isLink =
+        next < 0 && ::fstatat(at, component.str().c_str(), &link, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(link.st_mode);
     ::close(at);
     if (isLink)
       return emitError() << "expects no symbolic link in the path of weight file '" << name << "', but '" << component

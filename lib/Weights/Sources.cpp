@@ -206,7 +206,8 @@ private:
 class ConcatSource final : public Source {
 public:
   ConcatSource(RecipeAttr recipe, std::vector<SourcePtr> parts)
-      : Source(recipe.getType()), inputs(std::move(parts)), axis(recipe.getParams().getAs<IntegerAttr>("axis").getInt()) {
+      : Source(recipe.getType()), inputs(std::move(parts)),
+        axis(recipe.getParams().getAs<IntegerAttr>("axis").getInt()) {
     for (const SourcePtr &input : inputs)
       ends.push_back((ends.empty() ? 0 : ends.back()) + input->shape[axis]);
   }
@@ -288,8 +289,8 @@ public:
 
 private:
   /// `panels` panels of `columns` rows each, for all leading indices of the box.
-  void copyPanels(const Box &box, int64_t panels, int64_t columns, const char *in, ArrayRef<int64_t> inStrides, char *out,
-                  ArrayRef<int64_t> outStrides) {
+  void copyPanels(const Box &box, int64_t panels, int64_t columns, const char *in, ArrayRef<int64_t> inStrides,
+                  char *out, ArrayRef<int64_t> outStrides) {
     size_t p = shape.size() - 3;
     Dims sizes(box.sizes.begin(), box.sizes.begin() + p), from(inStrides.begin(), inStrides.begin() + p),
         to(outStrides.begin(), outStrides.begin() + p);

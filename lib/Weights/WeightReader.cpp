@@ -6,8 +6,8 @@
 using namespace mlir;
 using namespace mlir::moe;
 
-static constexpr int64_t kWindow = 8 << 20;           // bytes of the result computed at once
-static constexpr int64_t kTransposeWindow = 32 << 20; // wider runs where a transpose reads columns
+static constexpr int64_t kWindow = 2 << 20;           // bytes of the result computed at once
+static constexpr int64_t kTransposeWindow = 16 << 20; // wider runs where a transpose reads columns
 static constexpr int kMaxDepth = 256;                 // nested steps
 
 static FailureOr<SourcePtr> build(Attribute attr, SourceContext &context, int depth) {
@@ -89,7 +89,8 @@ public:
     int64_t inner = 1;
     while (split > 0 && inner * shape[split] <= limit)
       inner *= shape[split--];
-    step = split >= 0 ? std::clamp<int64_t>(limit / std::max<int64_t>(inner, 1), 1, std::max<int64_t>(shape[split], 1)) : 1;
+    step = split >= 0 ? std::clamp<int64_t>(limit / std::max<int64_t>(inner, 1), 1, std::max<int64_t>(shape[split], 1))
+                      : 1;
     box.offsets.assign(shape.size(), 0);
     box.sizes.assign(shape.size(), 1);
     for (int64_t d = split + 1; d < static_cast<int64_t>(shape.size()); ++d)

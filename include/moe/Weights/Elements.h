@@ -15,8 +15,29 @@
 namespace mlir::moe {
 
 enum class Element : uint8_t {
-  I1, I2, I4, I8, I16, I32, I64, U2, U4, U8, U16, U32, U64,
-  F4E2M1FN, F8E4M3FN, F8E5M2, F8E4M3FNUZ, F8E5M2FNUZ, F8E8M0FNU, F16, BF16, F32, F64,
+  I1,
+  I2,
+  I4,
+  I8,
+  I16,
+  I32,
+  I64,
+  U2,
+  U4,
+  U8,
+  U16,
+  U32,
+  U64,
+  F4E2M1FN,
+  F8E4M3FN,
+  F8E5M2,
+  F8E4M3FNUZ,
+  F8E5M2FNUZ,
+  F8E8M0FNU,
+  F16,
+  BF16,
+  F32,
+  F64,
 };
 
 /// Element of an MLIR type: signless and signed integers are I*, unsigned ones U*, index is I64; nullopt for others.

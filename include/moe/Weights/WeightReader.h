@@ -36,7 +36,8 @@ public:
   LogicalResult read(Attribute recipe, MutableArrayRef<char> out, EmitError emitError);
 
   /// The same bytes, handed to `sink` in order and in windows; they are valid during the call. Stops with failure,
-  /// without a diagnostic of its own, when `sink` fails. Holds a small multiple of 8 MiB (32 MiB below a transpose).
+  /// without a diagnostic of its own, when `sink` fails. Holds a small multiple of 2 MiB (16 MiB when a step
+  /// transposes).
   LogicalResult stream(Attribute recipe, Sink sink, EmitError emitError);
 
   /// Checks without reading contents that every file of `recipe` is there and long enough and every step is computable.
