@@ -1,6 +1,7 @@
 //===- moe-opt.cpp - MLIR's opt tool with the moe dialects and passes -----===//
 #include "dialects/moe/Moe.h"
 #include "dialects/onnx/Onnx.h"
+#include "moe/Raise/Passes.h"
 #include "moe/Schedule/Passes.h"
 
 #include "mlir/IR/DialectRegistry.h"
@@ -17,6 +18,7 @@ int main(int argc, char **argv) {
   registry.insert<mlir::moe::MoeDialect>();
   registry.insert<mlir::onnx::OnnxDialect>();
   mlir::moe::registerBufferizationModels(registry);
+  mlir::moe::registerMoeRaisePasses();
   mlir::moe::registerMoeSchedulePasses();
   mlir::PassPipelineRegistration<>("moe-schedule", "The schedule phase",
                                    [](mlir::OpPassManager &pm) { mlir::moe::buildSchedulePipeline(pm); });
