@@ -19,6 +19,8 @@ void moe::buildSchedulePipeline(OpPassManager &pm, const ScheduleOptions &option
   pm.addPass(createCSEPass());
   // Before outlining: the copies it makes are kernels too.
   pm.addNestedPass<func::FuncOp>(createPlaceOutputs());
+  // Views are the host's business, so loops are merged while ops still stand there.
+  pm.addNestedPass<func::FuncOp>(createCollapseLoops());
   pm.addPass(createOutlineKernels());
   // Views and sizes that only the outlined ops used are gone before lifetimes are counted.
   pm.addPass(createCanonicalizerPass());

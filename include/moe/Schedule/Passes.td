@@ -26,6 +26,12 @@ def PlaceOutputs : Pass<"moe-place-outputs", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::memref::MemRefDialect"];
 }
 
+def CollapseLoops : Pass<"moe-collapse-loops", "::mlir::func::FuncOp"> {
+  let summary = "Merge the dims of linalg ops on buffers that all operands walk through together";
+  let statistics = [Statistic<"numCollapsed", "collapsed", "Ops with fewer loops than before">];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect"];
+}
+
 def OutlineKernels : Pass<"moe-outline-kernels", "::mlir::ModuleOp"> {
   let summary = "Every compute op becomes a kernel function with one moe.launch per use; equal kernels are one";
   let statistics = [Statistic<"numLaunches", "launches", "Launches made">,
