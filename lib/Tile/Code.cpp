@@ -1,5 +1,5 @@
 //===- Code.cpp - a small vocabulary for writing loops over buffers -------===//
-#include "Code.h"
+#include "moe/Tile/Code.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
@@ -48,8 +48,8 @@ V Code::toFloat(V value, Type type) {
   if (value.type() == type)
     return value;
   auto from = cast<FloatType>(value.type()), to = cast<FloatType>(type);
-  return wrap(from.getWidth() < to.getWidth() ? Value(arith::ExtFOp::create(b, loc, type, value))
-                                              : Value(arith::TruncFOp::create(b, loc, type, value)));
+  return wrap(from.getWidth() < to.getWidth() ? Value(arith::ExtFOp::create(b, loc, type, value.v))
+                                              : Value(arith::TruncFOp::create(b, loc, type, value.v)));
 }
 
 V Code::min(V a, V c) {

@@ -7,7 +7,7 @@
 #ifndef MOE_LIB_TILE_LOOPS_H
 #define MOE_LIB_TILE_LOOPS_H
 
-#include "Code.h"
+#include "moe/Tile/Code.h"
 #include "dialects/moe/Moe.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "moe/Tile/KernelEmitter.h"

@@ -13,7 +13,7 @@ static Vs dimsOf(Code &c, Value memref, int64_t from, int64_t to) {
     dims.push_back(c.dim(memref, i));
   return dims;
 }
-static SmallVector<Value> join(ArrayRef<V> a, ArrayRef<V> b) {
+static SmallVector<Value> indicesOf(ArrayRef<V> a, ArrayRef<V> b) {
   SmallVector<Value> all(a.begin(), a.end());
   all.append(b.begin(), b.end());
   return all;
@@ -55,7 +55,7 @@ KernelEmitter moe::topKLoops(TopKOp op, int64_t grain) {
     c.loop(c.index(0), c.index(k), {extreme(c, type, !largest), c.index(-1)}, [&](V slot, ArrayRef<V> last) -> Vs {
       Vs best = c.loop(c.index(0), width, {c.boolean(false), extreme(c, type, largest), c.index(0), zero},
                        [&](V i, ArrayRef<V> best) -> Vs {
-                         V raw = c.load(x, join(at, {i}));
+                         V raw = c.load(x, indicesOf(at, {i}));
                          V key = keyOf(c, raw, largest);
                          V after = before(c, last[0], key, largest) | ((key == last[0]) & (i > last[1]));
                          V none = c.wrap(arith::XOrIOp::create(c.b, c.loc, best[0], c.boolean(true)));
@@ -63,8 +63,8 @@ KernelEmitter moe::topKLoops(TopKOp op, int64_t grain) {
                          return {best[0] | take, c.select(take, key, best[1]), c.select(take, i, best[2]),
                                  c.select(take, raw, best[3])};
                        });
-      c.store(best[3], values, join(at, {slot}));
-      c.store(c.fromIndex(best[2], c.b.getI64Type()), indices, join(at, {slot}));
+      c.store(best[3], values, indicesOf(at, {slot}));
+      c.store(c.fromIndex(best[2], c.b.getI64Type()), indices, indicesOf(at, {slot}));
       return {best[1], best[2]};
     });
   });
@@ -85,15 +85,15 @@ KernelEmitter moe::sortLoops(SortOp, int64_t grain) {
     Vs at = c.delinearize(r, dimsOf(c, x, 0, rank - 1));
     Type i64 = c.b.getI64Type();
     c.loop(zero, width, [&](V i) {
-      c.store(c.load(x, join(at, {i})), values, join(at, {i}));
-      c.store(c.fromIndex(i, i64), indices, join(at, {i}));
+      c.store(c.load(x, indicesOf(at, {i})), values, indicesOf(at, {i}));
+      c.store(c.fromIndex(i, i64), indices, indicesOf(at, {i}));
     });
     // Does the pair (key, index) come after (otherKey, otherIndex)?
     auto isAfter = [&](V key, V index, V otherKey, V otherIndex) {
       return before(c, otherKey, key, descending) | ((key == otherKey) & (index > otherIndex));
     };
-    auto value = [&](V i) { return c.load(values, join(at, {i})); };
-    auto index = [&](V i) { return c.load(indices, join(at, {i})); };
+    auto value = [&](V i) { return c.load(values, indicesOf(at, {i})); };
+    auto index = [&](V i) { return c.load(indices, indicesOf(at, {i})); };
     // Moves the pair (v, p) down from `root` in the heap [0, size), whose top comes last in the order.
     auto siftDown = [&](V root, V size, V v, V p) {
       V key = keyOf(c, v, descending);
@@ -110,13 +110,13 @@ KernelEmitter moe::sortLoops(SortOp, int64_t grain) {
             V childValue = value(child), childIndex = index(child);
             V move = isAfter(keyOf(c, childValue, descending), childIndex, key, p);
             c.ifThen(move, [&] {
-              c.store(childValue, values, join(at, {s[0]}));
-              c.store(childIndex, indices, join(at, {s[0]}));
+              c.store(childValue, values, indicesOf(at, {s[0]}));
+              c.store(childIndex, indices, indicesOf(at, {s[0]}));
             });
             return {c.select(move, child, s[0]), move};
           });
-      c.store(v, values, join(at, {place[0]}));
-      c.store(p, indices, join(at, {place[0]}));
+      c.store(v, values, indicesOf(at, {place[0]}));
+      c.store(p, indices, indicesOf(at, {place[0]}));
     };
     V half = width / two;
     c.loop(zero, half, [&](V i) {
@@ -126,8 +126,8 @@ KernelEmitter moe::sortLoops(SortOp, int64_t grain) {
     c.loop(one, width, [&](V i) {
       V end = width - i;
       V v = value(end), p = index(end);
-      c.store(value(zero), values, join(at, {end}));
-      c.store(index(zero), indices, join(at, {end}));
+      c.store(value(zero), values, indicesOf(at, {end}));
+      c.store(index(zero), indices, indicesOf(at, {end}));
       siftDown(zero, end, v, p);
     });
   });
@@ -208,7 +208,7 @@ KernelEmitter moe::scatterLoops(ScatterOp op, int64_t grain) {
     Vs lead = dimsOf(c, data, 0, depth);
     if (!inPlace)
       c.loop(c.index(0), c.size(data, 0, depth), [&](V n) {
-        SmallVector<Value> place = join(depth ? c.delinearize(n, lead) : Vs(), at);
+        SmallVector<Value> place = indicesOf(depth ? c.delinearize(n, lead) : Vs(), at);
         c.store(c.load(data, place), out, place);
       });
     c.loop(c.index(0), c.size(indices, 0, indexRank - 1), [&](V n) {
@@ -216,14 +216,14 @@ KernelEmitter moe::scatterLoops(ScatterOp op, int64_t grain) {
       Vs place;
       V inside = c.boolean(true);
       for (int64_t d = 0; d < depth; ++d) {
-        V i = c.toIndex(c.load(indices, join(tuple, {c.index(d)})));
+        V i = c.toIndex(c.load(indices, indicesOf(tuple, {c.index(d)})));
         i = c.select(i < c.index(0), i + lead[d], i);
         inside = inside & (i >= c.index(0)) & (i < lead[d]);
         place.push_back(i);
       }
       c.ifThen(inside, [&] {
-        SmallVector<Value> target = join(place, at);
-        V update = c.load(updates, join(tuple, at));
+        SmallVector<Value> target = indicesOf(place, at);
+        V update = c.load(updates, indicesOf(tuple, at));
         if (op.getCombiner() != Combiner::Assign)
           update = combine(c, op.getCombiner(), c.load(out, target), update);
         c.store(update, out, target);
@@ -243,7 +243,7 @@ KernelEmitter moe::nonZeroLoops(NonZeroOp) {
     V total = c.size(x, 0, rank);
     V found = c.loop(c.index(0), total, {c.index(0)}, [&](V n, ArrayRef<V> at) -> Vs {
       Vs place = rank ? c.delinearize(n, dims) : Vs();
-      V value = c.load(x, join(place, {}));
+      V value = c.load(x, indicesOf(place, {}));
       V hit = value != c.constant(value.type(), 0);
       c.ifThen(hit, [&] {
         for (auto [d, p] : llvm::enumerate(place))

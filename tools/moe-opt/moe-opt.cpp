@@ -3,6 +3,7 @@
 #include "dialects/onnx/Onnx.h"
 #include "moe/Raise/Passes.h"
 #include "moe/Schedule/Passes.h"
+#include "moe/Tile/Passes.h"
 
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/InitAllDialects.h"
@@ -22,5 +23,8 @@ int main(int argc, char **argv) {
   mlir::moe::registerMoeSchedulePasses();
   mlir::PassPipelineRegistration<>("moe-schedule", "The schedule phase",
                                    [](mlir::OpPassManager &pm) { mlir::moe::buildSchedulePipeline(pm); });
+  mlir::moe::registerMoeTilePasses();
+  mlir::PassPipelineRegistration<>("moe-tile-phase", "The tile phase for the CPU",
+                                   [](mlir::OpPassManager &pm) { mlir::moe::buildTilePipeline(pm); });
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "moe-opt: compiler passes for mixture-of-experts models\n", registry));
 }

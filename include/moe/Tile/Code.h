@@ -4,8 +4,8 @@
 // builder, so that `a * b + c` makes arith ops, and `Code` makes loops, conditions, loads and stores.
 //
 //===----------------------------------------------------------------------===//
-#ifndef MOE_LIB_TILE_CODE_H
-#define MOE_LIB_TILE_CODE_H
+#ifndef MOE_TILE_CODE_H
+#define MOE_TILE_CODE_H
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -25,7 +25,7 @@ struct V {
   Code *code = nullptr;
   operator Value() const { return v; }
   Type type() const { return v.getType(); }
-  bool isFloat() const { return isa<FloatType>(type()); }
+  bool isFloat() const { return isa<FloatType>(getElementTypeOrSelf(type())); }
 };
 using Vs = SmallVector<V>;
 
@@ -37,16 +37,22 @@ public:
 
   V wrap(Value v) { return {v, this}; }
   V index(int64_t i) { return wrap(arith::ConstantIndexOp::create(b, loc, i)); }
+  /// A number of any scalar type, or a vector of equal ones.
   V constant(Type type, double value) {
-    if (auto f = dyn_cast<FloatType>(type))
-      return wrap(arith::ConstantOp::create(b, loc, b.getFloatAttr(f, value)));
-    return wrap(arith::ConstantOp::create(b, loc, b.getIntegerAttr(type, static_cast<int64_t>(value))));
+    Type element = getElementTypeOrSelf(type);
+    if (isa<FloatType>(element))
+      return constant(type, b.getFloatAttr(element, value));
+    return constant(type, b.getIntegerAttr(element, static_cast<int64_t>(value)));
+  }
+  V constant(Type type, TypedAttr element) {
+    if (auto vector = dyn_cast<VectorType>(type))
+      element = DenseElementsAttr::get(vector, Attribute(element));
+    return wrap(arith::ConstantOp::create(b, loc, element));
   }
   V f32(double value) { return constant(b.getF32Type(), value); }
   V infinity(Type type, bool negative) {
-    auto f = cast<FloatType>(type);
-    return wrap(arith::ConstantOp::create(
-        b, loc, b.getFloatAttr(f, llvm::APFloat::getInf(f.getFloatSemantics(), negative))));
+    auto f = cast<FloatType>(getElementTypeOrSelf(type));
+    return constant(type, b.getFloatAttr(f, llvm::APFloat::getInf(f.getFloatSemantics(), negative)));
   }
   V boolean(bool value) { return wrap(arith::ConstantOp::create(b, loc, b.getBoolAttr(value))); }
 
@@ -77,7 +83,7 @@ public:
   //===- Numbers ------------------------------------------------------------===//
   V widen(V value) {
     auto f = dyn_cast<FloatType>(value.type());
-    return f && f.getWidth() < 32 ? wrap(arith::ExtFOp::create(b, loc, b.getF32Type(), value)) : value;
+    return f && f.getWidth() < 32 ? wrap(arith::ExtFOp::create(b, loc, b.getF32Type(), value.v)) : value;
   }
   V toFloat(V value, Type type);
   V toIndex(V value) {
@@ -177,4 +183,4 @@ struct RowSplit {
 
 } // namespace mlir::moe
 
-#endif // MOE_LIB_TILE_CODE_H
+#endif // MOE_TILE_CODE_H
