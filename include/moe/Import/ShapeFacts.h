@@ -27,6 +27,12 @@ public:
   explicit ShapeFacts(func::FuncOp func);
   ~ShapeFacts() override;
 
+  /// Infers the results of an op from its operands. An op that cannot be is one diagnostic at its location, and failure.
+  /// The importer calls it on each op it creates; elsewhere facts are inferred on demand.
+  LogicalResult infer(Operation *op);
+  /// The type of a tensor with every extent static that is provably constant. Call after `infer` on the op that makes it.
+  RankedTensorType type(Value value);
+
   /// One expression per dimension of a ranked tensor value; empty for rank 0 and for values that are no ranked tensor.
   /// The array stays valid until the value's op is erased.
   ArrayRef<AffineExpr> shape(Value value);

@@ -1,0 +1,197 @@
+//===- InferOp.cpp - which rule infers which op ---------------------------===//
+#include "InferOp.h"
+
+#include "dialects/moe/Moe.h"
+#include "llvm/ADT/StringMap.h"
+
+using namespace mlir;
+using namespace mlir::moe;
+
+using R = OpInference;
+
+static const llvm::StringMap<R::Rule> &rules() {
+  static const llvm::StringMap<R::Rule> table = [] {
+    llvm::StringMap<R::Rule> t;
+    auto put = [&](R::Rule rule, std::initializer_list<StringRef> names) {
+      for (StringRef name : names)
+        t[name] = rule;
+    };
+    put(&R::sameAsFirst,
+        {"Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BitwiseNot", "Ceil", "Celu", "Clip", "Cos", "Cosh",
+         "CumProd", "CumSum", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish", "Hardmax", "Identity",
+         "LRN", "LeakyRelu", "Log", "LogSoftmax", "LpNormalization", "MeanVarianceNormalization", "Mish", "Neg", "Not",
+         "Reciprocal", "Relu", "ReverseSequence", "Round", "ScatterElements", "ScatterND", "Selu", "Shrink", "Sigmoid",
+         "Sign", "Sin", "Sinh", "Softmax", "Softplus", "Softsign", "Sqrt", "Swish", "Tan", "Tanh", "TensorScatter",
+         "ThresholdedRelu", "Trilu", "RotaryEmbedding", "InstanceNormalization", "GroupNormalization", "ms.FastGelu",
+         "ms.Gelu", "ms.QuickGelu", "ms.BiasGelu", "ms.MoE", "ms.QMoE", "ms.RotaryEmbedding"});
+    put(&R::elementwise, {"Add", "And", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Div", "Max", "Mean", "Min", "Mod",
+                          "Mul", "Or", "PRelu", "Pow", "Sub", "Sum", "SwiGLU", "Xor"});
+    put(&R::comparison, {"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"});
+    put(&R::predicate, {"IsInf", "IsNaN"});
+    put(&R::where, {"Where"});
+    put(&R::cast_, {"Cast", "CastLike", "BitCast"});
+    put(&R::quantize, {"QuantizeLinear"});
+    put(&R::dequantize, {"DequantizeLinear"});
+    put(&R::dynamicQuantize, {"DynamicQuantizeLinear"});
+    put(&R::dropout, {"Dropout"});
+    put(&R::constant, {"Constant"});
+    put(&R::shapeOp, {"Shape"});
+    put(&R::size, {"Size"});
+    put(&R::reshape, {"Reshape"});
+    put(&R::flatten, {"Flatten"});
+    put(&R::squeeze, {"Squeeze"});
+    put(&R::unsqueeze, {"Unsqueeze"});
+    put(&R::transpose, {"Transpose"});
+    put(&R::concat, {"Concat"});
+    put(&R::split, {"Split"});
+    put(&R::slice, {"Slice"});
+    put(&R::expand, {"Expand"});
+    put(&R::tile, {"Tile"});
+    put(&R::pad, {"Pad"});
+    put(&R::constantOfShape, {"ConstantOfShape"});
+    put(&R::range, {"Range"});
+    put(&R::depthSpace, {"DepthToSpace", "SpaceToDepth"});
+    put(&R::resize, {"Resize"});
+    put(&R::eyeLike, {"EyeLike"});
+    put(&R::gather, {"Gather"});
+    put(&R::gatherElements, {"GatherElements"});
+    put(&R::gatherND, {"GatherND"});
+    put(&R::topK, {"TopK"});
+    put(&R::argReduce, {"ArgMax", "ArgMin"});
+    put(&R::nonZero, {"NonZero"});
+    put(&R::oneHot, {"OneHot"});
+    put(&R::compress, {"Compress"});
+    put(&R::unique, {"Unique"});
+    put(&R::reduce, {"ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin",
+                     "ReduceProd", "ReduceSum", "ReduceSumSquare"});
+    put(&R::normalization, {"LayerNormalization", "RMSNormalization", "ms.SimplifiedLayerNormalization"});
+    put(&R::skipNorm, {"ms.SkipLayerNormalization", "ms.SkipSimplifiedLayerNormalization"});
+    put(&R::batchNorm, {"BatchNormalization"});
+    put(&R::loss, {"SoftmaxCrossEntropyLoss", "NegativeLogLikelihoodLoss"});
+    put(&R::matmul, {"MatMul", "MatMulInteger", "QLinearMatMul", "ms.FusedMatMul"});
+    put(&R::matmulNBits, {"ms.MatMulNBits"});
+    put(&R::gemm, {"Gemm"});
+    put(&R::einsum, {"Einsum"});
+    put(&R::conv, {"Conv", "ConvInteger"});
+    put(&R::convTranspose, {"ConvTranspose"});
+    put(&R::pool, {"AveragePool", "LpPool", "MaxPool"});
+    put(&R::globalPool, {"GlobalAveragePool", "GlobalMaxPool"});
+    put(&R::attention, {"Attention"});
+    put(&R::fusedAttention, {"ms.GroupQueryAttention", "ms.MultiHeadAttention"});
+    return t;
+  }();
+  return table;
+}
+
+LogicalResult moe::inferOp(ShapeFacts &facts, ShapeFacts::Impl &impl, Operation *op, MutableArrayRef<TensorFacts> results,
+                           bool &inferred) {
+  OpInference inference{facts, impl, op, results};
+  StringRef dialect = op->getName().getDialectNamespace();
+  if (dialect == "moe") {
+    inferred = true;
+    return inference.moeOp();
+  }
+  if (dialect != "onnx")
+    return success();
+  auto rule = rules().find(op->getName().stripDialect());
+  if (rule == rules().end())
+    return success();
+  inferred = true;
+  return (inference.*(rule->second))();
+}
+
+//===----------------------------------------------------------------------===//
+// What the rules share
+//===----------------------------------------------------------------------===//
+
+std::optional<OpInference::Dims> OpInference::expressions(unsigned i) {
+  const SmallVector<AffineExpr> *values = in(i) ? facts.elements(in(i)) : nullptr;
+  return values ? std::optional(*values) : std::nullopt;
+}
+
+std::optional<SmallVector<int64_t>> OpInference::constants(unsigned i) {
+  std::optional<Dims> values = expressions(i);
+  if (!values)
+    return std::nullopt;
+  SmallVector<int64_t> result;
+  for (AffineExpr value : *values) {
+    std::optional<int64_t> c = known(value);
+    if (!c)
+      return std::nullopt;
+    result.push_back(*c);
+  }
+  return result;
+}
+
+/// The index in getResults() of output `position`; results that are missing take no place.
+static std::optional<unsigned> resultIndex(Operation *op, unsigned position) {
+  Value output = onnx::getOutput(op, position);
+  if (!output)
+    return std::nullopt;
+  return cast<OpResult>(output).getResultNumber();
+}
+
+void OpInference::set(unsigned position, Dims shape, Type element) {
+  if (std::optional<unsigned> i = resultIndex(op, position)) {
+    results[*i].shape = std::move(shape);
+    results[*i].element = element;
+  }
+}
+
+void OpInference::setValues(unsigned position, Dims values) {
+  std::optional<unsigned> i = resultIndex(op, position);
+  if (!i || values.size() > ShapeFacts::Impl::kMaxTracked || !isa<IntegerType>(results[*i].element))
+    return;
+  results[*i].values = std::move(values);
+  results[*i].tracked = true;
+}
+
+FailureOr<int64_t> OpInference::axisOf(int64_t axis, int64_t rank) {
+  if (axis < -rank || axis >= rank)
+    return expects() << "an axis in [" << -rank << ", " << rank << "), but found " << axis;
+  return axis < 0 ? axis + rank : axis;
+}
+
+FailureOr<SmallVector<int64_t>> OpInference::axesOf(ArrayRef<int64_t> axes, int64_t rank) {
+  SmallVector<int64_t> result;
+  for (int64_t axis : axes) {
+    FailureOr<int64_t> a = axisOf(axis, rank);
+    if (failed(a))
+      return failure();
+    if (llvm::is_contained(result, *a))
+      return expects() << "axes that differ, but found " << axis << " twice";
+    result.push_back(*a);
+  }
+  return result;
+}
+
+std::string OpInference::shapeText(ArrayRef<AffineExpr> shape) {
+  std::string text = "[";
+  for (auto [i, dim] : llvm::enumerate(shape))
+    text += (i ? ", " : "") + facts.str(dim);
+  return text + "]";
+}
+
+FailureOr<OpInference::Dims> OpInference::broadcast(ArrayRef<Dims> shapes) {
+  size_t rank = 0;
+  for (const Dims &shape : shapes)
+    rank = std::max(rank, shape.size());
+  Dims result(rank, number(1));
+  for (const Dims &shape : shapes)
+    for (auto [i, dim] : llvm::enumerate(shape)) {
+      AffineExpr &mine = result[rank - shape.size() + i];
+      if (!dim || known(dim) == 1 || (mine && facts.equal(mine, dim)))
+        continue;
+      if (mine && known(mine) == 1) {
+        mine = dim;
+        continue;
+      }
+      std::optional<int64_t> a = known(mine), b = known(dim);
+      if (a && b)
+        return expects() << "shapes that broadcast, but they are " << shapeText(shapes.front()) << " and "
+                         << shapeText(shapes.back());
+      // A constant other than 1 wins over an extent that may be 1; two unequal extents stay unknown.
+      mine = a ? mine : b ? dim : AffineExpr();
+    }
+  return result;
+}

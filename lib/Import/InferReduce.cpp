@@ -1,0 +1,93 @@
+//===- InferReduce.cpp - reductions, norms and losses ---------------------===//
+#include "InferOp.h"
+
+using namespace mlir;
+using namespace mlir::moe;
+
+LogicalResult OpInference::reduce() {
+  Dims shape = dims(0u), kept;
+  bool keep = integer("keepdims", 1) != 0, noop = integer("noop_with_empty_axes", 0) != 0;
+  SmallVector<int64_t> axes;
+  if (in(1) && !(length(1) == 0)) {
+    std::optional<SmallVector<int64_t>> given = constants(1);
+    if (!given) {
+      if (!keep)
+        return expects() << "constant axes, since ranks are static";
+      set(0, Dims(shape.size()), element(0));
+      return success();
+    }
+    FailureOr<SmallVector<int64_t>> checked = axesOf(*given, shape.size());
+    if (failed(checked))
+      return failure();
+    axes = *checked;
+  } else if (!noop) {
+    for (size_t i = 0; i < shape.size(); ++i)
+      axes.push_back(i);
+  }
+  for (auto [i, dim] : llvm::enumerate(shape)) {
+    bool reduced = llvm::is_contained(axes, static_cast<int64_t>(i));
+    if (!reduced)
+      kept.push_back(dim);
+    else if (keep)
+      kept.push_back(number(1));
+  }
+  set(0, kept, element(0));
+  std::optional<Dims> values = expressions(0);
+  if (values && shape.size() == 1 && axes.size() == 1) {
+    StringRef name = op->getName().stripDialect();
+    if (name == "ReduceProd" || name == "ReduceSum") {
+      AffineExpr total = number(name == "ReduceProd");
+      for (AffineExpr v : *values)
+        total = name == "ReduceProd" ? facts.mul(total, v) : facts.add(total, v);
+      setValues(0, {total});
+    }
+  }
+  return success();
+}
+
+LogicalResult OpInference::normalization() {
+  Dims shape = dims(0u);
+  FailureOr<int64_t> axis = axisOf(integer("axis", -1), shape.size());
+  if (failed(axis))
+    return failure();
+  set(0, shape, element(0));
+  Dims statistics = shape;
+  for (size_t i = *axis; i < shape.size(); ++i)
+    statistics[i] = number(1);
+  auto stash = attribute<TypeAttr>("stash_type");
+  Type type = stash ? stash.getValue() : builder().getF32Type();
+  set(1, statistics, type);
+  set(2, statistics, type);
+  return success();
+}
+
+LogicalResult OpInference::skipNorm() {
+  Dims shape = dims(0u);
+  set(0, shape, element(0));
+  Dims statistics = shape;
+  if (!statistics.empty())
+    statistics.back() = number(1);
+  set(1, statistics, builder().getF32Type());
+  set(2, statistics, builder().getF32Type());
+  set(3, shape, element(0));
+  return success();
+}
+
+LogicalResult OpInference::batchNorm() {
+  set(0, dims(0u), element(0));
+  set(1, dims(3u), element(3));
+  set(2, dims(4u), element(4));
+  return success();
+}
+
+LogicalResult OpInference::loss() {
+  auto reduction = attribute<StringAttr>("reduction");
+  bool none = reduction && reduction.getValue() == "none";
+  Dims scores = dims(0u), labels = dims(1u);
+  if (scores.size() != labels.size() + 1)
+    return expects() << "scores with one dim more than labels, but they are " << shapeText(scores) << " and "
+                     << shapeText(labels);
+  set(0, none ? labels : Dims(), element(0));
+  set(1, scores, element(0));
+  return success();
+}
