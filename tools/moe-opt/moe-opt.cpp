@@ -2,6 +2,7 @@
 #include "dialects/moe/Moe.h"
 #include "dialects/onnx/Onnx.h"
 #include "moe/Raise/Passes.h"
+#include "moe/Fuse/Passes.h"
 #include "moe/Schedule/Passes.h"
 #include "moe/Tile/Passes.h"
 
@@ -20,6 +21,8 @@ int main(int argc, char **argv) {
   registry.insert<mlir::onnx::OnnxDialect>();
   mlir::moe::registerBufferizationModels(registry);
   mlir::moe::registerMoeRaisePasses();
+  mlir::moe::registerMoeFusePasses();
+  mlir::moe::registerFusePipeline();
   mlir::moe::registerMoeSchedulePasses();
   mlir::PassPipelineRegistration<>("moe-schedule", "The schedule phase",
                                    [](mlir::OpPassManager &pm) { mlir::moe::buildSchedulePipeline(pm); });
