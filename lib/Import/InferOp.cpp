@@ -125,6 +125,8 @@ std::optional<SmallVector<int64_t>> OpInference::constants(unsigned i) {
 
 /// The index in getResults() of output `position`; results that are missing take no place.
 static std::optional<unsigned> resultIndex(Operation *op, unsigned position) {
+  if (isa<onnx::ConstantOp>(op))
+    return position;
   Value output = onnx::getOutput(op, position);
   if (!output)
     return std::nullopt;

@@ -1,6 +1,7 @@
 //===- moe-opt.cpp - MLIR's opt tool with the moe dialects and passes -----===//
 #include "dialects/moe/Moe.h"
 #include "dialects/onnx/Onnx.h"
+#include "moe/Import/Passes.h"
 #include "moe/Raise/Passes.h"
 #include "moe/Fuse/Passes.h"
 #include "moe/Schedule/Passes.h"
@@ -20,6 +21,7 @@ int main(int argc, char **argv) {
   registry.insert<mlir::moe::MoeDialect>();
   registry.insert<mlir::onnx::OnnxDialect>();
   mlir::moe::registerBufferizationModels(registry);
+  mlir::moe::registerMoeImportPasses();
   mlir::moe::registerMoeRaisePasses();
   mlir::moe::registerMoeFusePasses();
   mlir::moe::registerFusePipeline();
