@@ -1,0 +1,57 @@
+// Device.h - what a session needs from the place where kernels run.
+#ifndef MOE_BASE_DEVICE_H
+#define MOE_BASE_DEVICE_H
+
+#include "artefact/Artefact.h"
+#include "base/Memory.h"
+
+#include <memory>
+#include <vector>
+
+namespace moe {
+
+/// What plan() said for one set of extents, and where the temporaries lie in the arena.
+struct Plan {
+  uint32_t entry = 0;
+  std::vector<int64_t> extents;       // of the inputs
+  std::vector<int64_t> outputExtents; // -1 where data decide
+  std::vector<uint64_t> offsets;      // of the temporaries
+  uint64_t arenaSize = 0;
+  uint64_t lastUse = 0;
+};
+
+/// One run: everything is checked already.
+struct RunRequest {
+  uint32_t entry;
+  const Plan *plan;
+  const moe_tensor_t *inputs; // host memory
+  // Host memory of the outputs; NULL where data decide the extents: the device calls |output| for those.
+  std::vector<void *> outputData;
+  /// Makes room for an output whose extents are known only now. NULL when there is no memory, the caller's buffer is too small, or the
+  /// extents do not fit; the session has the reason then.
+  void *(*output)(void *self, uint32_t index, const int64_t *extents);
+  void *self;
+};
+
+using StepCallback = void (*)(void *self, const moe_step_event_t *event);
+
+class Device {
+public:
+  virtual ~Device() = default;
+  virtual unsigned threads() const { return 1; }
+  virtual Status run(const Artefact &artefact, RunRequest &request) = 0;
+
+  StepCallback profiler = nullptr;
+  void *profilerSelf = nullptr;
+};
+
+/// What a step is called in messages: "moe.route (/model/layers.3/mlp/gate)", or the kernel's name when the manifest lists fewer steps.
+std::string describeStep(const Artefact &artefact, uint32_t entry, uint32_t step, uint32_t kernel);
+/// The message of a kernel's or a plan's error code.
+std::string describeError(const Artefact &artefact, int32_t code);
+
+Status createCpuDevice(const Artefact &artefact, unsigned threads, const moe_allocator_t &allocator, std::unique_ptr<Device> &out);
+Status createCudaDevice(const Artefact &artefact, int device, const moe_allocator_t &allocator, std::unique_ptr<Device> &out);
+
+} // namespace moe
+#endif // MOE_BASE_DEVICE_H

@@ -1,0 +1,240 @@
+// Bench.cpp - moe-run bench: the time of entries on random inputs, and a trace of their steps.
+#include "Commands.h"
+#include "Model.h"
+#include "Random.h"
+#include "base/Dtype.h"
+#include "base/File.h"
+#include "base/Json.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+
+namespace moe {
+namespace {
+
+constexpr size_t kSets = 8;            // random inputs that take turns
+constexpr double kWarmSeconds = 0.15, kSeconds = 0.6;
+constexpr size_t kMinRuns = 8, kMaxRuns = 20000;
+constexpr size_t kMaxSetBytes = size_t(1) << 28;
+
+using Shapes = std::map<std::string, std::vector<int64_t>>;
+
+Status parseShapes(const Options &options, Shapes &out) {
+  for (const std::string &text : options.all("shape")) {
+    size_t equals = text.rfind('=');
+    Status wrong(MOE_INVALID_ARGUMENT, "--shape: expected INPUT=D0xD1..., found \"" + text + "\"");
+    if (equals == std::string::npos || equals == 0)
+      return wrong;
+    std::vector<int64_t> extents;
+    std::string rest = text.substr(equals + 1);
+    for (size_t begin = 0; begin <= rest.size();) {
+      size_t end = std::min(rest.find('x', begin), rest.size());
+      int64_t extent;
+      if (!parseInteger(rest.substr(begin, end - begin), extent) || extent < 0 || extent > INT32_MAX)
+        return wrong;
+      extents.push_back(extent);
+      begin = end + 1;
+    }
+    out[text.substr(0, equals)] = extents;
+  }
+  return Status();
+}
+
+/// The shapes of all inputs: given ones, extents of the same name, and 1 for the others.
+Status resolveShapes(const std::vector<ValueInfo> &inputs, const Shapes &given, std::vector<std::vector<int64_t>> &out) {
+  std::map<std::string, int64_t> named;
+  for (const ValueInfo &input : inputs) {
+    auto found = given.find(input.name);
+    if (found == given.end())
+      continue;
+    if (found->second.size() != input.dims.size())
+      return Status(MOE_INVALID_ARGUMENT, "--shape " + input.name + format(": expected %zu extents, found %zu", input.dims.size(), found->second.size()));
+    for (size_t d = 0; d < input.dims.size(); ++d) {
+      int64_t extent = found->second[d];
+      if (!input.dims[d].name) {
+        if (extent != input.dims[d].extent)
+          return Status(MOE_INVALID_ARGUMENT, "--shape " + input.name + format(": dim %zu: expected %lld, found %lld", d, (long long)input.dims[d].extent, (long long)extent));
+      } else if (auto [place, fresh] = named.insert({input.dims[d].name, extent}); !fresh && place->second != extent) {
+        return Status(MOE_INVALID_ARGUMENT, "--shape " + input.name + format(": dim %zu (\"%s\"): expected %lld as given before, found %lld", d, input.dims[d].name,
+                                                                             (long long)place->second, (long long)extent));
+      }
+    }
+  }
+  for (const ValueInfo &input : inputs) {
+    auto &shape = out.emplace_back();
+    for (const moe_dim_t &dim : input.dims)
+      shape.push_back(!dim.name ? dim.extent : named.count(dim.name) ? named[dim.name] : 1);
+  }
+  return Status();
+}
+
+void fillRandom(const ValueInfo &info, Random &random, Tensor &tensor) {
+  if (info.role == "position_ids")
+    return fillPositions(tensor);
+  if (info.role == "attention_mask" || tensor.dtype == MOE_DTYPE_BOOL)
+    return fillConstant(tensor, 1);
+  for (size_t i = 0, count = tensor.elements(); i < count; ++i)
+    storeFromDouble(tensor.dtype, tensor.data(), i, isFloat(tensor.dtype) ? random.normal() : info.maxValue > 0 ? double(random.below(uint64_t(info.maxValue) + 1)) : 0);
+}
+
+/// The events of one run, for the trace.
+struct Trace {
+  std::vector<moe_step_event_t> events;
+  static void add(void *self, const moe_step_event_t *event) { static_cast<Trace *>(self)->events.push_back(*event); }
+};
+
+/// Appends a run to a trace that Perfetto and Chrome open. Times are microseconds.
+void writeTrace(JsonWriter &json, const std::string &entry, uint32_t entryIndex, const Trace &trace) {
+  if (trace.events.empty())
+    return;
+  json.beginObject().key("ph").value("M").key("name").value("process_name").key("pid").value(int64_t(entryIndex)).key("args");
+  json.beginObject().key("name").value("entry " + entry).endObject().endObject();
+  uint64_t origin = trace.events[0].begin_ns;
+  for (const moe_step_event_t &event : trace.events) {
+    json.beginObject().key("ph").value("X").key("name").value(*event.op ? event.op : event.kernel).key("cat").value("step");
+    json.key("pid").value(int64_t(entryIndex)).key("tid").value(int64_t(0));
+    json.key("ts").value(double(event.begin_ns - origin) / 1e3).key("dur").value(double(event.end_ns - event.begin_ns) / 1e3);
+    json.key("args").beginObject().key("step").value(int64_t(event.step)).key("kernel").value(event.kernel).key("source").value(event.source);
+    json.key("items").value(event.items).endObject().endObject();
+  }
+}
+
+std::string shapeName(const std::vector<ValueInfo> &inputs, const std::vector<std::vector<int64_t>> &shapes) {
+  std::string text;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    text += (i ? " " : "") + inputs[i].name + "=";
+    for (size_t d = 0; d < shapes[i].size(); ++d)
+      text += (d ? "x" : "") + std::to_string(shapes[i][d]);
+  }
+  return text;
+}
+
+Status benchEntry(Model &model, uint32_t entry, const Shapes &given, const Options &options, JsonWriter &json, JsonWriter *trace) {
+  std::vector<ValueInfo> inputs = model.inputs(entry);
+  std::vector<std::vector<int64_t>> shapes;
+  MOE_RETURN_IF_ERROR(resolveShapes(inputs, given, shapes));
+  std::string name = model.entry(entry).name;
+  Random random(1);
+  std::vector<std::vector<Tensor>> sets;
+  size_t bytes = 0, tokens = 0;
+  std::vector<int64_t> extents;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    extents.insert(extents.end(), shapes[i].begin(), shapes[i].end());
+    size_t elements = 1;
+    for (int64_t extent : shapes[i])
+      if (__builtin_mul_overflow(elements, size_t(extent), &elements) || elements > kMaxSetBytes * 8)
+        return Status(MOE_INVALID_ARGUMENT, "--shape " + inputs[i].name + ": too large to bench");
+    bytes += elements * moe_dtype_size(inputs[i].dtype);
+    if (inputs[i].role == "token_ids")
+      tokens = elements;
+  }
+  for (size_t s = 0; s < kSets && (s == 0 || (s + 1) * bytes <= 8 * kMaxSetBytes); ++s) {
+    auto &set = sets.emplace_back(inputs.size());
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      set[i].name = inputs[i].name, set[i].dtype = inputs[i].dtype, set[i].shape = shapes[i];
+      set[i].allocate();
+      fillRandom(inputs[i], random, set[i]);
+    }
+  }
+  using Clock = std::chrono::steady_clock;
+  auto since = [](Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); };
+  std::vector<moe_tensor_t> outputs;
+  size_t turn = 0;
+  auto warm = Clock::now();
+  do
+    MOE_RETURN_IF_ERROR(model.run(entry, sets[turn++ % sets.size()], outputs));
+  while (since(warm) < kWarmSeconds || turn < 3);
+  std::vector<double> times;
+  auto begin = Clock::now();
+  while (times.size() < kMinRuns || (since(begin) < kSeconds && times.size() < kMaxRuns)) {
+    auto start = Clock::now();
+    MOE_RETURN_IF_ERROR(model.run(entry, sets[turn++ % sets.size()], outputs));
+    times.push_back(1e6 * since(start));
+  }
+  if (trace) {
+    Trace events;
+    moe_session_set_profiler(model.session(), Trace::add, &events);
+    Status status = model.run(entry, sets[turn % sets.size()], outputs);
+    moe_session_set_profiler(model.session(), nullptr, nullptr);
+    MOE_RETURN_IF_ERROR(std::move(status));
+    writeTrace(*trace, name, entry, events);
+  }
+  std::sort(times.begin(), times.end());
+  double median = times[times.size() / 2], flops = -1, traffic = -1;
+  MOE_RETURN_IF_ERROR(toStatus(moe_artefact_get_cost(model.artefact(), entry, extents.data(), extents.size(), &flops, &traffic)));
+  auto optional = [&](const char *key, double value) {
+    json.key(key);
+    value >= 0 ? json.value(value) : json.null();
+  };
+  std::string shape = shapeName(inputs, shapes);
+  json.beginObject().key("entry").value(name).key("shape").value(shape).key("runs").value(times.size()).key("us_min").value(times.front());
+  json.key("us_median").value(median).key("us_max").value(times.back());
+  optional("tokens_per_second", tokens ? 1e6 * double(tokens) / median : -1);
+  optional("bytes", traffic);
+  optional("flops", flops);
+  json.key("roof_share").null().endObject();
+  fprintf(options.json() ? stderr : stdout, "%s %s: median %.1f us (%.1f to %.1f) of %zu runs%s\n", name.c_str(), shape.c_str(), median, times.front(), times.back(),
+          times.size(), tokens ? format(", %.1f tokens/s", 1e6 * double(tokens) / median).c_str() : "");
+  return Status();
+}
+
+Status runBench(const Options &options, int &) {
+  Shapes shapes;
+  MOE_RETURN_IF_ERROR(parseShapes(options, shapes));
+  if (options.has("tune"))
+    return Status(MOE_UNSUPPORTED, "bench: --tune: this version has nothing to tune");
+  Model model;
+  MOE_RETURN_IF_ERROR(model.loadArtefact(options.arguments()[0]));
+  std::vector<uint32_t> entries;
+  if (options.has("entry")) {
+    uint32_t entry;
+    MOE_RETURN_IF_ERROR(toStatus(moe_artefact_find_entry(model.artefact(), options.get("entry").c_str(), &entry)));
+    entries.push_back(entry);
+  }
+  std::string missing;
+  for (uint32_t entry = 0; entry < model.numEntries(); ++entry) {
+    std::vector<ValueInfo> inputs = model.inputs(entry);
+    std::string lacks;
+    for (const auto &shape : shapes)
+      if (std::none_of(inputs.begin(), inputs.end(), [&](const ValueInfo &input) { return input.name == shape.first; }))
+        lacks = shape.first;
+    if (options.has("entry") ? entry == entries[0] : lacks.empty()) {
+      if (!lacks.empty())
+        return Status(MOE_INVALID_ARGUMENT, "--shape: entry " + options.get("entry") + ": expected one of its inputs, found " + lacks);
+      if (!options.has("entry"))
+        entries.push_back(entry);
+    } else if (!lacks.empty()) {
+      missing = lacks;
+    }
+  }
+  if (entries.empty())
+    return Status(MOE_INVALID_ARGUMENT, "--shape: expected inputs of an entry, found " + missing + ", which no entry has with the others");
+  MOE_RETURN_IF_ERROR(model.createSession(options));
+  JsonWriter json, trace;
+  json.beginObject().key("threads").value(int64_t(moe_session_num_threads(model.session()))).key("entries").beginArray();
+  trace.beginObject().key("traceEvents").beginArray();
+  for (uint32_t entry : entries)
+    MOE_RETURN_IF_ERROR(benchEntry(model, entry, shapes, options, json, options.has("profile") ? &trace : nullptr));
+  json.endArray().endObject();
+  trace.endArray().key("displayTimeUnit").value("ns").endObject();
+  if (options.has("profile"))
+    MOE_RETURN_IF_ERROR(writeFile(options.get("profile"), trace.text()));
+  if (options.json())
+    printf("%s\n", json.text().c_str());
+  return Status();
+}
+} // namespace
+
+Command benchCommand() {
+  return {{"bench", "MODEL.moe",
+           "Times entries on random inputs: floats N(0, 1), token ids within the vocabulary, masks ones, other integers 0. Eight inputs take turns, so that\n"
+           "routing varies as in use. Warm-up 0.15 s, then at least 8 runs and 0.6 s. Times are microseconds of one run.",
+           {{"entry", "NAME", "entry to run (default: every entry that has all inputs named by --shape)"},
+            {"shape", "INPUT=D0xD1...", "extents of an input, in elements; may be repeated; extents not given are 1"},
+            {"tune", "", "choose kernel variants by measuring (none to choose from in this version)"},
+            {"profile", "FILE", "write one run's steps as a trace for Perfetto or Chrome (JSON, microseconds)"}},
+           1, 1},
+          runBench};
+}
+} // namespace moe
