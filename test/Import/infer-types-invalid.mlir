@@ -1,0 +1,50 @@
+// What cannot be typed is one diagnostic at the node.
+// RUN: moe-opt %s -onnx-infer-types -split-input-file -verify-diagnostics
+
+func.func @broadcast(%a: tensor<3xf32>, %b: tensor<4xf32>) -> tensor<0xf32> {
+  // expected-error@+1 {{'onnx.Add' op expects shapes that broadcast, but they are [3] and [4]}}
+  %0 = onnx.Add(%a, %b) : (tensor<3xf32>, tensor<4xf32>) -> tensor<0xf32>
+  return %0 : tensor<0xf32>
+}
+
+// -----
+
+func.func @element_types(%a: tensor<3xf32>, %b: tensor<3xi64>) -> tensor<0xf32> {
+  // expected-error@+1 {{'onnx.Add' op expects inputs of one element type, but they are 'f32' and 'i64'}}
+  %0 = onnx.Add(%a, %b) : (tensor<3xf32>, tensor<3xi64>) -> tensor<0xf32>
+  return %0 : tensor<0xf32>
+}
+
+// -----
+
+func.func @summed_extent(%a: tensor<?x8xf32>, %b: tensor<7x3xf32>) -> tensor<0xf32> {
+  // expected-error@+1 {{'onnx.MatMul' op expects factors that agree in the summed extent, but they are [d0, 8] and [7, 3]}}
+  %0 = onnx.MatMul(%a, %b) : (tensor<?x8xf32>, tensor<7x3xf32>) -> tensor<0xf32>
+  return %0 : tensor<0xf32>
+}
+
+// -----
+
+func.func @too_many_elements(%a: tensor<6xf32>) -> tensor<0xf32> {
+  %shape = onnx.Constant dense<[4, 2]> : tensor<2xi64>
+  // expected-error@+1 {{'onnx.Reshape' op expects as many elements as its input, 6, but the shape [4, 2] has 8}}
+  %0 = onnx.Reshape(%a, %shape) : (tensor<6xf32>, tensor<2xi64>) -> tensor<0xf32>
+  return %0 : tensor<0xf32>
+}
+
+// -----
+
+func.func @axis(%a: tensor<6xf32>) -> (tensor<0xf32>, tensor<0xi64>) {
+  %k = onnx.Constant dense<9> : tensor<1xi64>
+  // expected-error@+1 {{'onnx.TopK' op expects 0 <= K <= 6, but K is 9}}
+  %0, %1 = onnx.TopK(%a, %k) : (tensor<6xf32>, tensor<1xi64>) -> (tensor<0xf32>, tensor<0xi64>)
+  return %0, %1 : tensor<0xf32>, tensor<0xi64>
+}
+
+// -----
+
+func.func @unknown_axes(%a: tensor<6xf32>, %axes: tensor<1xi64>) -> tensor<0xf32> {
+  // expected-error@+1 {{'onnx.Unsqueeze' op expects constant axes, since ranks are static}}
+  %0 = onnx.Unsqueeze(%a, %axes) : (tensor<6xf32>, tensor<1xi64>) -> tensor<0xf32>
+  return %0 : tensor<0xf32>
+}
