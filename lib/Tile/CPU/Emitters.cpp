@@ -1,7 +1,20 @@
 //===- Emitters.cpp - which operations have hand-shaped CPU kernels -------===//
-#include "moe/Tile/KernelEmitter.h"
+#include "Emitters.h"
+
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace mlir::moe;
 
-std::optional<KernelEmitter> moe::getCpuEmitter(Operation *op, const CpuTarget &target) { return std::nullopt; }
+Value moe::hostOperand(Operation *op, ValueRange operands, Value v) {
+  for (auto [own, host] : llvm::zip(op->getOperands(), operands))
+    if (own == v)
+      return host;
+  return v;
+}
+
+std::optional<KernelEmitter> moe::getCpuEmitter(Operation *op, const CpuTarget &target) {
+  return llvm::TypeSwitch<Operation *, std::optional<KernelEmitter>>(op)
+      .Case<GroupedMatmulOp>([&](auto product) { return groupedMatmulEmitter(product, target); })
+      .Default([](Operation *) { return std::nullopt; });
+}

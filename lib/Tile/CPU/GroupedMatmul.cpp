@@ -1,0 +1,270 @@
+//===- GroupedMatmul.cpp - packed products on vector registers --------------===//
+//
+// A work item is a block of rows of one group times a chunk of panels. It gathers and packs its rows once ([k][row], in
+// blocks of up to 28 or 6 rows), then for four panels at a time runs the product function of the module and the epilogue
+// on the hot tile, 16 columns a vector:
+//
+//   pack rows [r0, r1)
+//   for 4 panels:  for blocks of rows:  C = A x W_0, A x W_1, ...;  for rows:  out[p, n .. n+16] = epilogue(C_0, C_1, extras)
+//
+// Deep products run k in pieces that keep the packed rows in cache; the partial sums stay in C, so each accumulator is
+// still one chain with k ascending. Nothing about an element's sum depends on the number of rows or on the cut into items.
+//
+//===----------------------------------------------------------------------===//
+#include "Emitters.h"
+#include "Microkernels.h"
+#include "Vectorize.h"
+
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace mlir::moe;
+
+namespace {
+
+/// The sizes that are known when the kernel is compiled; equal for all targets.
+struct ProductPlan {
+  int64_t groups, columns, panels, k, weights;
+  int64_t piece;     ///< k of one piece
+  int64_t pieces;    ///< 1: the whole of k at once
+  int64_t blockRows; ///< most rows of an item
+  int64_t maxChunk;  ///< most panels of an item
+
+  explicit ProductPlan(GroupedMatmulOp op) {
+    auto type = cast<MemRefType>(op.getWeights()[0].getType());
+    groups = type.getDimSize(0), panels = type.getDimSize(1), k = type.getDimSize(2);
+    columns = op.getColumns(), weights = op.getWeights().size();
+    pieces = llvm::divideCeil(k, 1024);
+    piece = pieces == 1 ? k : llvm::alignTo(llvm::divideCeil(k, pieces), 16);
+    pieces = llvm::divideCeil(k, piece);
+    // Packed rows: at most 128 KiB, whole blocks of 28.
+    blockRows = std::min<int64_t>(112, 28 * std::max<int64_t>(1, 32768 / (piece * 28)));
+    // Partial sums of pieces: at most 64 KiB.
+    maxChunk = pieces == 1 ? panels : std::max<int64_t>(4, 16384 / (weights * (blockRows + 8) * kPanel) / 4 * 4);
+  }
+};
+
+/// The cut of a launch into items; the host program and the kernel compute the same.
+struct ProductSplit {
+  V rows, blocks, chunk, chunks;
+
+  ProductSplit(Code &c, const ProductPlan &plan, V rows) : rows(rows) {
+    V one = c.index(1), most = c.index(plan.blockRows);
+    V average = rows;
+    if (plan.groups == 1) {
+      blocks = c.ceilDiv(rows, most);
+      average = rows / c.max(one, blocks);
+    } else {
+      // At most: a block for each group that has rows, and one for each full block.
+      V groups = c.index(plan.groups);
+      blocks = c.min(rows, groups + rows / most);
+      average = c.min(c.ceilDiv(rows, groups), most);
+    }
+    // Panels of an item: about 10 microseconds of work, and enough to pay for packing the rows.
+    V few = average <= c.index(4);
+    V cost = c.max(one, average * c.index(plan.k * plan.weights));
+    V target = c.select(few, average * c.index(4096), c.index(24576));
+    V wanted = c.max(c.ceilDiv(target, cost), one);
+    V four = c.index(4);
+    chunk = c.min(c.ceilDiv(wanted, four) * four, c.index(plan.maxChunk));
+    chunks = c.ceilDiv(c.index(plan.panels), chunk);
+  }
+  V count() { return blocks * chunks; }
+};
+
+/// Emits the kernel of one product.
+class ProductKernel {
+public:
+  ProductKernel(Code &c, GroupedMatmulOp op, const CpuTarget &target)
+      : c(c), b(c.b), op(op), target(target), plan(op), out(op.getOuts().front()), zero(c.index(0)), one(c.index(1)) {}
+
+  void emit(V begin, V end);
+
+private:
+  void item(V group, V first, V rows, V firstPanel, V panels);
+  void epilogue(V group, V row, V rows, V panel, V tile, V weightStride);
+  V sourceRow(V p) {
+    if (!op.getRows())
+      return p;
+    return c.toIndex(c.load(op.getRows(), {p})) / c.index(op.getRowsDivisor());
+  }
+  Value readLine(Value memref, ArrayRef<V> at, V mask);
+  int64_t maxBlocks() { return llvm::divideCeil(plan.blockRows, maxRows(target)); }
+
+  Code &c;
+  OpBuilder &b;
+  GroupedMatmulOp op;
+  CpuTarget target;
+  ProductPlan plan;
+  Value out;
+  V zero, one;
+  V x, packed, sums, offsets;
+  SmallVector<V> weights;
+  func::FuncOp product, pack;
+};
+
+} // namespace
+
+void ProductKernel::emit(V begin, V end) {
+  Type weight = cast<MemRefType>(op.getWeights()[0].getType()).getElementType();
+  product = productFunction(op, target, weight);
+  pack = packFunction(op, cast<MemRefType>(op.getX().getType()).getElementType());
+  x = flatView(c, op.getX());
+  for (Value w : op.getWeights())
+    weights.push_back(flatView(c, w));
+  int64_t tiles = plan.pieces == 1 ? std::min<int64_t>(4, plan.panels) : maxBlocks() * std::min(plan.maxChunk, plan.panels);
+  packed = flatView(c, c.scratch({maxBlocks() * maxRows(target) * plan.piece + 64}, b.getF32Type()));
+  sums = flatView(c, c.scratch({plan.weights * tiles * maxRows(target) * kPanel}, b.getF32Type()));
+  offsets = flatView(c, c.scratch({plan.blockRows}, b.getIndexType()));
+  ProductSplit split(c, plan, c.dim(out, 0));
+  c.loop(begin, end, [&](V i) {
+    V group = zero, start = zero, count = split.rows, local = i;
+    if (op.getOffsets()) {
+      // Items of a group: its blocks times the chunks. The last ones may have no group.
+      V groups = c.index(plan.groups);
+      Vs found = c.loopWhile(
+          {zero, i, zero, zero},
+          [&](ArrayRef<V> s) { return s[0] < groups; },
+          [&](ArrayRef<V> s) -> Vs {
+            V from = c.toIndex(c.load(op.getOffsets(), {s[0]})), to = c.toIndex(c.load(op.getOffsets(), {s[0] + one}));
+            V n = to - from, items = c.ceilDiv(n, c.index(plan.blockRows)) * split.chunks;
+            V here = s[1] < items;
+            // Found: jump behind the end, remembering the group.
+            return {c.select(here, s[0] + groups + one, s[0] + one), c.select(here, s[1], s[1] - items),
+                    c.select(here, from, s[2]), c.select(here, n, zero)};
+          });
+      group = c.max(found[0] - groups - one, zero), local = found[1], start = found[2], count = found[3];
+    }
+    c.ifThen(zero < count, [&] {
+      V blocks = c.ceilDiv(count, c.index(plan.blockRows));
+      V chunk = local / blocks, block = local % blocks;
+      V r0 = count * block / blocks, r1 = count * (block + one) / blocks;
+      V p0 = chunk * split.chunk, p1 = c.min(c.index(plan.panels), p0 + split.chunk);
+      item(group, start + r0, r1 - r0, p0, p1 - p0);
+    });
+  });
+}
+
+void ProductKernel::item(V group, V first, V rows, V firstPanel, V panels) {
+  V most = c.index(maxRows(target)), width = c.index(kPanel);
+  // Where each row starts in x.
+  V stride = strideOf(c, op.getX(), 0);
+  c.loop(zero, rows, [&](V r) { c.store(sourceRow(first + r) * stride, offsets, {r}); });
+  V blocks = c.ceilDiv(rows, most);
+  V tileSize = most * width; // of one panel of one block
+  V groupBase = group * c.index(plan.panels * plan.k * kPanel);
+  V panelStride = c.index(plan.k * kPanel);
+  bool whole = plan.pieces == 1;
+  c.loop(zero, c.index(plan.pieces), [&](V piece) {
+    V k0 = piece * c.index(plan.piece), depth = c.min(c.index(plan.piece), c.index(plan.k) - k0);
+    V start = piece == zero, last = piece == c.index(plan.pieces - 1);
+    c.loop(zero, blocks, [&](V s) {
+      V r0 = rows * s / blocks, n = rows * (s + one) / blocks - r0, r = blockRows(c, target, n);
+      func::CallOp::create(b, c.loc, pack, ValueRange{x, offsets, r0, n, r, packed, s * most * c.index(plan.piece), blockPitch(c, r), k0, depth});
+    });
+    V four = c.index(4);
+    c.loop(zero, c.ceilDiv(panels, four), [&](V quad) {
+      V p = quad * four, count = c.min(four, panels - p);
+      c.loop(zero, blocks, [&](V s) {
+        V r0 = rows * s / blocks, n = rows * (s + one) / blocks - r0, r = blockRows(c, target, n);
+        // Sums: [weight][panel][row][16] of these four panels, or of all panels and blocks where k runs in pieces.
+        V tile = whole ? zero : (s * panels + p) * tileSize;
+        V weightStride = whole ? c.index(std::min<int64_t>(4, plan.panels)) * tileSize : blocks * panels * tileSize;
+        for (auto [i, w] : llvm::enumerate(weights)) {
+          V at = groupBase + (firstPanel + p) * panelStride + k0 * width;
+          func::CallOp::create(b, c.loc, product,
+                               ValueRange{r, packed, s * most * c.index(plan.piece), w, at, count, panelStride, sums,
+                                          tile + c.index(i) * weightStride, tileSize, depth, whole ? c.boolean(true) : start});
+        }
+        auto finish = [&] {
+          c.loop(zero, count, [&](V q) { epilogue(group, first + r0, n, firstPanel + p + q, tile + q * tileSize, weightStride); });
+        };
+        if (whole)
+          finish();
+        else
+          c.ifThen(last, finish);
+      });
+    });
+  });
+}
+
+/// 16 elements of the last dimension; `mask` (if any) says which of them exist.
+Value ProductKernel::readLine(Value memref, ArrayRef<V> at, V mask) {
+  auto type = VectorType::get({kPanel}, cast<MemRefType>(memref.getType()).getElementType());
+  SmallVector<Value> indices(at.begin(), at.end());
+  if (!mask.v)
+    return vector::LoadOp::create(b, c.loc, type, memref, indices);
+  Value none = arith::ConstantOp::create(b, c.loc, b.getZeroAttr(type));
+  return vector::MaskedLoadOp::create(b, c.loc, type, memref, indices, mask, none);
+}
+
+/// Rows [row, row + rows) of the output, the 16 columns of `panel`.
+void ProductKernel::epilogue(V group, V row, V rows, V panel, V tile, V weightStride) {
+  Block &body = op.getEpilogue().front();
+  auto f32 = VectorType::get({kPanel}, b.getF32Type());
+  V n = panel * c.index(kPanel);
+  V mask;
+  if (plan.columns % kPanel)
+    mask = c.wrap(vector::CreateMaskOp::create(b, c.loc, VectorType::get({kPanel}, b.getI1Type()),
+                                               ValueRange{c.min(c.index(kPanel), c.index(plan.columns) - n)}));
+  // What is the same for all rows is read once.
+  SmallVector<Value> fixed(op.getExtras().size());
+  for (auto [i, extra] : llvm::enumerate(op.getExtras())) {
+    int64_t kind = op.getExtraKinds()[i];
+    if (kind == 1)
+      fixed[i] = readLine(extra, {group, n}, mask);
+    else if (kind == 2)
+      fixed[i] = readLine(extra, {n}, mask);
+  }
+  c.loop(zero, rows, [&](V r) {
+    V p = row + r;
+    SmallVector<Value> arguments;
+    for (int64_t i = 0; i < plan.weights; ++i)
+      arguments.push_back(vector::LoadOp::create(b, c.loc, f32, sums, ValueRange{tile + c.index(i) * weightStride + r * c.index(kPanel)}));
+    for (auto [i, extra] : llvm::enumerate(op.getExtras())) {
+      int64_t kind = op.getExtraKinds()[i];
+      if (kind == 0)
+        arguments.push_back(readLine(extra, {p, n}, mask));
+      else if (kind == 3)
+        arguments.push_back(vector::BroadcastOp::create(
+            b, c.loc, VectorType::get({kPanel}, cast<MemRefType>(extra.getType()).getElementType()), c.load(extra, {p})));
+      else if (kind == 4)
+        arguments.push_back(readLine(extra, {sourceRow(p), n}, mask));
+      else
+        arguments.push_back(fixed[i]);
+    }
+    Value result = cloneVectorized(b, c.loc, body, arguments, kPanel);
+    if (mask.v)
+      vector::MaskedStoreOp::create(b, c.loc, out, ValueRange{p, n}, mask, result);
+    else
+      vector::StoreOp::create(b, c.loc, result, out, ValueRange{p, n});
+  });
+}
+
+std::optional<KernelEmitter> moe::groupedMatmulEmitter(GroupedMatmulOp op, const CpuTarget &target) {
+  auto narrow = [](Value v) {
+    Type type = cast<MemRefType>(v.getType()).getElementType();
+    return type.isF32() || type.isF16() || type.isBF16();
+  };
+  auto weight = cast<MemRefType>(op.getWeights()[0].getType());
+  if (op.getPacked() != kPanel || !weight.hasStaticShape() || !weight.getLayout().isIdentity() || op.getWeights().size() > 4 ||
+      !narrow(op.getX()) || !narrow(op.getWeights()[0]) || !isRowContiguous(op.getX()) || !isRowContiguous(op.getOuts().front()) ||
+      !isVectorizable(op.getEpilogue().front()))
+    return std::nullopt;
+  for (auto [extra, kind] : llvm::zip(op.getExtras(), op.getExtraKinds()))
+    if (kind != 3 && !isRowContiguous(extra))
+      return std::nullopt;
+  KernelEmitter emitter;
+  emitter.items = [](OpBuilder &b, Location loc, Operation *o, ValueRange operands) -> Value {
+    auto op = cast<GroupedMatmulOp>(o);
+    Code c(b, loc);
+    return ProductSplit(c, ProductPlan(op), c.dim(hostOperand(o, operands, op.getOuts().front()), 0)).count();
+  };
+  std::string isa = target.isa.str();
+  emitter.body = [isa, bits = target.vectorBits](OpBuilder &b, Operation *o, Value begin, Value end) {
+    Code c(b, o->getLoc());
+    ProductKernel(c, cast<GroupedMatmulOp>(o), CpuTarget{isa, bits}).emit(c.wrap(begin), c.wrap(end));
+    return success();
+  };
+  return emitter;
+}
