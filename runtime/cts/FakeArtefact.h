@@ -1,0 +1,24 @@
+// FakeArtefact.h - writes an artefact around FakeModule.c's code.so, correct unless a test changes it.
+#ifndef MOE_CTS_FAKEARTEFACT_H
+#define MOE_CTS_FAKEARTEFACT_H
+
+#include <functional>
+#include <string>
+
+namespace moe::cts {
+
+/// The manifest's text without its own checksum, and a way to seal it.
+std::string fakeManifestBody(const std::string &folder);
+std::string seal(const std::string &body);
+
+/// Writes MODEL.moe into a folder of its own and returns its path. |edit| may change the manifest's body before it is sealed.
+std::string writeFakeArtefact(const std::function<void(std::string &)> &edit = nullptr);
+
+/// The logits row of token |id|: table[id][k] = (id * 8 + k) % 5 + (k == (id + 1) % 8 ? 10 : 0): the next token is id + 1.
+float fakeLogit(int id, int k);
+
+/// Replaces the first |from| in |text|; the test fails if there is none.
+void replace(std::string &text, const std::string &from, const std::string &to);
+
+} // namespace moe::cts
+#endif // MOE_CTS_FAKEARTEFACT_H
