@@ -39,6 +39,11 @@ struct PlaceOutputs : moe::impl::PlaceOutputsBase<PlaceOutputs> {
       OpBuilder b(ret);
       Value root = rootOfReshapes(operand.get());
       auto alloc = root ? root.getDefiningOp<memref::AllocOp>() : nullptr;
+      // A reshaped result whose extents only data decide is copied: the caller is asked for memory of its own shape.
+      DenseMap<Value, bool> known;
+      if (alloc && alloc.getResult() != operand.get() &&
+          !isFromExtents(alloc.getResult(), &func.getBody().front(), known))
+        alloc = nullptr;
       if (!alloc || alloc->getBlock() != ret->getBlock() || alloc->hasAttr("moe.output") ||
           !alloc.getType().getLayout().isIdentity()) {
         SmallVector<Value> sizes;

@@ -20,29 +20,6 @@ namespace mlir::moe {
 using namespace mlir;
 using namespace mlir::moe;
 
-/// True if `v` follows from the extents of the function's arguments by arithmetic alone.
-static bool isFromExtents(Value v, Block *entry, DenseMap<Value, bool> &known) {
-  auto it = known.find(v);
-  if (it != known.end())
-    return it->second;
-  Operation *op = v.getDefiningOp();
-  bool result = false;
-  if (op && op->getBlock() == entry) {
-    if (isa<MemRefType>(v.getType())) {
-      // The sizes of a buffer: those of its operands (sources and size operands alike).
-      result = isa<GetWeightOp, memref::GetGlobalOp>(op) ||
-               ((isa<memref::AllocOp>(op) || isViewOp(op)) &&
-                llvm::all_of(op->getOperands(), [&](Value o) { return isFromExtents(o, entry, known); }));
-    } else if (op->getNumRegions() == 0 && (isPure(op) || isa<memref::DimOp>(op))) {
-      result = llvm::all_of(op->getOperands(), [&](Value o) { return isFromExtents(o, entry, known); });
-    }
-  } else if (auto arg = dyn_cast<BlockArgument>(v)) {
-    result = arg.getOwner() == entry && isa<MemRefType>(v.getType());
-  }
-  known[v] = result;
-  return result;
-}
-
 namespace {
 struct PlanBuffers : moe::impl::PlanBuffersBase<PlanBuffers> {
   void runOnOperation() override {
@@ -74,8 +51,12 @@ struct PlanBuffers : moe::impl::PlanBuffersBase<PlanBuffers> {
     DenseMap<Value, bool> known;
     int64_t number = 0;
     for (auto alloc : llvm::make_early_inc_range(entry->getOps<memref::AllocOp>())) {
-      if (alloc->hasAttr("moe.output"))
+      if (alloc->hasAttr("moe.output")) {
+        // The caller has memory for outputs whose extents it can know; the others ask for it while they run.
+        if (!isFromExtents(alloc.getResult(), entry, known))
+          alloc->setAttr("moe.late", b.getUnitAttr());
         continue;
+      }
       auto it = live.find(alloc.getResult());
       if (it == live.end())
         continue;

@@ -33,6 +33,10 @@ inline Value rootOfReshapes(Value memref) {
   return memref;
 }
 
+/// True if `v` (a scalar, or the sizes of a buffer) follows from the extents of the arguments of `entry`'s function by
+/// arithmetic alone. `known` remembers answers.
+bool isFromExtents(Value v, Block *entry, DenseMap<Value, bool> &known);
+
 } // namespace mlir::moe
 
 #endif // MOE_LIB_SCHEDULE_VIEWS_H

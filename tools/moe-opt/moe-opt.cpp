@@ -2,6 +2,7 @@
 #include "dialects/moe/Moe.h"
 #include "dialects/onnx/Onnx.h"
 #include "moe/Import/Passes.h"
+#include "moe/Lower/Passes.h"
 #include "moe/Raise/Passes.h"
 #include "moe/Fuse/Passes.h"
 #include "moe/Schedule/Passes.h"
@@ -31,5 +32,8 @@ int main(int argc, char **argv) {
   mlir::moe::registerMoeTilePasses();
   mlir::PassPipelineRegistration<>("moe-tile-phase", "The tile phase for the CPU",
                                    [](mlir::OpPassManager &pm) { mlir::moe::buildTilePipeline(pm); });
+  mlir::moe::registerMoeLowerPasses();
+  mlir::PassPipelineRegistration<>("moe-lower-phase", "The lower phase for the CPU",
+                                   [](mlir::OpPassManager &pm) { mlir::moe::buildLowerPipeline(pm); });
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "moe-opt: compiler passes for mixture-of-experts models\n", registry));
 }

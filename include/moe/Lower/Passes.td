@@ -1,0 +1,41 @@
+#ifndef MOE_LOWER_PASSES_TD
+#define MOE_LOWER_PASSES_TD
+include "mlir/Pass/PassBase.td"
+
+def ExpandMath : Pass<"moe-expand-math"> {
+  let summary = "Math functions become polynomials: compiled code calls no library";
+  let description = [{
+    exp in f32 is computed in f32 (error below 1 unit in the last place); everything else in f64 and rounded once, so that f32
+    results are correct to about half a unit. sin and cos reduce their argument in three parts, good for |x| < 1e15.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::scf::SCFDialect"];
+}
+
+def ExpandFloats : Pass<"moe-expand-floats"> {
+  let summary = "16- and 8-bit floats become bits: computed in f32, rounded to nearest even";
+  let description = [{
+    Arithmetic on bf16, f16 and 8-bit floats is done in f32. Conversions of bf16 and the 8-bit formats become integer
+    operations; f16 conversions stay, processors have them.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+}
+
+def LowerKernels : Pass<"moe-lower-kernels", "::mlir::ModuleOp"> {
+  let summary = "Give kernels their calling convention: one block of arguments, a range of items, a return code";
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::func::FuncDialect"];
+}
+
+def LowerHost : Pass<"moe-lower-host", "::mlir::ModuleOp"> {
+  let summary = "The host program becomes the functions plan and run of the module ABI";
+  let description = [{
+    Also records, in the module attribute `moe.manifest`, what the manifest says about entries.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+                           "::mlir::scf::SCFDialect"];
+}
+
+def VerifyLower : Pass<"moe-verify-lower", "::mlir::ModuleOp"> {
+  let summary = "Check what the lower phase hands on: the llvm dialect alone";
+}
+
+#endif // MOE_LOWER_PASSES_TD

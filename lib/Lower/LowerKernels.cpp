@@ -1,0 +1,144 @@
+//===- LowerKernels.cpp - the calling convention of kernels ---------------===//
+//
+//   func.func @k0(%x: memref<?x8xf32>, %begin: index, %end: index)
+//     ->   func.func private @k0.body(%p: !llvm.ptr {llvm.noalias}, %n: i64, %begin: i64, %end: i64)     the same body
+//          llvm.func @k0(%args: !llvm.ptr, %begin: i64, %end: i64) -> i32      loads the argument block and calls it
+//
+// The inner function exists for its parameters: pointers that never overlap say so (a buffer is written through one
+// argument alone unless it is marked `moe.may_alias`), which the loop vectoriser needs.
+//
+//===----------------------------------------------------------------------===//
+#include "Arguments.h"
+#include "moe/Lower/Passes.h"
+
+#include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
+#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+
+namespace mlir::moe {
+#define GEN_PASS_DEF_LOWERKERNELS
+#include "moe/Lower/Passes.h.inc"
+} // namespace mlir::moe
+
+using namespace mlir;
+using namespace mlir::moe;
+
+namespace {
+struct LowerKernels : moe::impl::LowerKernelsBase<LowerKernels> {
+  void runOnOperation() override {
+    LLVMTypeConverter converter(&getContext());
+    SmallVector<func::FuncOp> kernels;
+    for (auto func : getOperation().getOps<func::FuncOp>())
+      if (func->hasAttr("moe.kernel") && !func.isExternal())
+        kernels.push_back(func);
+    for (func::FuncOp kernel : kernels)
+      lower(kernel, converter);
+  }
+
+  /// The memref that `words` (pointer, sizes, strides) describe.
+  static Value rebuild(OpBuilder &b, Location loc, MemRefType type, ArrayRef<Value> words,
+                       const LLVMTypeConverter &converter) {
+    Type i64 = b.getI64Type();
+    auto constant = [&](int64_t v) -> Value { return LLVM::ConstantOp::create(b, loc, i64, b.getI64IntegerAttr(v)); };
+    auto descriptor = MemRefDescriptor::poison(b, loc, converter.convertType(type));
+    descriptor.setAllocatedPtr(b, loc, words[0]);
+    descriptor.setAlignedPtr(b, loc, words[0]);
+    descriptor.setOffset(b, loc, constant(0));
+    words = words.drop_front();
+    SmallVector<Value> sizes;
+    for (int64_t d : type.getShape()) {
+      if (ShapedType::isDynamic(d)) {
+        sizes.push_back(words.front());
+        words = words.drop_front();
+      } else {
+        sizes.push_back(constant(d));
+      }
+    }
+    auto [strides, offset] = type.getStridesAndOffset();
+    bool identity = type.getLayout().isIdentity();
+    SmallVector<Value> strideValues(type.getRank());
+    for (int64_t i = type.getRank() - 1; i >= 0; --i) {
+      if (!ShapedType::isDynamic(strides[i]))
+        strideValues[i] = constant(strides[i]);
+      else if (identity)
+        strideValues[i] = LLVM::MulOp::create(b, loc, strideValues[i + 1], sizes[i + 1]);
+    }
+    for (int64_t i : dynamicStrides(type)) {
+      strideValues[i] = words.front();
+      words = words.drop_front();
+    }
+    for (int64_t i = 0; i < type.getRank(); ++i) {
+      descriptor.setSize(b, loc, i, sizes[i]);
+      descriptor.setStride(b, loc, i, strideValues[i]);
+    }
+    return UnrealizedConversionCastOp::create(b, loc, type, Value(descriptor)).getResult(0);
+  }
+
+  void lower(func::FuncOp kernel, const LLVMTypeConverter &converter) {
+    OpBuilder b(kernel);
+    Location loc = kernel.getLoc();
+    MLIRContext *context = &getContext();
+    Type pointer = LLVM::LLVMPointerType::get(context), i64 = b.getI64Type(), i32 = b.getI32Type();
+    std::string name = kernel.getName().str();
+    std::string bodyName = name + ".body";
+
+    // The inner function: the same block with plain parameters.
+    Block *block = &kernel.getBody().front();
+    SmallVector<Type> oldTypes(kernel.getArgumentTypes());
+    SmallVector<Type> words;
+    SmallVector<bool> noalias;
+    b.setInsertionPointToStart(block);
+    for (auto [i, type] : llvm::enumerate(oldTypes)) {
+      BlockArgument old = block->getArgument(0);
+      SmallVector<Value> fresh;
+      auto memref = dyn_cast<MemRefType>(type);
+      bool unique = memref && !kernel.getArgAttr(i, "moe.may_alias");
+      for (int64_t w = 0; w < argumentWords(type); ++w) {
+        Type word = memref && w == 0 ? pointer : memref || type.isIndex() ? i64 : type;
+        fresh.push_back(block->addArgument(word, loc));
+        words.push_back(word);
+        noalias.push_back(unique && w == 0);
+      }
+      Value value = fresh.front();
+      if (memref)
+        value = rebuild(b, loc, memref, fresh, converter);
+      else if (type.isIndex())
+        value = arith::IndexCastOp::create(b, loc, b.getIndexType(), value);
+      old.replaceAllUsesWith(value);
+      block->eraseArgument(0);
+    }
+    bool vectorized = kernel->hasAttr("moe.vectorized");
+    for (NamedAttribute attr : llvm::to_vector(kernel->getDiscardableAttrs()))
+      kernel->removeAttr(attr.getName());
+    kernel->removeAttr("arg_attrs");
+    kernel.setName(bodyName);
+    kernel.setFunctionType(b.getFunctionType(words, {}));
+    kernel.setPrivate();
+    // Internal, and never inlined into the wrapper, which would lose what the parameters say.
+    kernel->setAttr("llvm.linkage", LLVM::LinkageAttr::get(context, LLVM::Linkage::Internal));
+    kernel->setAttr("passthrough", b.getStrArrayAttr({"noinline"}));
+    for (auto [i, unique] : llvm::enumerate(noalias))
+      if (unique)
+        kernel.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), b.getUnitAttr());
+    if (vectorized)
+      kernel->setAttr("passthrough", b.getStrArrayAttr({"noinline", "moe-vectorized"}));
+
+    // The outer function: unpack and call.
+    b.setInsertionPoint(kernel);
+    auto outer = LLVM::LLVMFuncOp::create(b, loc, name, LLVM::LLVMFunctionType::get(i32, {pointer, i64, i64}));
+    outer->setAttr("moe.kernel", b.getUnitAttr());
+    Block *entry = outer.addEntryBlock(b);
+    b.setInsertionPointToStart(entry);
+    SmallVector<Value> operands;
+    int64_t at = 0;
+    for (Type word : ArrayRef<Type>(words).drop_back(2)) {
+      Value address =
+          LLVM::GEPOp::create(b, loc, pointer, i64, entry->getArgument(0), ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(at++)});
+      operands.push_back(LLVM::LoadOp::create(b, loc, word, address));
+    }
+    operands.push_back(entry->getArgument(1));
+    operands.push_back(entry->getArgument(2));
+    func::CallOp::create(b, loc, bodyName, TypeRange(), operands);
+    LLVM::ReturnOp::create(b, loc, ValueRange{LLVM::ConstantOp::create(b, loc, i32, b.getI32IntegerAttr(0))});
+  }
+};
+} // namespace
