@@ -1,4 +1,38 @@
 #ifndef MOE_RAISE_PASSES_TD
 #define MOE_RAISE_PASSES_TD
 include "mlir/Pass/PassBase.td"
+
+def NormalizeOnnx : Pass<"moe-normalize-onnx", "::mlir::func::FuncOp"> {
+  let summary = "One form for what exporters write in several: no idle layout ops, writes of slices as Concat";
+  let dependentDialects = ["::mlir::onnx::OnnxDialect"];
+  let statistics = [Statistic<"numRefined", "refined", "Result types that got known extents">];
+}
+
+def RaiseNorms : Pass<"moe-raise-norms", "::mlir::func::FuncOp"> {
+  let summary = "RMS normalizations, fused or dissolved, become moe.rms_norm";
+  let dependentDialects = ["::mlir::moe::MoeDialect", "::mlir::onnx::OnnxDialect"];
+  let statistics = [Statistic<"numNorms", "norms", "Normalizations recognised">];
+}
+
+def RaiseSwiglu : Pass<"moe-raise-swiglu", "::mlir::func::FuncOp"> {
+  let summary = "Gated activations outside experts become moe.swiglu";
+  let dependentDialects = ["::mlir::moe::MoeDialect", "::mlir::onnx::OnnxDialect"];
+  let statistics = [Statistic<"numActivations", "activations", "Gated activations recognised">];
+}
+
+def RaiseRope : Pass<"moe-raise-rope", "::mlir::func::FuncOp"> {
+  let summary = "Rotary position embeddings become moe.rope where its formula is theirs";
+  let dependentDialects = ["::mlir::moe::MoeDialect", "::mlir::onnx::OnnxDialect"];
+  let statistics = [Statistic<"numRotations", "rotations", "Rotations recognised">];
+}
+
+def RaiseAttention : Pass<"moe-raise-attention", "::mlir::ModuleOp"> {
+  let summary = "Softmax between two products, and fused attention nodes, become moe.attention";
+  let description = [{
+    Masks that are exactly causal (and windowed) become attributes; others stay operands. What looks like attention and
+    is not expressible stays, with an entry in the module attribute `moe.generic`.
+  }];
+  let dependentDialects = ["::mlir::moe::MoeDialect", "::mlir::onnx::OnnxDialect"];
+  let statistics = [Statistic<"numAttentions", "attentions", "Attentions recognised">];
+}
 #endif // MOE_RAISE_PASSES_TD
