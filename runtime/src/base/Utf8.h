@@ -40,6 +40,14 @@ inline int utf8Length(std::string_view text, size_t at) {
   return length;
 }
 
+/// Bytes at |at| that one replacement character stands for: the longest part that begins a well-formed sequence, at least one.
+inline size_t utf8MalformedLength(std::string_view text, size_t at) {
+  for (size_t length = 3; length > 1; --length)
+    if (at + length <= text.size() && utf8Length(text.substr(0, at + length), at) == -1)
+      return length;
+  return 1;
+}
+
 /// The code point of the well-formed sequence of |length| bytes at |at|.
 inline uint32_t utf8Decode(std::string_view text, size_t at, int length) {
   auto byte = [&](int i) { return uint32_t((unsigned char)text[at + i]); };
