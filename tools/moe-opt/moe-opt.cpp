@@ -26,6 +26,7 @@ int main(int argc, char **argv) {
   mlir::moe::registerMoeRaisePasses();
   mlir::moe::registerMoeFusePasses();
   mlir::moe::registerFusePipeline();
+  mlir::moe::registerRaisePipelines();
   mlir::moe::registerMoeSchedulePasses();
   mlir::PassPipelineRegistration<>("moe-schedule", "The schedule phase",
                                    [](mlir::OpPassManager &pm) { mlir::moe::buildSchedulePipeline(pm); });

@@ -35,4 +35,31 @@ def RaiseAttention : Pass<"moe-raise-attention", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::moe::MoeDialect", "::mlir::onnx::OnnxDialect"];
   let statistics = [Statistic<"numAttentions", "attentions", "Attentions recognised">];
 }
+
+def FoldWeights : Pass<"moe-fold-weights", "::mlir::ModuleOp"> {
+  let summary = "Casts, transposes, reshapes, slices and concatenations of weights become recipes";
+  let description = [{
+    The result is another `moe.weight`; equal recipes are one weight, and weights that nothing reads are dropped. Ops that
+    would write a weight many times (Expand, Tile) stay. Values do not change.
+  }];
+  let dependentDialects = ["::mlir::moe::MoeDialect"];
+  let statistics = [Statistic<"numFolded", "folded", "ops that became recipes">,
+                    Statistic<"numErased", "erased", "weights that nothing reads">];
+}
+
+def ConvertOnnx : Pass<"moe-convert-onnx", "::mlir::ModuleOp"> {
+  let summary = "Lower every remaining onnx op to linalg, tensor, arith, math and the moe primitives";
+  let description = [{
+    The one place that knows what ONNX operators mean. Integers become signless. Variants without a lowering are reported at
+    their node, all of them, and the pass fails.
+  }];
+  let dependentDialects = ["::mlir::moe::MoeDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
+                           "::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::scf::SCFDialect"];
+  let statistics = [Statistic<"numLowered", "lowered", "onnx ops lowered">];
+}
+
+def VerifyRaise : Pass<"moe-verify-raise", "::mlir::ModuleOp"> {
+  let summary = "Check that only dialects of the raised form are left";
+}
+
 #endif // MOE_RAISE_PASSES_TD
