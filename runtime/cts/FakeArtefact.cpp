@@ -62,8 +62,10 @@ std::string fakeManifestBody(const std::string &folder) {
   return body;
 }
 
-std::string writeFakeArtefact(const std::function<void(std::string &)> &edit) {
-  std::string folder = scratchFolder() + "/model.moe", code;
+std::string writeFakeArtefact(const std::function<void(std::string &)> &edit, std::string folder) {
+  std::string code;
+  if (folder.empty())
+    folder = scratchFolder() + "/model.moe";
   Status status = makeFolder(folder);
   status = readFile(MOE_FAKE_MODULE, code);
   status = writeFile(folder + "/code.so", code);

@@ -1,5 +1,10 @@
-// Main.cpp - runs all tests, or those whose name holds the first argument.
+// Main.cpp - runs all tests, or those whose name holds the first argument. For tests of moe-run itself:
+// runtime-tests --write-artefact DIR    writes FakeModule.c's artefact
+// runtime-tests --write-case DIR        writes a case of its entry main: tokens 1 2 3 and their logits
+#include "FakeArtefact.h"
+#include "Tensor.h"
 #include "Test.h"
+#include "base/File.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -23,8 +28,30 @@ std::string scratchFolder() {
 }
 } // namespace moe::cts
 
+static int writeCase(const std::string &folder) {
+  using namespace moe;
+  Tensor ids, mask, logits;
+  ids.name = "input_ids", mask.name = "attention_mask", logits.name = "logits";
+  ids.dtype = mask.dtype = MOE_DTYPE_INT64, logits.dtype = MOE_DTYPE_FLOAT32;
+  ids.shape = mask.shape = {1, 3}, logits.shape = {1, 3, 8};
+  for (Tensor *tensor : {&ids, &mask, &logits})
+    tensor->allocate();
+  for (int i = 0; i < 3; ++i) {
+    static_cast<int64_t *>(ids.data())[i] = i + 1, static_cast<int64_t *>(mask.data())[i] = 1;
+    for (int k = 0; k < 8; ++k)
+      static_cast<float *>(logits.data())[i * 8 + k] = cts::fakeLogit(i + 1, k);
+  }
+  bool good = makeFolder(folder).ok() && writeFile(folder + "/input_0.pb", writeTensorProto(ids)).ok() &&
+              writeFile(folder + "/input_1.pb", writeTensorProto(mask)).ok() && writeFile(folder + "/output_0.pb", writeTensorProto(logits)).ok();
+  return good ? 0 : 1;
+}
+
 int main(int argc, char **argv) {
   using namespace moe::cts;
+  if (argc == 3 && !strcmp(argv[1], "--write-artefact"))
+    return writeFakeArtefact(nullptr, argv[2]).empty() || failed;
+  if (argc == 3 && !strcmp(argv[1], "--write-case"))
+    return writeCase(argv[2]);
   int passed = 0, wrong = 0;
   for (const Case &one : cases()) {
     if (argc > 1 && !strstr(one.name, argv[1]))
