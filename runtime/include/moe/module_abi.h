@@ -40,6 +40,10 @@ struct moe_host_t {
   void* (*allocate)(void* context, uint64_t size);
   // Tells the extents of output |index| when they depend on data, and returns its memory. |extents| holds the rank's int64.
   void* (*output)(void* context, uint32_t index, const int64_t* extents);
+  // Copies |size| bytes of a buffer into the host program's memory, after everything launched before. Buffers of a device
+  // target are device memory: the host program reads them through this alone. Returns 0, or an error code < 0 that the
+  // host program returns.
+  int32_t (*read)(void* context, const void* source, uint64_t size, void* destination);
 };
 
 // One entry point. Counts are fixed at compile time; order is the manifest's.
@@ -62,7 +66,9 @@ typedef struct moe_cpu_variant_t {
   const moe_cpu_kernel_t* kernels;  // [num_kernels]
 } moe_cpu_variant_t;
 
-// A device image: PTX or cubin for one architecture. Kernel i is the function named kernel_names[i].
+// A device image: PTX or cubin for one architecture. Kernel i is the function named kernel_names[i]. Its parameters are the
+// words of the argument block, 8 bytes each and in order, and behind them the number of items as an int64. Thread t of the
+// grid (blocks of kernel_block_size[i] threads in x, as many as the items need) computes item t if t < items, else nothing.
 typedef struct moe_device_image_t {
   const char* chip;    // "sm_90a"
   const char* format;  // "cubin", "ptx"

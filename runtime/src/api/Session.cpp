@@ -87,7 +87,7 @@ Status Session::create(Artefact *artefact, const moe_session_options_t &options,
   artefact->retain();
   session->artefact_ = artefact;
   MOE_RETURN_IF_ERROR(artefact->manifest().target == "cuda"
-                          ? createCudaDevice(*artefact, options.device, session->allocator_, session->device_)
+                          ? createCudaDevice(*artefact, options.device, session->device_)
                           : createCpuDevice(*artefact, options.num_threads, session->allocator_, session->device_));
   out = session.release();
   return Status();
@@ -213,6 +213,15 @@ void *Session::outputByData(void *self, uint32_t index, const int64_t *extents) 
   return data;
 }
 
+size_t Session::outputBytes(void *self, uint32_t index) {
+  Session &session = *static_cast<Session *>(self);
+  const Value &value = session.artefact_->manifest().entries[session.args_->entry].outputs[index];
+  size_t bytes = 0;
+  if (session.request_->outputData[index])
+    denseBytes(value.dtype, session.outputs_[index].extents.data(), value.dims.size(), bytes);
+  return bytes;
+}
+
 Status Session::run(const moe_run_args_t &args) {
   const Entry *entry;
   MOE_RETURN_IF_ERROR(findEntry(args.entry, entry));
@@ -229,7 +238,7 @@ Status Session::run(const moe_run_args_t &args) {
 
   if (outputs_.size() < entry->outputs.size())
     outputs_.resize(entry->outputs.size());
-  RunRequest request{args.entry, plan, args.inputs, {}, outputByData, this};
+  RunRequest request{args.entry, plan, args.inputs, {}, outputByData, outputBytes, this};
   const int64_t *next = plan->outputExtents.data();
   for (size_t i = 0; i < entry->outputs.size(); ++i) {
     const Value &value = entry->outputs[i];

@@ -29,6 +29,7 @@ private:
   Status checkInput(const Entry &entry, size_t index, const moe_tensor_t &input) const;
   Status prepareOutput(const Value &value, size_t index, const int64_t *extents, moe_tensor_t &bound, void *&out);
   static void *outputByData(void *self, uint32_t index, const int64_t *extents);
+  static size_t outputBytes(void *self, uint32_t index);
 
   struct Output {
     Block block;

@@ -30,6 +30,8 @@ struct RunRequest {
   /// Makes room for an output whose extents are known only now. NULL when there is no memory, the caller's buffer is too small, or the
   /// extents do not fit; the session has the reason then.
   void *(*output)(void *self, uint32_t index, const int64_t *extents);
+  /// Bytes of an output that has its memory.
+  size_t (*outputBytes)(void *self, uint32_t index);
   void *self;
 };
 
@@ -51,7 +53,7 @@ std::string describeStep(const Artefact &artefact, uint32_t entry, uint32_t step
 std::string describeError(const Artefact &artefact, int32_t code);
 
 Status createCpuDevice(const Artefact &artefact, unsigned threads, const moe_allocator_t &allocator, std::unique_ptr<Device> &out);
-Status createCudaDevice(const Artefact &artefact, int device, const moe_allocator_t &allocator, std::unique_ptr<Device> &out);
+Status createCudaDevice(const Artefact &artefact, int ordinal, std::unique_ptr<Device> &out);
 
 } // namespace moe
 #endif // MOE_BASE_DEVICE_H

@@ -51,10 +51,11 @@ private:
   static int32_t launch(void *context, uint32_t kernel, int64_t items, const void *args, uint64_t argsSize);
   static void *allocate(void *context, uint64_t size);
   static void *output(void *context, uint32_t index, const int64_t *extents);
+  static int32_t read(void *context, const void *source, uint64_t size, void *destination);
   static void runChunk(void *region, int64_t chunk);
   int32_t runItems(uint32_t kernel, int64_t items, const void *args);
 
-  static constexpr moe_host_t kHost = {sizeof(moe_host_t), launch, allocate, output};
+  static constexpr moe_host_t kHost = {sizeof(moe_host_t), launch, allocate, output, read};
   const moe_cpu_kernel_t *kernels;
   moe_allocator_t allocator;
   ThreadPool pool;
@@ -131,6 +132,11 @@ void *CpuDevice::allocate(void *self, uint64_t size) {
 void *CpuDevice::output(void *self, uint32_t index, const int64_t *extents) {
   Context &context = *static_cast<Context *>(self);
   return context.request->output(context.request->self, index, extents);
+}
+
+int32_t CpuDevice::read(void *, const void *source, uint64_t size, void *destination) {
+  memcpy(destination, source, size);
+  return 0;
 }
 
 Status CpuDevice::run(const Artefact &artefact, RunRequest &request) {
