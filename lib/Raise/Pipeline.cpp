@@ -21,7 +21,7 @@ void mlir::moe::buildConvertOnnxPipeline(OpPassManager &pm) {
   pm.addPass(createCSEPass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
-  pm.addPass(createVerifyRaise());
+  pm.addPass(createCheckRaised());
 }
 
 void mlir::moe::buildRaisePipeline(OpPassManager &pm, const RaiseOptions &options) {

@@ -58,7 +58,7 @@ def ConvertOnnx : Pass<"moe-convert-onnx", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numLowered", "lowered", "onnx ops lowered">];
 }
 
-def VerifyRaise : Pass<"moe-verify-raise", "::mlir::ModuleOp"> {
+def CheckRaised : Pass<"moe-check-raised", "::mlir::ModuleOp"> {
   let summary = "Check that only dialects of the raised form are left";
 }
 

@@ -1,10 +1,10 @@
-//===- VerifyRaise.cpp - moe-verify-raise: what may leave the phase -------===//
+//===- CheckRaised.cpp - moe-check-raised: what may leave the phase -------===//
 // Only moe, linalg, tensor, arith, math, scf, func and builtin ops, and no unsigned integers.
 //===----------------------------------------------------------------------===//
 #include "moe/Raise/Passes.h"
 
 namespace mlir::moe {
-#define GEN_PASS_DEF_VERIFYRAISE
+#define GEN_PASS_DEF_CHECKRAISED
 #include "moe/Raise/Passes.h.inc"
 } // namespace mlir::moe
 
@@ -18,7 +18,7 @@ bool isUnsigned(Type type) {
   return elem.isUnsignedInteger();
 }
 
-struct VerifyRaise : mlir::moe::impl::VerifyRaiseBase<VerifyRaise> {
+struct CheckRaised : mlir::moe::impl::CheckRaisedBase<CheckRaised> {
   void runOnOperation() override {
     bool clean = true;
     getOperation().walk([&](Operation *op) {
