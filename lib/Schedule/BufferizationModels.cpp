@@ -41,7 +41,8 @@ static Operation *createOnBuffers(RewriterBase &rewriter, Operation *op, ValueRa
       }
       properties.push_back(entry);
     }
-  state.propertiesAttr = rewriter.getDictionaryAttr(properties);
+  if (op->getPropertiesStorageSize())
+    state.propertiesAttr = rewriter.getDictionaryAttr(properties);
   state.addAttributes(llvm::to_vector(op->getDiscardableAttrs()));
   for (Region &region : op->getRegions())
     state.addRegion()->takeBody(region);
