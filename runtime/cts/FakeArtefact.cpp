@@ -5,6 +5,7 @@
 #include "base/File.h"
 
 #include <cstring>
+#include <unistd.h>
 
 namespace moe::cts {
 
@@ -62,12 +63,20 @@ std::string fakeManifestBody(const std::string &folder) {
   return body;
 }
 
-std::string writeFakeArtefact(const std::function<void(std::string &)> &edit, std::string folder) {
+/// The modules lie in lib beside the tests' own bin.
+static std::string modulePath(const char *name) {
+  char path[4096];
+  ssize_t size = readlink("/proc/self/exe", path, sizeof(path));
+  std::string program(path, size > 0 ? size_t(size) : 0);
+  return program.substr(0, program.rfind('/') + 1) + "../lib/" + name;
+}
+
+static std::string writeArtefact(const char *module, const std::function<void(std::string &)> &edit, std::string folder) {
   std::string code;
   if (folder.empty())
     folder = scratchFolder() + "/model.moe";
   Status status = makeFolder(folder);
-  status = readFile(MOE_FAKE_MODULE, code);
+  status = readFile(modulePath(module), code);
   status = writeFile(folder + "/code.so", code);
   status = writeFile(folder + "/weights-0.safetensors", weightFile());
   std::string body = fakeManifestBody(folder);
@@ -77,6 +86,21 @@ std::string writeFakeArtefact(const std::function<void(std::string &)> &edit, st
   if (!status.ok())
     fail(__FILE__, __LINE__, status.message());
   return folder;
+}
+
+std::string writeFakeArtefact(const std::function<void(std::string &)> &edit, std::string folder) { return writeArtefact("fake-module.so", edit, folder); }
+
+std::string writeFakeCudaArtefact() {
+  return writeArtefact(
+      "fake-cuda-module.so",
+      [](std::string &body) {
+        replace(body, "\"target\": \"cpu\", \"chip\": \"\"", "\"target\": \"cuda\", \"chip\": \"sm_75\"");
+        replace(body, ", {\"size\": \"100\", \"first\": 1, \"last\": 1}", "");
+        replace(body, "\"name\": \"select\"", "\"name\": \"prefix\"");
+        replace(body, "{\"kernel\": 2, \"op\": \"moe.inspect\", \"source\": \"/inspect\"}", "{\"kernel\": 1, \"op\": \"moe.copy\", \"source\": \"/prefix\"}");
+        replace(body, ", {\"name\": \"k2_inspect\"}", "");
+      },
+      "");
 }
 
 void replace(std::string &text, const std::string &from, const std::string &to) {
