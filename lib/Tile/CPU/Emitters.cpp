@@ -15,6 +15,7 @@ Value moe::hostOperand(Operation *op, ValueRange operands, Value v) {
 
 std::optional<KernelEmitter> moe::getCpuEmitter(Operation *op, const CpuTarget &target) {
   return llvm::TypeSwitch<Operation *, std::optional<KernelEmitter>>(op)
+      .Case<AttentionOp>([&](auto attention) { return attentionEmitter(attention, target); })
       .Case<GroupedMatmulOp>([&](auto product) { return groupedMatmulEmitter(product, target); })
       .Default([](Operation *) { return std::nullopt; });
 }

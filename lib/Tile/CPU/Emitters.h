@@ -9,6 +9,7 @@ namespace mlir::moe {
 
 // nullopt where the operation's types or layouts have no such form; plain loops serve then. Whether there is one does not
 // depend on the target, and item counts do not either.
+std::optional<KernelEmitter> attentionEmitter(AttentionOp op, const CpuTarget &target);
 std::optional<KernelEmitter> groupedMatmulEmitter(GroupedMatmulOp op, const CpuTarget &target);
 
 /// The value among `operands` that stands in the place of op's operand `v` (the host's value for the kernel's).

@@ -62,10 +62,14 @@ Value moe::fastExp(OpBuilder &b, Location loc, Value x) {
   };
   auto integer = [&](int32_t v) -> Value { return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(ints, v)); };
   auto fma = [&](Value a, Value c, Value d) -> Value { return vector::FMAOp::create(b, loc, a, c, d); };
-  // x = n ln 2 + r with |r| <= ln 2 / 2; e^r by its minimax polynomial of degree 6; 2^n in two halves, so that results
-  // up to the largest float come out right.
-  Value low = constant(-87.33654f), high = constant(88.72284f);
-  Value clamped = arith::MinimumFOp::create(b, loc, arith::MaximumFOp::create(b, loc, x, low), high);
+  // x = n ln 2 + r with |r| <= ln 2 / 2; e^r by a polynomial of degree 6; 2^n in two halves, so that results up to the
+  // largest float come out right and what is larger overflows to infinity. The comparisons keep a NaN.
+  auto select = [&](arith::CmpFPredicate p, Value limit) -> Value {
+    return arith::SelectOp::create(b, loc, arith::CmpFOp::create(b, loc, p, limit, x), limit, x);
+  };
+  Value low = constant(-87.33654f), unclamped = x;
+  x = select(arith::CmpFPredicate::OGT, low);
+  Value clamped = select(arith::CmpFPredicate::OLT, constant(89.0f));
   Value magic = constant(12582912.0f); // 1.5 * 2^23: adding it rounds to an integer
   Value shifted = fma(clamped, constant(1.44269504f), magic);
   Value n = arith::SubFOp::create(b, loc, shifted, magic);
@@ -82,8 +86,6 @@ Value moe::fastExp(OpBuilder &b, Location loc, Value x) {
     return arith::BitcastOp::create(b, loc, type, biased);
   };
   Value y = arith::MulFOp::create(b, loc, arith::MulFOp::create(b, loc, p, power(half)), power(rest));
-  // Below the range the result is 0, above it infinity; a NaN has passed through minimum, maximum and all products.
-  Value zero = constant(0.0f), infinity = constant(std::numeric_limits<float>::infinity());
-  y = arith::SelectOp::create(b, loc, arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, x, low), zero, y);
-  return arith::SelectOp::create(b, loc, arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, x, high), infinity, y);
+  // Below the range the result is 0: no subnormal numbers, which are slow.
+  return arith::SelectOp::create(b, loc, arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, unclamped, low), constant(0.0f), y);
 }
