@@ -16,6 +16,10 @@ Value moe::hostOperand(Operation *op, ValueRange operands, Value v) {
 std::optional<KernelEmitter> moe::getCpuEmitter(Operation *op, const CpuTarget &target) {
   return llvm::TypeSwitch<Operation *, std::optional<KernelEmitter>>(op)
       .Case<AttentionOp>([&](auto attention) { return attentionEmitter(attention, target); })
+      .Case<CombineOp>([&](auto combine) { return combineEmitter(combine); })
       .Case<GroupedMatmulOp>([&](auto product) { return groupedMatmulEmitter(product, target); })
+      .Case<RmsNormOp>([&](auto norm) { return rmsNormEmitter(norm); })
+      .Case<RopeOp>([&](auto rope) { return ropeEmitter(rope); })
+      .Case<SwigluOp>([&](auto swiglu) { return swigluEmitter(swiglu); })
       .Default([](Operation *) { return std::nullopt; });
 }
