@@ -11,6 +11,17 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 #include "dialects/onnx/OnnxDialect.h.inc"
+
+namespace mlir::onnx {
+class OnnxOpInterface;
+namespace detail {
+/// Every required input and output is there.
+LogicalResult verifyOp(OnnxOpInterface op);
+} // namespace detail
+/// With these parameters (see OnnxOpInterface) an op stores segment sizes: more than one of them can be missing.
+bool hasSegments(StringRef kinds);
+} // namespace mlir::onnx
+
 #include "dialects/onnx/OnnxInterfaces.h.inc"
 
 #define GET_OP_CLASSES

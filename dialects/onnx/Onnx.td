@@ -29,27 +29,24 @@ def Onnx_OpInterface : OpInterface<"OnnxOpInterface"> {
   let description = "Inputs and outputs by their position in the ONNX node, whatever is missing before them.";
   let cppNamespace = "::mlir::onnx";
   let methods = [
-    StaticInterfaceMethod<"number of parameters the schema declares; a variadic one counts once", "unsigned", "numInputs">,
-    StaticInterfaceMethod<"the last input parameter is variadic", "bool", "hasVariadicInput">,
-    StaticInterfaceMethod<"several inputs can be missing, so the op stores segment sizes", "bool", "hasInputSegments">,
-    StaticInterfaceMethod<"number of results the schema declares; a variadic one counts once", "unsigned", "numOutputs">,
-    StaticInterfaceMethod<"the last output parameter is variadic", "bool", "hasVariadicOutput">,
-    StaticInterfaceMethod<"several outputs can be missing, so the op stores segment sizes", "bool", "hasOutputSegments">,
+    StaticInterfaceMethod<"one letter per input parameter of the schema: s single, o optional, v variadic (the last, one or more)", "::llvm::StringRef", "inputKinds">,
+    StaticInterfaceMethod<"the same of the results", "::llvm::StringRef", "outputKinds">,
     InterfaceMethod<"input `position` of the ONNX node; null where it is missing", "::mlir::Value", "getInput", (ins "unsigned":$position), [{
-      unsigned last = ConcreteOp::numInputs() - 1;
-      if (ConcreteOp::numInputs() == 0)
+      if (ConcreteOp::inputKinds().empty())
         return ::mlir::Value();
+      unsigned last = ConcreteOp::inputKinds().size() - 1;
       auto [start, length] = $_op.getODSOperandIndexAndLength(position < last ? position : last);
       unsigned offset = position < last ? 0 : position - last;
       return offset < length ? $_op->getOperand(start + offset) : ::mlir::Value();
     }]>,
     InterfaceMethod<"output `position` of the ONNX node; null where it is missing", "::mlir::Value", "getOutput", (ins "unsigned":$position), [{
-      unsigned last = ConcreteOp::numOutputs() - 1;
+      unsigned last = ConcreteOp::outputKinds().size() - 1;
       auto [start, length] = $_op.getODSResultIndexAndLength(position < last ? position : last);
       unsigned offset = position < last ? 0 : position - last;
       return offset < length ? ::mlir::Value($_op->getResult(start + offset)) : ::mlir::Value();
     }]>,
   ];
+  let verify = "return ::mlir::onnx::detail::verifyOp(::mlir::cast<::mlir::onnx::OnnxOpInterface>($_op));";
 }
 
 // ONNX's INT is a signed 64-bit number, FLOAT a float.
@@ -63,19 +60,15 @@ def Onnx_Float : FloatAttrBase<F32, "32-bit float"> {
   let constBuilderCall = "$_builder.getF32FloatAttr($0)";
 }
 
-// Counts and flags describe the schema's inputs and outputs (see the interface).
-class Onnx_Op<string mnemonic, list<Trait> traits, int nIn, bit variadicIn, bit segmentsIn, int nOut, bit variadicOut, bit segmentsOut>
+// `inputs` and `outputs` are the schema's parameters (see the interface).
+class Onnx_Op<string mnemonic, list<Trait> traits, string inputs, string outputs>
     : Op<Onnx_Dialect, mnemonic, !listconcat(traits, [DeclareOpInterfaceMethods<Onnx_OpInterface>])> {
   let hasCustomAssemblyFormat = 1;
   let extraClassDefinition = [{
-    unsigned $cppClass::numInputs() { return }] # nIn # [{; }
-    bool $cppClass::hasVariadicInput() { return }] # variadicIn # [{; }
-    bool $cppClass::hasInputSegments() { return }] # segmentsIn # [{; }
-    unsigned $cppClass::numOutputs() { return }] # nOut # [{; }
-    bool $cppClass::hasVariadicOutput() { return }] # variadicOut # [{; }
-    bool $cppClass::hasOutputSegments() { return }] # segmentsOut # [{; }
+    ::llvm::StringRef $cppClass::inputKinds() { return "}] # inputs # [{"; }
+    ::llvm::StringRef $cppClass::outputKinds() { return "}] # outputs # [{"; }
     ::mlir::ParseResult $cppClass::parse(::mlir::OpAsmParser &parser, ::mlir::OperationState &result) {
-      return ::mlir::onnx::detail::parseOp(parser, result, }] # nIn # ", " # variadicIn # ", " # segmentsIn # ", " # nOut # ", " # segmentsOut # [{);
+      return ::mlir::onnx::detail::parseOp(parser, result, inputKinds(), outputKinds());
     }
     void $cppClass::print(::mlir::OpAsmPrinter &printer) { ::mlir::onnx::detail::printOp(*this, printer, ::mlir::onnx::detail::getDefaults(*this)); }
   }];

@@ -28,8 +28,19 @@ OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
 
 static constexpr StringRef kOperandSegments = "operandSegmentSizes", kResultSegments = "resultSegmentSizes";
 
-ParseResult onnx::detail::parseOp(OpAsmParser &parser, OperationState &result, unsigned numInputs, bool variadicInput,
-                            bool inputSegments, unsigned numOutputs, bool outputSegments) {
+bool onnx::hasSegments(StringRef kinds) { return kinds.size() - kinds.count('s') > 1; }
+
+LogicalResult onnx::detail::verifyOp(OnnxOpInterface op) {
+  for (auto [kinds, what, get] : {std::tuple(op.inputKinds(), "input", &OnnxOpInterface::getInput), std::tuple(op.outputKinds(), "output", &OnnxOpInterface::getOutput)})
+    for (auto [i, kind] : llvm::enumerate(kinds))
+      if (kind != 'o' && !(op.*get)(i))
+        return op->emitOpError() << "expects " << what << " " << i << ", but it is missing";
+  return success();
+}
+
+ParseResult onnx::detail::parseOp(OpAsmParser &parser, OperationState &result, StringRef inputKinds, StringRef outputKinds) {
+  unsigned numInputs = inputKinds.size(), numOutputs = outputKinds.size();
+  bool variadicInput = inputKinds.ends_with("v"), inputSegments = hasSegments(inputKinds), outputSegments = hasSegments(outputKinds);
   SMLoc loc = parser.getCurrentLocation();
   SmallVector<OpAsmParser::UnresolvedOperand> operands;
   SmallVector<int32_t> segments(numInputs, 0);
@@ -40,7 +51,7 @@ ParseResult onnx::detail::parseOp(OpAsmParser &parser, OperationState &result, u
     if (position >= numInputs && !inVariadic)
       return parser.emitError(here) << "'" << result.name << "' op takes at most " << numInputs << " inputs";
     if (succeeded(parser.parseOptionalKeyword("none"))) {
-      if (!inputSegments)
+      if (inVariadic || !inputSegments || inputKinds[position] != 'o')
         return parser.emitError(here) << "'" << result.name << "' op has no optional input at this place";
       ++position;
       return success();
@@ -74,8 +85,8 @@ ParseResult onnx::detail::parseOp(OpAsmParser &parser, OperationState &result, u
 void onnx::detail::printOp(OnnxOpInterface op, OpAsmPrinter &printer, DictionaryAttr defaults) {
   // Inputs up to the last one that is there; `none` stands for those missing before it.
   SmallVector<Value> inputs;
-  unsigned declared = op.numInputs();
-  if (!op.hasInputSegments()) {
+  unsigned declared = op.inputKinds().size();
+  if (!hasSegments(op.inputKinds())) {
     llvm::append_range(inputs, op->getOperands());
   } else {
     for (unsigned i = 0, e = declared + op->getNumOperands(); i < e; ++i)
@@ -95,7 +106,7 @@ void onnx::detail::printOp(OnnxOpInterface op, OpAsmPrinter &printer, Dictionary
   SmallVector<StringRef> elided = {kOperandSegments};
   bool gap = false;
   for (unsigned i = 0, e = op->getNumResults(); i < e; ++i)
-    gap |= op.hasOutputSegments() && !op.getOutput(i);
+    gap |= hasSegments(op.outputKinds()) && !op.getOutput(i);
   if (!gap)
     elided.push_back(kResultSegments);
   // Attributes at their default are not printed.

@@ -6,9 +6,8 @@
 
 namespace mlir::onnx::detail {
 
-/// `(%a, none, %b) {attributes} : (types) -> types`; the numbers and flags are those of OnnxOpInterface.
-ParseResult parseOp(OpAsmParser &parser, OperationState &result, unsigned numInputs, bool variadicInput, bool inputSegments,
-                    unsigned numOutputs, bool outputSegments);
+/// `(%a, none, %b) {attributes} : (types) -> types`; the kinds are those of OnnxOpInterface.
+ParseResult parseOp(OpAsmParser &parser, OperationState &result, StringRef inputKinds, StringRef outputKinds);
 /// `defaults` holds the attributes an op of this kind has when none are given.
 void printOp(OnnxOpInterface op, OpAsmPrinter &printer, DictionaryAttr defaults);
 

@@ -138,12 +138,10 @@ def emit(cls, mnemonic, schema, words, versions):
     taken = {i.name for i in inputs}
     for name in sorted(schema.attributes):
         parameters.append(f"{attribute_type(cls, name, schema.attributes[name])}:${name + '_attr' if name in taken else name}")
-    variadic_in = any("Variadic" in str(i.option) for i in inputs)
-    variadic_out = any("Variadic" in str(o.option) for o in outputs)
     results = [f"{value_type(o.option)}:${'out_' + o.name if o.name in taken or o.name in schema.attributes else o.name}" for o in outputs]
-    min_in = sum("Single" in str(i.option) for i in inputs)
+    kinds = lambda parameters: "".join(str(p.option).split(".")[-1][0].lower() for p in parameters)
     return "\n".join([
-        f'def Onnx_{cls}Op : Onnx_Op<"{mnemonic}", [{", ".join(traits)}], {len(inputs)}, {int(variadic_in)}, {int(len(loose_in) > 1)}, {len(outputs)}, {int(variadic_out)}, {int(len(loose_out) > 1)}> {{',
+        f'def Onnx_{cls}Op : Onnx_Op<"{mnemonic}", [{", ".join(traits)}], "{kinds(inputs)}", "{kinds(outputs)}"> {{',
         f'  let summary = "{words} (since {", ".join(map(str, versions))})";',
         f'  let arguments = (ins {", ".join(parameters)});',
         f'  let results = (outs {", ".join(results)});',
