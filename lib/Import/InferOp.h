@@ -45,7 +45,7 @@ struct OpInference {
   /// Expressions of a small integer input (null: unknown element); nullopt if not tracked.
   std::optional<Dims> expressions(unsigned i);
   /// Number of elements of a rank-1 input, e.g. of a shape operand.
-  std::optional<int64_t> length(unsigned i) { return known(facts.shape(in(i))[0]); }
+  std::optional<int64_t> length(unsigned i) { return rank(i) == 1 ? known(facts.shape(in(i))[0]) : std::nullopt; }
 
   // Results.
   /// Sets output `position`, if the op has it.

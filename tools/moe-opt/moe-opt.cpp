@@ -1,4 +1,5 @@
 //===- moe-opt.cpp - MLIR's opt tool with the moe dialects and passes -----===//
+#include "OptMain.h"
 #include "dialects/moe/Moe.h"
 #include "dialects/onnx/Onnx.h"
 #include "moe/Import/Passes.h"
@@ -12,7 +13,6 @@
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
-#include "mlir/Tools/mlir-opt/MlirOptMain.h"
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
@@ -23,6 +23,8 @@ int main(int argc, char **argv) {
   registry.insert<mlir::onnx::OnnxDialect>();
   mlir::moe::registerBufferizationModels(registry);
   mlir::moe::registerMoeImportPasses();
+  mlir::PassPipelineRegistration<>("moe-import", "The import phase, after the file is read",
+                                   [](mlir::OpPassManager &pm) { mlir::moe::buildImportPipeline(pm); });
   mlir::moe::registerMoeRaisePasses();
   mlir::moe::registerMoeFusePasses();
   mlir::moe::registerFusePipeline();
@@ -36,5 +38,5 @@ int main(int argc, char **argv) {
   mlir::moe::registerMoeLowerPasses();
   mlir::PassPipelineRegistration<>("moe-lower-phase", "The lower phase for the CPU",
                                    [](mlir::OpPassManager &pm) { mlir::moe::buildLowerPipeline(pm); });
-  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "moe-opt: compiler passes for mixture-of-experts models\n", registry));
+  return mlir::moe::optMain(argc, argv, registry);
 }

@@ -12,4 +12,8 @@ def OnnxInferTypes : Pass<"onnx-infer-types", "func::FuncOp"> {
   }];
 }
 
+def VerifyImport : Pass<"moe-verify-import", "::mlir::ModuleOp"> {
+  let summary = "Check what the import phase promises: onnx ops and weights on ranked tensors, one entry function";
+}
+
 #endif // MOE_IMPORT_PASSES_TD
