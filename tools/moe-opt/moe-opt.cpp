@@ -6,6 +6,7 @@
 #include "moe/Lower/Passes.h"
 #include "moe/Raise/Passes.h"
 #include "moe/Fuse/Passes.h"
+#include "moe/Interpret/Passes.h"
 #include "moe/Schedule/Passes.h"
 #include "moe/Tile/Passes.h"
 
@@ -29,6 +30,7 @@ int main(int argc, char **argv) {
   mlir::moe::registerMoeFusePasses();
   mlir::moe::registerFusePipeline();
   mlir::moe::registerRaisePipelines();
+  mlir::moe::registerMoeInterpretPasses();
   mlir::moe::registerMoeSchedulePasses();
   mlir::PassPipelineRegistration<>("moe-schedule", "The schedule phase",
                                    [](mlir::OpPassManager &pm) { mlir::moe::buildSchedulePipeline(pm); });
