@@ -24,6 +24,8 @@ RankedTensorType moe::getRecipeType(Attribute attr) {
     return piece.getType();
   if (auto recipe = dyn_cast<RecipeAttr>(attr))
     return recipe.getType();
+  if (auto constant = dyn_cast<DenseElementsAttr>(attr))
+    return dyn_cast<RankedTensorType>(constant.getType());
   return {};
 }
 

@@ -78,7 +78,8 @@ def Moe_PieceAttr : Moe_Attr<"Piece", "piece"> {
 def Moe_RecipeAttr : Moe_Attr<"Recipe", "recipe"> {
   let summary = "a tensor computed from pieces of files: one step on inputs that are pieces or recipes";
   let description = [{
-    Evaluated only while the artefact is written (and, inverted, when trained weights are exported).
+    Evaluated only while the artefact is written (and, inverted, when trained weights are exported). An input can also be an
+    elements attribute: a tensor that was small enough to stay inline.
     | step | params | meaning |
     |---|---|---|
     | cast | – | element type of the result: to float rounds to nearest even (8-bit formats saturate), float to integer truncates and clamps, to i1 tests for non-zero |

@@ -214,7 +214,7 @@ using Sizes = SmallVectorImpl<SmallVector<OpFoldResult>>;
 LogicalResult WeightOp::verify() {
   RankedTensorType type = getRecipeType(getRecipe());
   // weight_c1
-  if (!type)
+  if (!type || isa<DenseElementsAttr>(getRecipe()))
     return emitOpError() << "expects a #moe.piece or a #moe.recipe, but found " << getRecipe();
   // weight_c2, weight_c3
   if (type != getType())

@@ -313,8 +313,33 @@ private:
   std::vector<char> buffer;
 };
 
+//===----------------------------------------------------------------------===//
+// Constant: the few elements of a tensor that stayed inline
+//===----------------------------------------------------------------------===//
+
+class ConstantSource final : public Source {
+public:
+  explicit ConstantSource(DenseElementsAttr elements) : Source(cast<RankedTensorType>(elements.getType())) {
+    ArrayRef<char> raw = elements.getRawData();
+    for (int64_t i = 0, n = elements.isSplat() ? elements.getNumElements() : 1; i < n; ++i)
+      data.insert(data.end(), raw.begin(), raw.end());
+  }
+  LogicalResult read(const Box &box, char *out) override {
+    Dims strides = rowMajorStrides(shape);
+    int64_t start = 0;
+    for (auto [o, s] : llvm::zip(box.offsets, strides))
+      start += o * s;
+    copyStrided(bytes(), box.sizes, data.data() + start * bytes(), strides, out, rowMajorStrides(box.sizes));
+    return success();
+  }
+
+private:
+  std::vector<char> data;
+};
+
 } // namespace
 
+SourcePtr moe::makeConstant(DenseElementsAttr elements) { return std::make_unique<ConstantSource>(elements); }
 SourcePtr moe::makePiece(PieceAttr piece, SourceContext &context) {
   return std::make_unique<PieceSource>(piece, context);
 }

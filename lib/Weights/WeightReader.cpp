@@ -23,6 +23,11 @@ static FailureOr<SourcePtr> build(Attribute attr, SourceContext &context, int de
       return failure();
     return makePiece(piece, context);
   }
+  if (auto constant = dyn_cast<DenseElementsAttr>(attr)) {
+    if (type.getElementTypeBitWidth() < 8)
+      return context.emitError() << "expects an inline constant in a recipe to have elements of whole bytes, found " << type;
+    return makeConstant(constant);
+  }
   auto recipe = cast<RecipeAttr>(attr);
   std::vector<SourcePtr> inputs;
   for (Attribute input : recipe.getInputs()) {

@@ -60,6 +60,25 @@ def ConvertOnnx : Pass<"moe-convert-onnx", "::mlir::ModuleOp"> {
 
 def CheckRaised : Pass<"moe-check-raised", "::mlir::ModuleOp"> {
   let summary = "Check that only dialects of the raised form are left";
+
+def RaiseRouters : Pass<"moe-raise-routers", "::mlir::ModuleOp"> {
+  let summary = "The score algebra around a TopK or ArgMax over experts becomes moe.route";
+  let description = [{
+    A TopK that feeds experts but is no router known here is left and reported in the module attribute `moe.generic`.
+  }];
+  let statistics = [Statistic<"numRouters", "routers", "Routers raised">];
+  let dependentDialects = ["::mlir::moe::MoeDialect", "::mlir::onnx::OnnxDialect"];
+}
+
+def RaiseExperts : Pass<"moe-raise-experts", "::mlir::ModuleOp"> {
+  let summary = "Experts gathered by id, or computed densely, or one chain each, become moe.experts";
+  let statistics = [Statistic<"numExperts", "experts", "Expert banks raised">];
+  let dependentDialects = ["::mlir::moe::MoeDialect", "::mlir::onnx::OnnxDialect"];
+}
+
+def RaiseMoeNodes : Pass<"moe-raise-moe-nodes", "::mlir::ModuleOp"> {
+  let summary = "com.microsoft MoE and QMoE nodes become moe.route and moe.experts";
+  let dependentDialects = ["::mlir::moe::MoeDialect", "::mlir::onnx::OnnxDialect"];
 }
 
 #endif // MOE_RAISE_PASSES_TD

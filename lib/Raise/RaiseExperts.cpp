@@ -1,0 +1,157 @@
+//===- RaiseExperts.cpp - banks of experts become moe.experts -------------===//
+//
+// Whatever form the exporter gave it, y = sum over the chosen experts of weight * f(x; the expert's parameters):
+//
+//   %g = onnx.GatherND(%w1, %ids) ... ReduceSum over the slots           gathered
+//   %h = onnx.MatMul(%x, %w1) : [E, T, I] ... ReduceSum over experts     dense, times a routing matrix
+//   %y = Add(... Add(f0(%x) * %r0, f1(%x) * %r1) ...)                    unrolled
+//   ->
+//   %y = moe.experts %x, %weights, %ids params(%w1, %w2) { ^bb0(%rows: tensor<?xH>, %a: ..., %b: ...): ... moe.yield }
+//
+// The function of one expert is kept as onnx ops in the region. A bank that cannot be converted is left and reported.
+//===----------------------------------------------------------------------===//
+#include "OnnxMake.h"
+#include "OnnxMatch.h"
+#include "Reports.h"
+#include "UnrolledExperts.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "moe/Raise/Passes.h"
+
+#define DEBUG_TYPE "moe-raise-experts"
+
+namespace mlir::moe {
+#define GEN_PASS_DEF_RAISEEXPERTS
+#include "moe/Raise/Passes.h.inc"
+} // namespace mlir::moe
+
+using namespace mlir;
+using namespace mlir::moe;
+
+namespace {
+struct RaiseExperts : moe::impl::RaiseExpertsBase<RaiseExperts> {
+  using Base::Base;
+  void runOnOperation() override;
+  void runOnBlock(Block &block, ShapeFacts &facts);
+  void raise(RouteOp route, ShapeFacts &facts);
+};
+} // namespace
+
+/// Ops after `route` that depend on it, up to the next router that depends on it.
+static void collect(RouteOp route, SmallVector<Operation *> &ops, DenseSet<Value> &values) {
+  for (Value result : route->getResults())
+    values.insert(result);
+  for (Operation *op = route->getNextNode(); op; op = op->getNextNode()) {
+    if (llvm::none_of(op->getOperands(), [&](Value v) { return values.contains(v); }))
+      continue;
+    if (isa<RouteOp>(op))
+      return;
+    if (!isOnnx(op))
+      continue;
+    ops.push_back(op);
+    for (Value result : op->getResults())
+      values.insert(result);
+  }
+}
+
+static bool mayEndSum(Operation *op, bool oneSlot) {
+  if (!isFloat(op->getResult(0)) || !isa<RankedTensorType>(op->getResult(0).getType()) || tensorType(op->getResult(0)).getRank() < 2)
+    return false;
+  return oneSlot || isOnnx(op, {"ReduceSum", "MatMul", "Gemm", "Einsum", "ScatterND"});
+}
+
+void RaiseExperts::raise(RouteOp route, ShapeFacts &facts) {
+  for (Operation *user : route->getResult(0).getUsers())
+    if (isa<ExpertsOp>(user))
+      return;
+  AxisAnalysis axes(facts);
+  RouteValues values(route, axes);
+  DenseSet<Value> fromRoute;
+  SmallVector<Operation *> ops;
+  collect(route, ops, fromRoute);
+  OpBuilder b(route);
+  bool oneSlot = values.slots().empty();
+  // With one slot there is no sum to anchor at: the bank ends where its last value is still a function of the tokens.
+  Operation *last = nullptr;
+  bool lastOnInput = false;
+  unsigned failures = 0, farthest = 0;
+  std::string reason;
+  Operation *anchor = nullptr;
+  for (Operation *op : ops) {
+    UnrolledExperts unrolled(values, fromRoute);
+    if (unrolled.isSum(op)) {
+      if (Value y = unrolled.raise(b, op)) {
+        op->getResult(0).replaceAllUsesWith(y);
+        ++numExperts;
+        return;
+      }
+      reason = unrolled.reason;
+      anchor = op;
+      farthest = ~0u;
+      continue;
+    }
+    if (!mayEndSum(op, oneSlot) || values.of(op->getResult(0)).kind != RouteKind::None || (last && failures > 16))
+      continue;
+    bool found = false;
+    for (bool onInput : {false, true}) {
+      ExpertsBody body(values, fromRoute);
+      if (!body.read(op->getResult(0), onInput)) {
+        if (body.numOps > farthest && !onInput) {
+          farthest = body.numOps;
+          reason = body.reason;
+          anchor = op;
+        }
+        continue;
+      }
+      found = true;
+      if (oneSlot) {
+        last = op;
+        lastOnInput = onInput;
+        failures = 0;
+        break;
+      }
+      b.setInsertionPoint(op);
+      Value y = body.write(b, op->getLoc(), op->getResult(0));
+      if (!y) {
+        reason = body.reason;
+        anchor = op;
+        farthest = ~0u;
+        found = false;
+        continue;
+      }
+      op->getResult(0).replaceAllUsesWith(y);
+      ++numExperts;
+      return;
+    }
+    failures += !found;
+  }
+  if (last) {
+    ExpertsBody body(values, fromRoute);
+    if (body.read(last->getResult(0), lastOnInput)) {
+      b.setInsertionPoint(last);
+      if (Value y = body.write(b, last->getLoc(), last->getResult(0))) {
+        last->getResult(0).replaceAllUsesWith(y);
+        ++numExperts;
+        return;
+      }
+    }
+    reason = body.reason;
+    anchor = last;
+  }
+  reportGeneric(anchor ? anchor : route.getOperation(), "experts", reason.empty() ? "no weighted sum over the chosen experts was found" : reason);
+}
+
+void RaiseExperts::runOnOperation() {
+  for (func::FuncOp func : getOperation().getOps<func::FuncOp>()) {
+    if (func.isExternal())
+      continue;
+    ShapeFacts facts(func);
+    runOnBlock(func.getBody().front(), facts);
+  }
+}
+
+void RaiseExperts::runOnBlock(Block &block, ShapeFacts &facts) {
+  for (RouteOp route : llvm::to_vector(block.getOps<RouteOp>()))
+    raise(route, facts);
+  eraseDeadOnnxOps(block);
+}

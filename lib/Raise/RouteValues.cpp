@@ -1,0 +1,287 @@
+//===- RouteValues.cpp - what the values made of a route's results are ----===//
+#include "RouteValues.h"
+#include "OnnxMatch.h"
+
+using namespace mlir;
+using namespace mlir::moe;
+
+RouteValues::RouteValues(RouteOp route, AxisAnalysis &axes) : route(route), axes(axes) {
+  Layout weights = axes.layout(route->getResult(0)), ids = axes.layout(route->getResult(1));
+  for (auto [a, b] : llvm::zip(weights, ids))
+    axes.space.unify(a, b);
+  axes.space.unify(axes.layout(route.getLogits())[0], weights[0]);
+}
+
+int64_t RouteValues::numExperts() { return cast<RankedTensorType>(route.getLogits().getType()).getDimSize(1); }
+
+void RouteValues::showExperts(Value value, int64_t dim) {
+  Axes found = axes.leaves(value, dim);
+  if (experts.empty())
+    experts = found;
+  else
+    axes.space.unify(experts, found);
+}
+
+RouteFact RouteValues::of(Value value) {
+  auto it = facts.find(value);
+  if (it != facts.end())
+    return it->second;
+  facts[value] = RouteFact(); // values are acyclic; this guards against recursion on odd IR
+  RouteFact fact = compute(value);
+  // One slot: what is spread over the experts is the matrix already.
+  if (slots().empty() && fact.kind == RouteKind::Spread)
+    fact.kind = RouteKind::Matrix;
+  return facts[value] = fact;
+}
+
+static std::optional<int64_t> constantIndex(Value value) {
+  std::optional<SmallVector<int64_t>> numbers = onnx::getConstantInts(value);
+  return numbers && numbers->size() == 1 ? std::optional<int64_t>((*numbers)[0]) : std::nullopt;
+}
+
+/// Start of a Slice of one element along one axis, and that axis.
+static std::optional<std::pair<int64_t, int64_t>> unitSlice(Operation *slice) {
+  std::optional<SmallVector<int64_t>> axes = cutAxes(slice);
+  std::optional<int64_t> start = constantIndex(getInput(slice, 1));
+  if (!axes || axes->size() != 1 || !start || tensorType(slice->getResult(0)).getDimSize((*axes)[0]) != 1)
+    return std::nullopt;
+  int64_t extent = tensorType(slice->getOperand(0)).getDimSize((*axes)[0]);
+  if (*start < 0) {
+    if (ShapedType::isDynamic(extent))
+      return std::nullopt;
+    *start += extent;
+  }
+  return std::make_pair((*axes)[0], *start);
+}
+
+RouteFact RouteValues::compute(Value value) {
+  if (value == route->getResult(0))
+    return {RouteKind::Weights, {}};
+  if (value == route->getResult(1))
+    return {RouteKind::Indices, {}};
+  Operation *op = value.getDefiningOp();
+  if (!op || !isOnnx(op) || op->getNumOperands() == 0)
+    return {};
+  std::string reason;
+  StringRef name = op->getName().stripDialect();
+  auto first = [&] { return of(op->getOperand(0)); };
+  auto related = [&] { return succeeded(axes.relate(op, reason)); };
+  auto isBinary = [](RouteKind kind) { return kind == RouteKind::Indicator || kind == RouteKind::MultiHot; };
+
+  if (isLayoutOp(op) || name == "Cast") {
+    RouteFact fact = first();
+    if (fact.kind == RouteKind::None || !related())
+      return {};
+    if (name == "Cast" && !isBinary(fact.kind) && isFloat(value) != isFloat(op->getOperand(0)))
+      return {};
+    return fact;
+  }
+  if (name == "Clip") { // ids are in range
+    RouteFact fact = first();
+    if (fact.kind != RouteKind::Indices || !related())
+      return {};
+    Value low = getInput(op, 1), high = getInput(op, 2);
+    std::optional<double> min = low ? onnx::getConstantScalar(low) : std::optional<double>(0),
+                          max = high ? onnx::getConstantScalar(high) : std::optional<double>(numExperts());
+    return min && max && *min <= 0 && *max >= numExperts() - 1 ? fact : RouteFact();
+  }
+  if (name == "Equal") {
+    for (int i : {0, 1}) {
+      Value other = op->getOperand(1 - i);
+      if (of(op->getOperand(i)).kind != RouteKind::Indices)
+        continue;
+      std::optional<SmallVector<int64_t>> numbers = constantIntegers(other);
+      if (!numbers || !related())
+        return {};
+      if (numbers->size() == 1)
+        return {RouteKind::Indicator, (*numbers)[0]};
+      if (static_cast<int64_t>(numbers->size()) != numExperts())
+        return {};
+      for (auto [at, number] : llvm::enumerate(*numbers))
+        if (static_cast<int64_t>(at) != number)
+          return {};
+      Axes axis = axes.leaves(other);
+      for (int64_t d = 0; d < tensorType(value).getRank(); ++d)
+        if (axes.leaves(value, d) == axis) {
+          showExperts(value, d);
+          return {RouteKind::Indicator, {}};
+        }
+      return {};
+    }
+    return {};
+  }
+  if (name == "Greater" || name == "Not") {
+    RouteFact fact = first();
+    if (name == "Greater" && isBinary(fact.kind) && related() && isFilledWith(op->getOperand(1), 0))
+      return fact;
+    if (name == "Not") // not (x == 0)
+      if (Operation *equal = definedBy(op->getOperand(0), {"Equal"}))
+        if (isBinary(of(equal->getOperand(0)).kind) && isFilledWith(equal->getOperand(1), 0) && related() &&
+            succeeded(axes.relate(equal, reason)))
+          return of(equal->getOperand(0));
+    return {};
+  }
+  if (name == "OneHot") {
+    if (first().kind != RouteKind::Indices || !related())
+      return {};
+    auto values = onnx::getConstant(op->getOperand(2));
+    int64_t axis = axisOf(op, "axis", -1, tensorType(value).getRank());
+    if (!values || values.getNumElements() != 2 || tensorType(value).getDimSize(axis) != numExperts())
+      return {};
+    Attribute off = *values.getValues<Attribute>().begin(), on = *(values.getValues<Attribute>().begin() + 1);
+    auto is = [](Attribute attr, int number) {
+      if (auto f = dyn_cast<FloatAttr>(attr))
+        return f.getValueAsDouble() == number;
+      auto i = dyn_cast<IntegerAttr>(attr);
+      return i && i.getValue().getZExtValue() == static_cast<uint64_t>(number);
+    };
+    if (!is(off, 0) || !is(on, 1))
+      return {};
+    showExperts(value, axis);
+    return {RouteKind::Indicator, {}};
+  }
+  if (name == "Mul" || name == "And") {
+    for (int i : {0, 1}) {
+      RouteFact a = of(op->getOperand(i)), b = of(op->getOperand(1 - i));
+      if (a.kind == RouteKind::Weights && b.kind == RouteKind::Indicator && related())
+        return {RouteKind::Spread, b.expert};
+    }
+    return {};
+  }
+  if (name == "Where") {
+    RouteFact mask = first(), chosen = of(op->getOperand(1));
+    if (mask.kind != RouteKind::Indicator || !isFilledWith(op->getOperand(2), 0) || !related())
+      return {};
+    if (chosen.kind == RouteKind::Weights)
+      return {RouteKind::Spread, mask.expert};
+    if (isFilledWith(op->getOperand(1), 1))
+      return mask;
+    return {};
+  }
+  if (name == "ReduceSum" || name == "ReduceMax") {
+    RouteFact fact = first();
+    std::optional<SmallVector<int64_t>> reduced = reducedAxes(op);
+    if ((fact.kind != RouteKind::Spread && fact.kind != RouteKind::Indicator) || !reduced || reduced->size() != 1 || !related() ||
+        axes.leaves(op->getOperand(0), (*reduced)[0]) != slots())
+      return {};
+    if (fact.kind == RouteKind::Spread)
+      return name == "ReduceSum" ? RouteFact{RouteKind::Matrix, fact.expert} : RouteFact();
+    return {RouteKind::MultiHot, fact.expert};
+  }
+  if (name == "ScatterElements") {
+    int64_t rank = tensorType(value).getRank(), axis = axisOf(op, "axis", 0, rank);
+    if (of(op->getOperand(1)).kind != RouteKind::Indices || !isFilledWith(op->getOperand(0), 0) ||
+        tensorType(value).getDimSize(axis) != numExperts() || !related())
+      return {};
+    Axes slotDim = axes.leaves(op->getOperand(1), axis);
+    if (slotDim != slots())
+      return {};
+    bool weights = of(op->getOperand(2)).kind == RouteKind::Weights;
+    if (!weights && !isFilledWith(op->getOperand(2), 1))
+      return {};
+    showExperts(value, axis);
+    return {weights ? RouteKind::Matrix : RouteKind::MultiHot, {}};
+  }
+  // One expert's part of a value that has an axis of experts.
+  if (name == "Gather" || name == "Slice" || name == "Split") {
+    RouteFact fact = first();
+    if (fact.kind == RouteKind::None || fact.kind == RouteKind::Indices || fact.kind == RouteKind::Weights || fact.expert)
+      return {};
+    if (name == "Gather") {
+      std::optional<int64_t> index = constantIndex(op->getOperand(1));
+      int64_t axis = axisOf(op, "axis", 0, tensorType(op->getOperand(0)).getRank());
+      if (!index || !isExpertDim(op->getOperand(0), axis) || !related())
+        return {};
+      return {fact.kind, *index < 0 ? *index + numExperts() : *index};
+    }
+    if (name == "Slice") {
+      auto slice = unitSlice(op);
+      if (!slice || !isExpertDim(op->getOperand(0), slice->first) || !related())
+        return {};
+      return {fact.kind, slice->second};
+    }
+    int64_t axis = axisOf(op, "axis", 0, tensorType(op->getOperand(0)).getRank());
+    if (static_cast<int64_t>(op->getNumResults()) != numExperts() || !isExpertDim(op->getOperand(0), axis) || !related())
+      return {};
+    return {fact.kind, cast<OpResult>(value).getResultNumber()};
+  }
+  return {};
+}
+
+std::optional<Coordinates> RouteValues::coordinates(Value value) {
+  auto it = coordinateFacts.find(value);
+  if (it != coordinateFacts.end())
+    return it->second;
+  auto compute = [&]() -> std::optional<Coordinates> {
+    Operation *op = value.getDefiningOp();
+    if (!op || !isOnnx(op) || op->getNumOperands() == 0)
+      return std::nullopt;
+    StringRef name = op->getName().stripDialect();
+    if (name == "NonZero") {
+      Coordinates result;
+      result.nonZero = op;
+      result.axis = 0;
+      for (int64_t i = 0; i < tensorType(op->getOperand(0)).getRank(); ++i)
+        result.dims.push_back(i);
+      return result;
+    }
+    if (name == "Concat") {
+      Coordinates result;
+      result.axis = axisOf(op, "axis", 0, tensorType(value).getRank());
+      for (Value operand : op->getOperands()) {
+        std::optional<Coordinates> part = coordinates(operand);
+        if (!part || (result.nonZero && part->nonZero != result.nonZero) || (part->axis >= 0 && part->axis != result.axis) ||
+            tensorType(operand).getDimSize(result.axis) != static_cast<int64_t>(part->dims.size()))
+          return std::nullopt;
+        result.nonZero = part->nonZero;
+        llvm::append_range(result.dims, part->dims);
+      }
+      return result;
+    }
+    std::optional<Coordinates> in = coordinates(op->getOperand(0));
+    if (!in)
+      return std::nullopt;
+    if (name == "Cast" || name == "Identity")
+      return in;
+    if (name == "Transpose") {
+      if (in->axis >= 0) {
+        SmallVector<int64_t> perm = permutation(op);
+        in->axis = llvm::find(perm, in->axis) - perm.begin();
+      }
+      return in;
+    }
+    auto choose = [&](int64_t start, int64_t count) -> std::optional<Coordinates> {
+      if (start < 0 || start + count > static_cast<int64_t>(in->dims.size()))
+        return std::nullopt;
+      in->dims = SmallVector<int64_t, 2>(ArrayRef<int64_t>(in->dims).slice(start, count));
+      return in;
+    };
+    if (name == "Slice" && in->axis >= 0) {
+      auto slice = unitSlice(op);
+      return slice && slice->first == in->axis ? choose(slice->second, 1) : std::nullopt;
+    }
+    if (name == "Split" && in->axis >= 0) {
+      if (axisOf(op, "axis", 0, tensorType(op->getOperand(0)).getRank()) != in->axis || op->getNumResults() != in->dims.size())
+        return std::nullopt;
+      return choose(cast<OpResult>(value).getResultNumber(), 1);
+    }
+    if (name == "Gather" && in->axis >= 0) {
+      std::optional<int64_t> index = constantIndex(op->getOperand(1));
+      if (!index || axisOf(op, "axis", 0, tensorType(op->getOperand(0)).getRank()) != in->axis)
+        return std::nullopt;
+      bool scalar = tensorType(op->getOperand(1)).getRank() == 0;
+      std::optional<Coordinates> result = choose(*index < 0 ? *index + in->dims.size() : *index, 1);
+      if (result && scalar)
+        result->axis = -1;
+      return result;
+    }
+    // With one component chosen its dimension has extent 1 and may go or move.
+    if ((name == "Squeeze" || name == "Unsqueeze" || name == "Reshape" || name == "Flatten" || name == "Expand") && in->dims.size() == 1) {
+      in->axis = -1;
+      return in;
+    }
+    return std::nullopt;
+  };
+  std::optional<Coordinates> result = compute();
+  return coordinateFacts[value] = result;
+}

@@ -1,0 +1,62 @@
+//===- RouteValues.h - what the values made of a route's results are ------===//
+//
+// From ids [t, k] and weights [t, k] exporters make masks, routing matrices, columns of them and coordinates of the
+// tokens of one expert. Each of these is recognised from what it is computed from, whatever its layout.
+//===----------------------------------------------------------------------===//
+#ifndef MOE_LIB_RAISE_ROUTEVALUES_H
+#define MOE_LIB_RAISE_ROUTEVALUES_H
+
+#include "Axes.h"
+
+#include "dialects/moe/Moe.h"
+
+namespace mlir::moe {
+
+enum class RouteKind {
+  None,
+  Indices,   // ids[t, j]
+  Weights,   // w[t, j]
+  Indicator, // 1 where ids[t, j] == e
+  Spread,    // w[t, j] where ids[t, j] == e, else 0
+  MultiHot,  // 1 where any slot of t picks e
+  Matrix,    // sum over j of Spread: the weight of expert e for token t, or 0
+};
+
+struct RouteFact {
+  RouteKind kind = RouteKind::None;
+  std::optional<int64_t> expert; // only this expert's part
+};
+
+/// Coordinates of the nonzero elements of a mask: `dims[i]` is the dimension of the mask that component i runs over.
+struct Coordinates {
+  Operation *nonZero = nullptr;
+  SmallVector<int64_t, 2> dims;
+  int64_t axis = -1; // the dimension of the value that lists the components; -1: one component, no such dimension
+};
+
+class RouteValues {
+public:
+  RouteValues(RouteOp route, AxisAnalysis &axes);
+  RouteOp route;
+  AxisAnalysis &axes;
+  Axes experts; // the axis of experts, once a value has shown it
+
+  RouteFact of(Value value);
+  Axes tokens() { return axes.leaves(route->getResult(0), 0); }
+  Axes slots() { return axes.leaves(route->getResult(0), 1); }
+  int64_t numExperts();
+  std::optional<Coordinates> coordinates(Value value);
+  /// The mask of `coordinates`: the indicator of one expert. The row axis is that of the NonZero's columns.
+  RouteFact maskOf(const Coordinates &at) { return of(at.nonZero->getOperand(0)); }
+
+private:
+  RouteFact compute(Value value);
+  bool isExpertDim(Value value, int64_t dim) { return !experts.empty() && axes.leaves(value, dim) == axes.space.leaves(experts); }
+  void showExperts(Value value, int64_t dim);
+  DenseMap<Value, RouteFact> facts;
+  DenseMap<Value, std::optional<Coordinates>> coordinateFacts;
+};
+
+} // namespace mlir::moe
+
+#endif // MOE_LIB_RAISE_ROUTEVALUES_H

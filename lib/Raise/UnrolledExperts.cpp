@@ -1,0 +1,226 @@
+//===- UnrolledExperts.cpp - a sum with one term for each expert ----------===//
+#include "UnrolledExperts.h"
+#include "OnnxMake.h"
+#include "OnnxMatch.h"
+
+using namespace mlir;
+using namespace mlir::moe;
+
+bool UnrolledExperts::isAccumulation(Operation *op) {
+  if (isOnnx(op, {"Add", "Sum"}))
+    return true;
+  if (!isOnnx(op, {"ScatterND", "ScatterElements"}) || !route.coordinates(op->getOperand(1)))
+    return false;
+  auto reduction = op->getAttrOfType<StringAttr>("reduction");
+  if (reduction && reduction.getValue() == "add")
+    return true;
+  // out[rows] = out[rows] + y: the rows of one expert are different tokens
+  Operation *add = definedBy(op->getOperand(2), {"Add"});
+  Operation *gather = add ? definedBy(add->getOperand(0), {"Gather", "GatherND", "GatherElements"}) : nullptr;
+  return gather && gather->getOperand(0) == op->getOperand(0) && gather->getOperand(1) == op->getOperand(1);
+}
+
+void UnrolledExperts::flatten(Value root, bool) {
+  SmallVector<std::pair<Value, bool>> stack = {{root, true}};
+  while (!stack.empty()) {
+    auto [value, outermost] = stack.pop_back_val();
+    Operation *op = value.getDefiningOp();
+    if (!fromRoute.contains(value)) {
+      if (!isFilledWith(value, 0))
+        others.push_back(value);
+      continue;
+    }
+    if (!op || !isAccumulation(op) || (!outermost && !value.hasOneUse())) {
+      summands.push_back({value, nullptr});
+      continue;
+    }
+    if (isOnnx(op, {"Add", "Sum"})) {
+      bool broadcasts = llvm::any_of(op->getOperandTypes(), [&](Type type) { return type != value.getType(); });
+      if (broadcasts && !outermost) {
+        summands.push_back({value, nullptr});
+        continue;
+      }
+      for (Value operand : llvm::reverse(op->getOperands()))
+        stack.push_back({operand, false});
+      continue;
+    }
+    Value updates = op->getOperand(2);
+    auto reduction = op->getAttrOfType<StringAttr>("reduction");
+    if (!reduction || reduction.getValue() != "add")
+      updates = updates.getDefiningOp()->getOperand(1);
+    summands.push_back({updates, op});
+    Value data = op->getOperand(0);
+    // The accumulator is read by the scatter alone (and by its own gather).
+    bool own = llvm::all_of(data.getUsers(), [op = op](Operation *user) { return user == op || isOnnx(user, {"Gather", "GatherND", "GatherElements", "Shape"}); });
+    if (own && data.getDefiningOp() && isAccumulation(data.getDefiningOp()) && fromRoute.contains(data) && !data.hasOneUse()) {
+      // walk on although the gather uses it as well
+      Operation *inner = data.getDefiningOp();
+      if (isOnnx(inner, {"ScatterND", "ScatterElements"})) {
+        stack.push_back({data, true});
+        continue;
+      }
+    }
+    stack.push_back({data, false});
+  }
+}
+
+bool UnrolledExperts::isSum(Operation *op) {
+  if (!isAccumulation(op))
+    return false;
+  // Only the last op of a chain.
+  Value result = op->getResult(0);
+  for (Operation *user : result.getUsers())
+    if (isAccumulation(user) && result.hasOneUse() && user->getBlock() == op->getBlock())
+      return false;
+  summands.clear();
+  others.clear();
+  flatten(result, true);
+  return static_cast<int64_t>(summands.size()) == route.numExperts() && summands.size() > 1;
+}
+
+/// Whether `b` in another term is what `a` is in the first. Both run in step, so the cost is the size of the term.
+bool UnrolledExperts::compare(Value rootA, Value rootB) {
+  SmallVector<std::pair<Value, Value>> work = {{rootA, rootB}};
+  while (!work.empty()) {
+    auto [a, b] = work.pop_back_val();
+    if (a == b)
+      continue;
+    auto [it, isNew] = pairs.try_emplace(a, b);
+    if (!isNew) {
+      if (it->second != b)
+        return false;
+      continue;
+    }
+    if (a.getType() != b.getType())
+      return false;
+    differs.insert(a);
+    RouteFact fa = route.of(a), fb = route.of(b);
+    if (fa.kind != fb.kind)
+      return false;
+    if (fa.kind != RouteKind::None) {
+      if (fa.expert.has_value() != fb.expert.has_value() || axes.leaves(a) != axes.leaves(b))
+        return false;
+      if (fa.expert) {
+        idsA.push_back(*fa.expert);
+        idsB.push_back(*fb.expert);
+      }
+      continue;
+    }
+    if (isConstantDerived(a)) {
+      if (!isConstantDerived(b))
+        return false;
+      DenseElementsAttr known = onnx::getConstant(a);
+      leafPairs.push_back({a, known && known == onnx::getConstant(b) ? a : b});
+      continue;
+    }
+    Operation *opA = a.getDefiningOp(), *opB = b.getDefiningOp();
+    if (!opA || !opB || opA->getName() != opB->getName() || opA->getNumOperands() != opB->getNumOperands() ||
+        cast<OpResult>(a).getResultNumber() != cast<OpResult>(b).getResultNumber() || opA->getAttrDictionary() != opB->getAttrDictionary() ||
+        !isOnnx(opA))
+      return false;
+    for (auto [x, y] : llvm::zip(opA->getOperands(), opB->getOperands()))
+      work.push_back({x, y});
+  }
+  return true;
+}
+
+/// The scatter adds row n to the token of coordinate n of its expert's mask.
+bool UnrolledExperts::checkScatter(const Summand &summand) {
+  if (!summand.scatter)
+    return true;
+  Operation *op = summand.scatter;
+  std::optional<Coordinates> at = route.coordinates(op->getOperand(1));
+  Value mask = at->nonZero->getOperand(0);
+  RouteFact fact = route.of(mask);
+  Axes all = axes.leaves(mask), tokens = route.tokens(), slots = route.slots();
+  bool isMask = (fact.kind == RouteKind::Indicator && all.size() == tokens.size() + slots.size()) ||
+                (fact.kind == RouteKind::MultiHot && all.size() == tokens.size());
+  if (!isMask || !fact.expert) {
+    reason = "the rows of a term are not the tokens of one expert";
+    return false;
+  }
+  if (isOnnx(op, {"ScatterElements"}) && axisOf(op, "axis", 0, 2) != 0) {
+    reason = "the rows of a term are added along another axis than the tokens";
+    return false;
+  }
+  Axes picked, target;
+  for (auto [i, dim] : llvm::enumerate(at->dims)) {
+    llvm::append_range(picked, axes.leaves(mask, dim));
+    llvm::append_range(target, axes.layout(op->getOperand(0))[i]);
+  }
+  if (picked != tokens || !axes.space.unify(target, tokens)) {
+    reason = "the rows of a term are not added to their tokens";
+    return false;
+  }
+  return true;
+}
+
+Value UnrolledExperts::raise(OpBuilder &b, Operation *op) {
+  int64_t count = summands.size();
+  SmallVector<int64_t> ids(count, -1);
+  DenseMap<Value, SmallVector<Value>> byTerm; // leaf of the first term -> that of each term
+  auto oneId = [](ArrayRef<int64_t> found) { return !found.empty() && llvm::all_equal(found); };
+  for (int64_t i = 1; i < count; ++i) {
+    pairs.clear();
+    leafPairs.clear();
+    idsA.clear();
+    idsB.clear();
+    bool same = static_cast<bool>(summands[0].scatter) == static_cast<bool>(summands[i].scatter) && compare(summands[0].value, summands[i].value) &&
+                (!summands[0].scatter || compare(summands[0].scatter->getOperand(1), summands[i].scatter->getOperand(1)));
+    if (!same) {
+      reason = "terms of the sum over experts are different functions";
+      return {};
+    }
+    if (!oneId(idsA) || !oneId(idsB) || (ids[0] >= 0 && ids[0] != idsA[0])) {
+      reason = "a term of the sum over experts is not chosen by the ids of one expert";
+      return {};
+    }
+    ids[0] = idsA[0];
+    ids[i] = idsB[0];
+    for (auto [leaf, other] : leafPairs) {
+      auto &list = byTerm[leaf];
+      if (list.empty())
+        list.assign(count, leaf);
+      list[i] = other;
+    }
+  }
+  SmallVector<int64_t> place(count, -1); // expert -> term
+  for (auto [i, id] : llvm::enumerate(ids)) {
+    if (id < 0 || id >= count || place[id] >= 0) {
+      reason = "the terms of the sum are not one for each expert";
+      return {};
+    }
+    place[id] = i;
+  }
+  for (const Summand &summand : summands)
+    if (!checkScatter(summand))
+      return {};
+  ExpertTerm term;
+  term.differs = differs;
+  for (auto &[leaf, list] : byTerm) {
+    SmallVector<Value> ordered;
+    for (int64_t id = 0; id < count; ++id)
+      ordered.push_back(list[place[id]]);
+    term.leaves[leaf] = std::move(ordered);
+  }
+  if (summands[0].scatter)
+    term.nonZero = route.coordinates(summands[0].scatter->getOperand(1))->nonZero;
+  for (bool onInput : {false, true}) {
+    ExpertsBody body(route, fromRoute, &term);
+    if (!body.read(summands[0].value, onInput)) {
+      if (!onInput || reason.empty())
+        reason = body.reason;
+      continue;
+    }
+    b.setInsertionPoint(op);
+    Value y = body.write(b, op->getLoc(), op->getResult(0));
+    if (!y) {
+      reason = body.reason;
+      return {};
+    }
+    for (Value other : others)
+      y = onnxBinary(b, op->getLoc(), "Add", y, other, tensorType(y));
+    return y;
+  }
+  return {};
+}
