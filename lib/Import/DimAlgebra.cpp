@@ -62,8 +62,28 @@ DimPolynomial DimPolynomial::times(const DimPolynomial &other) const {
 }
 
 std::optional<DimPolynomial> DimPolynomial::divide(const DimPolynomial &divisor) const {
-  if (divisor.terms.size() != 1 || overflow || divisor.overflow)
+  if (overflow || divisor.overflow || divisor.terms.empty())
     return std::nullopt;
+  if (divisor.terms.size() > 1) {
+    // Long division by the last term; if it comes out even, it is right whatever the order of terms.
+    DimPolynomial result, rest = *this, lead;
+    lead.terms.insert(*divisor.terms.rbegin());
+    for (unsigned steps = 0; steps < 64 && !rest.terms.empty(); ++steps) {
+      DimPolynomial last;
+      last.terms.insert(*rest.terms.rbegin());
+      std::optional<DimPolynomial> quotient = last.divide(lead);
+      if (!quotient)
+        return std::nullopt;
+      result.add(*quotient);
+      DimPolynomial minus = divisor.times(*quotient);
+      for (auto &term : minus.terms)
+        term.second = -term.second;
+      rest.add(minus);
+      if (rest.overflow || result.overflow)
+        return std::nullopt;
+    }
+    return rest.terms.empty() ? std::optional(result) : std::nullopt;
+  }
   const auto &[by, coefficient] = *divisor.terms.begin();
   if (coefficient == 0)
     return std::nullopt;

@@ -17,7 +17,7 @@ public:
   /// nullopt where a coefficient leaves 64 bits.
   std::optional<AffineExpr> expr(MLIRContext *context) const;
   bool allCoefficientsNonNegative() const;
-  /// this / divisor where every term divides; nullopt otherwise. `divisor` must be one term.
+  /// this / divisor where that leaves no remainder; nullopt otherwise.
   std::optional<DimPolynomial> divide(const DimPolynomial &divisor) const;
 
 private:

@@ -2,7 +2,7 @@
 //
 //   onnx.Attention(%q, %k, %v, %mask, %past_k, %past_v) {is_causal = 1, q_num_heads = 4, kv_num_heads = 2}
 //     ->  heads split and brought to the front where inputs have rank 3; Concat of past and new keys and values;
-//         moe.attention with `causal` where query i stands at position i + (L - S), else with a mask of positions
+//         is_causal and windows as a condition on positions, which becomes an attribute where query i stands at i + (L - S)
 //
 // A bool mask adds 0 or -inf; a mask that may be shorter than the keys is filled up with -inf. A row without any key is
 // zero in both.
@@ -87,55 +87,77 @@ LogicalResult moe::convertAttentionNode(onnx::AttentionOp op, ShapeFacts &facts,
     key = build.concat({op.getPastKey(), key}, 2);
     value = build.concat({op.getPastValue(), value}, 2);
   }
-  AffineExpr newLength = facts.shape(query)[2], length = facts.shape(key)[2];
-  AffineExpr past = op.getPastKey() ? facts.shape(op.getPastKey())[2] : getAffineConstantExpr(0, op.getContext());
-
-  // What the attributes say, where queries stand at the end of the keys.
-  bool causal = op.getIsCausal() || right == 0, aligned = facts.equal(facts.sub(length, newLength), past);
-  bool asAttributes = aligned && (causal || (left < 0 && right < 0));
-  Value combined;
-  if ((causal || left >= 0 || right > 0) && !asAttributes)
-    combined = reaches(build, query, key, op.getPastKey(), causal, left, causal ? -1 : right);
-  Type element = typeOf(query).getElementType();
-  auto additive = [&](Value condition) {
-    return build.where(condition, build.scalar(element, 0), build.scalar(element, -INFINITY));
+  ArrayRef<AffineExpr> queryShape = facts.shape(query), keyShape = facts.shape(key), valueShape = facts.shape(value);
+  SmallVector<AffineExpr> extents = {queryShape[0], queryShape[1], queryShape[2], keyShape[2], queryShape[3], valueShape[3]};
+  MLIRContext *context = op.getContext();
+  ElementFacts elements(facts, context, extents);
+  AffineExpr b = elements.dim(kBatch), h = elements.dim(kHead), i = elements.dim(kQuery), j = elements.dim(kKey);
+  AffineExpr kvHead = elements.simplify(h.floorDiv(qHeads / kvHeads));
+  // Dims of extent 1 have no index.
+  auto placed = [&](Value value, ArrayRef<AffineExpr> index) {
+    Placed at{value, Index(index)};
+    for (auto [k, extent] : llvm::enumerate(facts.shape(value)))
+      if (extent == elements.constant(1))
+        at.index[k] = elements.constant(0);
+    return at;
   };
-  if (combined)
-    combined = build.unsqueeze(additive(combined), {0, 1});
+  FoundAttention found;
+  found.product = found.softmax = op;
+  found.heads = qHeads;
+  found.scale = scale;
+  found.softcap = op.getSoftcap();
+  found.query = placed(query, {b, h, i, elements.dim(kFeature)});
+  found.key = placed(key, {b, kvHead, j, elements.dim(kFeature)});
+  found.value = placed(value, {b, kvHead, j, elements.dim(kValueFeature)});
+
+  // Positions that the attributes exclude, and the mask, as conditions and addends over the index space.
+  bool causal = op.getIsCausal() || right == 0;
+  if (causal || left >= 0 || right > 0) {
+    Value reached = reaches(build, query, key, op.getPastKey(), causal, left, causal ? -1 : right);
+    found.masks.push_back({placed(reached, {i, j}), 1, -INFINITY, /*dropsWhereTrue=*/false});
+  }
   if (mask) {
-    if (typeOf(mask).getElementType().isInteger(1))
-      mask = additive(mask);
-    SmallVector<int64_t> leading = llvm::to_vector(llvm::seq<int64_t>(0, 4 - typeOf(mask).getRank()));
-    mask = build.unsqueeze(mask, leading);
-    AffineExpr keys = facts.shape(mask)[3];
-    if (!facts.equal(keys, length)) {
+    mask = build.unsqueeze(mask, llvm::to_vector(llvm::seq<int64_t>(0, 4 - typeOf(mask).getRank())));
+    Type maskElement = typeOf(mask).getElementType();
+    bool isCondition = maskElement.isInteger(1);
+    if (!facts.equal(facts.shape(mask)[3], keyShape[2])) {
       // Positions that the mask does not reach are masked. Their number is only known when the program runs.
       Value missing = build.unsqueeze(build.binary<onnx::SubOp>(build.extent(key, 2), build.extent(mask, 3)), {0});
-      auto one = RankedTensorType::get({1}, rewriter.getI64Type());
       SmallVector<Value> sizes;
       for (int64_t d = 0; d < 3; ++d)
-        sizes.push_back(onnx::ShapeOp::create(rewriter, op.getLoc(), one, mask, rewriter.getI64IntegerAttr(d + 1),
-                                              rewriter.getI64IntegerAttr(d)));
+        sizes.push_back(build.unsqueeze(build.extent(mask, d), {0}));
       sizes.push_back(missing);
-      auto maskType = typeOf(mask);
-      SmallVector<int64_t> fillShape(maskType.getShape());
+      SmallVector<int64_t> fillShape(typeOf(mask).getShape()), wholeShape(fillShape);
       fillShape[3] = ShapedType::kDynamic;
-      auto number = RankedTensorType::get({1}, maskType.getElementType());
-      Value fill = onnx::ConstantOfShapeOp::create(
-          rewriter, op.getLoc(), maskType.clone(fillShape), build.concat(sizes, 0),
-          DenseElementsAttr::get(number, rewriter.getFloatAttr(maskType.getElementType(), -INFINITY)));
+      wholeShape[3] = typeOf(key).getDimSize(2);
+      Attribute number = isCondition ? Attribute(rewriter.getBoolAttr(false)) : rewriter.getFloatAttr(maskElement, -INFINITY);
+      Value fill = onnx::ConstantOfShapeOp::create(rewriter, op.getLoc(), typeOf(mask).clone(fillShape), build.concat(sizes, 0),
+                                                   DenseElementsAttr::get(RankedTensorType::get({1}, maskElement), number));
       mask = build.concat({mask, fill}, 3);
+      // Its extent is that of the keys, which only this code knows.
+      found.keyMask = mask;
+      found.keyMaskIsCondition = isCondition;
+    } else {
+      for (auto [k, extent] : llvm::enumerate(facts.shape(mask)))
+        if (extent != elements.constant(1) && !facts.equal(extent, extents[k]))
+          return no("its mask may not broadcast to the scores");
+      std::optional<double> fill;
+      if (isCondition)
+        fill = -INFINITY;
+      found.masks.push_back({placed(mask, {b, h, i, j}), 1, fill, /*dropsWhereTrue=*/false});
     }
-    combined = combined ? build.binary<onnx::AddOp>(combined, mask) : mask;
   }
-
   auto type = RankedTensorType::get({typeOf(query).getDimSize(0), qHeads, typeOf(query).getDimSize(2), typeOf(value).getDimSize(3)},
-                                    element);
-  auto attention = AttentionOp::create(
-      rewriter, op.getLoc(), TypeRange(type), query, key, value, combined, Value(), ValueRange(), rewriter.getF32FloatAttr(scale),
-      causal && asAttributes ? rewriter.getUnitAttr() : UnitAttr(),
-      rewriter.getI64IntegerAttr(asAttributes && left >= 0 ? left + 1 : 0), rewriter.getF32FloatAttr(op.getSoftcap()));
-  Value result = attention->getResult(0);
+                                    typeOf(op.getY()).getElementType());
+  // A stand-in for the result, which the builder replaces.
+  Value standIn = onnx::IdentityOp::create(rewriter, op.getLoc(), type, query);
+  Value result = onnx::IdentityOp::create(rewriter, op.getLoc(), type, standIn);
+  found.product = standIn.getDefiningOp();
+  found.result = standIn;
+  if (failed(buildAttention(found, elements, extents, rewriter, reason)))
+    return failure();
+  rewriter.setInsertionPoint(op);
+  result = result.getDefiningOp()->getOperand(0);
   if (rank == 3) {
     int64_t width = type.getDimSize(3);
     Value turned = build.transpose(result, {0, 2, 1, 3});

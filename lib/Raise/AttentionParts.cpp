@@ -3,7 +3,11 @@
 
 #include "dialects/moe/Moe.h"
 
+#include "llvm/Support/Debug.h"
+
 #include <cmath>
+
+#define DEBUG_TYPE "moe-raise-attention"
 
 using namespace mlir;
 using namespace mlir::moe;
@@ -239,7 +243,7 @@ LogicalResult moe::buildAttention(FoundAttention &found, ElementFacts &elements,
   AffineExpr offset = elements.simplify(extents[kKey] - extents[kQuery]);
   Positions positions;
   SmallVector<const FoundMask *> remaining;
-  bool allExact = true;
+  bool allExact = !found.keyMask;
   struct Exact {
     const FoundMask *mask;
     Positions positions;
@@ -248,6 +252,8 @@ LogicalResult moe::buildAttention(FoundAttention &found, ElementFacts &elements,
   SmallVector<Exact> exact;
   for (const FoundMask &mask : found.masks) {
     Elem e = elements.at(mask.at.value, mask.at.index);
+    LLVM_DEBUG(e.print(llvm::dbgs() << "mask: "); llvm::dbgs() << '\n');
+    if (getenv("ATT")) { e.print(llvm::errs() << "mask: "); llvm::errs() << '\n'; }
     std::optional<Kept> kept;
     if (!mask.fill)
       kept = keptBy(e, mask.factor, elements);
@@ -331,6 +337,11 @@ LogicalResult moe::buildAttention(FoundAttention &found, ElementFacts &elements,
   valueValue = build.castTo(valueValue, element);
 
   Value maskValue;
+  if (found.keyMask) {
+    maskValue = found.keyMask;
+    if (found.keyMaskIsCondition)
+      maskValue = build.where(maskValue, build.scalar(rewriter.getF32Type(), 0), build.scalar(rewriter.getF32Type(), -INFINITY));
+  }
   for (auto &[mask, view] : maskViews) {
     Value m = view.make(build);
     if (mask->fill) {

@@ -38,6 +38,9 @@ struct FoundAttention {
   double scale = 1, softcap = 0;
   SmallVector<FoundMask, 2> masks;
   std::optional<Placed> sinks;
+  /// A further mask [batch | 1, heads | 1, queries | 1, keys] whose extents the facts do not know to be these.
+  Value keyMask;
+  bool keyMaskIsCondition = false;
 };
 
 /// Creates moe.attention and replaces `found.result`. Fails with a reason, and nothing changes, where an operand cannot be had

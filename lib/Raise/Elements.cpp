@@ -93,6 +93,22 @@ static Elem makeSelect(Elem c, Elem a, Elem b, ElementFacts &facts) {
   return make(Elem::Select, {std::move(c), std::move(a), std::move(b)});
 }
 
+void Elem::print(raw_ostream &os) const {
+  static const char *names[] = {"element", "int", "float", "true", "false", ">=0", "==0", "equal", "and", "or", "not", "select"};
+  os << '(' << names[kind];
+  if (expr)
+    os << ' ' << expr;
+  if (kind == Float)
+    os << ' ' << number;
+  if (source)
+    os << ' ' << (source.getDefiningOp() ? source.getDefiningOp()->getName().getStringRef() : StringRef("argument"));
+  for (AffineExpr i : index)
+    os << " [" << i << ']';
+  for (const Elem &arg : args)
+    arg.print(os << ' ');
+  os << ')';
+}
+
 bool ElementFacts::equal(const Elem &a, const Elem &b) {
   if (a.kind != b.kind || a.args.size() != b.args.size() || a.index.size() != b.index.size() || a.source != b.source)
     return false;

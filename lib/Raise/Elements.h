@@ -45,6 +45,8 @@ struct Elem {
   std::vector<Elem> args;
 
   bool isCondition() const { return kind >= True && kind <= Not; }
+  /// Readable, for debugging.
+  void print(raw_ostream &os) const;
 };
 
 /// Answers for one function and one index space: dim d_k runs over [0, extents[k]).

@@ -5,7 +5,7 @@
 //   Transpose(Transpose(%x, p), q)                            ->  Transpose(%x, p after q), or %x
 //   Reshape(Reshape(%x, s), t)                                ->  Reshape(%x, t)
 //   Unsqueeze(Unsqueeze(%x, a), b)                            ->  Unsqueeze(%x, a and b)
-//   Slice(Concat(..., %x, ...)) of exactly one part           ->  %x
+//   Slice(Concat(..., %x, ...)) of exactly one part           ->  %x                (also with a Transpose between them)
 //===----------------------------------------------------------------------===//
 #include "NormalizeOnnx.h"
 
@@ -213,11 +213,38 @@ struct SliceOfConcat : OpRewritePattern<onnx::SliceOp>, FactsPattern {
   }
 };
 
+/// Cuts before transposes what was concatenated before them, so that the part is found.
+struct SliceOfTransposedConcat : OpRewritePattern<onnx::SliceOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(onnx::SliceOp op, PatternRewriter &rewriter) const override {
+    auto transpose = op.getData().getDefiningOp<onnx::TransposeOp>();
+    auto concat = transpose ? transpose.getData().getDefiningOp<onnx::ConcatOp>() : onnx::ConcatOp();
+    if (!concat || !op.getAxes())
+      return rewriter.notifyMatchFailure(op, "cuts no transposed Concat");
+    auto axes = onnx::getConstantInts(op.getAxes());
+    int64_t rank = OnnxBuild::typeOf(op.getData()).getRank();
+    if (!axes || axes->size() != 1)
+      return rewriter.notifyMatchFailure(op, "cuts several axes");
+    SmallVector<int64_t> perm = permutationOf(transpose), shape(rank);
+    int64_t axis = perm[((*axes)[0] + rank) % rank];
+    if (axis != (concat.getAxis() + rank) % rank)
+      return rewriter.notifyMatchFailure(op, "cuts along another axis");
+    OnnxBuild build{rewriter, op.getLoc()};
+    for (auto [to, from] : llvm::enumerate(perm))
+      shape[from] = OnnxBuild::typeOf(op.getOutput()).getDimSize(to);
+    Value cut = onnx::SliceOp::create(rewriter, op.getLoc(), OnnxBuild::typeOf(op.getOutput()).clone(shape), concat.getConcatResult(),
+                                      op.getStarts(), op.getEnds(), build.ints({axis}), op.getSteps());
+    rewriter.replaceOpWithNewOp<onnx::TransposeOp>(op, op.getType(), cut, rewriter.getDenseI64ArrayAttr(perm));
+    return success();
+  }
+};
+
 } // namespace
 
 void moe::populateNormalizeLayout(RewritePatternSet &patterns, ShapeFacts &facts) {
   MLIRContext *context = patterns.getContext();
-  patterns.add<DropIdentity, DropDropout, DropCast, DropSingleConcat, DropSingleSplit, MergeTransposes, MergeUnsqueezes>(context);
+  patterns.add<DropIdentity, DropDropout, DropCast, DropSingleConcat, DropSingleSplit, MergeTransposes, MergeUnsqueezes,
+               SliceOfTransposedConcat>(context);
   patterns.add<DropSameShape<onnx::ExpandOp>, DropSameShape<onnx::ReshapeOp>, DropSameShape<onnx::SqueezeOp>,
                DropSameShape<onnx::UnsqueezeOp>, DropWholeSlice, MergeReshapes, SliceOfConcat>(context, facts);
 }
