@@ -126,12 +126,78 @@ bool ElementFacts::equal(const Elem &a, const Elem &b) {
 }
 
 //===----------------------------------------------------------------------===//
+// Extents
+//===----------------------------------------------------------------------===//
+
+bool ElementFacts::atLeast(AffineExpr extent, AffineExpr bound) {
+  return nonNegative(extent - bound) || (bound == constant(1) && exprs.isExtent(extent));
+}
+
+/// The extent of a value whose facts end in a symbol of its own, from its operands' extents.
+AffineExpr ElementFacts::refine(Value value, int64_t axis, AffineExpr extent) {
+  Operation *op = value.getDefiningOp();
+  int64_t rank = typeOf(value).getRank();
+  if (auto slice = dyn_cast<onnx::SliceOp>(op)) {
+    const auto *starts = facts.elements(slice.getStarts()), *ends = facts.elements(slice.getEnds());
+    auto axes = slice.getAxes() ? onnx::getConstantInts(slice.getAxes()) : std::nullopt;
+    auto steps = slice.getSteps() ? onnx::getConstantInts(slice.getSteps()) : SmallVector<int64_t>(1, 1);
+    if (!starts || !ends || !axes || axes->size() != 1 || !steps || (*steps)[0] != 1 || !(*starts)[0] || !(*ends)[0])
+      return extent;
+    AffineExpr whole = shape(slice.getData())[axis], start = (*starts)[0], end = (*ends)[0];
+    if (((*axes)[0] + rank) % rank != axis)
+      return whole;
+    if (!nonNegative(start) || !nonNegative(end) || !atLeast(whole, start))
+      return extent;
+    if (atLeast(whole, end))
+      return simplify(end - start);
+    return nonNegative(end - whole) ? simplify(whole - start) : extent;
+  }
+  if (auto concat = dyn_cast<onnx::ConcatOp>(op)) {
+    if ((concat.getAxis() + rank) % rank != axis)
+      return shape(concat.getInputs()[0])[axis];
+    AffineExpr sum = constant(0);
+    for (Value part : concat.getInputs())
+      sum = sum + shape(part)[axis];
+    return simplify(sum);
+  }
+  if (isa<onnx::CastOp, onnx::NotOp, onnx::CumSumOp, onnx::NegOp>(op))
+    return shape(op->getOperand(0))[axis];
+  if (isa<onnx::AddOp, onnx::SubOp, onnx::MulOp, onnx::EqualOp, onnx::LessOp, onnx::LessOrEqualOp, onnx::GreaterOp,
+          onnx::GreaterOrEqualOp, onnx::AndOp, onnx::OrOp, onnx::WhereOp, onnx::MaxOp, onnx::MinOp>(op)) {
+    AffineExpr all = constant(1);
+    for (Value operand : op->getOperands()) {
+      int64_t at = axis - (rank - typeOf(operand).getRank());
+      AffineExpr here = at < 0 ? constant(1) : shape(operand)[at];
+      if (here == constant(1) || equal(here, all))
+        continue;
+      if (all != constant(1))
+        return extent;
+      all = here;
+    }
+    return all;
+  }
+  return extent;
+}
+
+ArrayRef<AffineExpr> ElementFacts::shape(Value value) {
+  if (auto it = shapes.find(value); it != shapes.end())
+    return *it->second;
+  ArrayRef<AffineExpr> known = facts.shape(value);
+  auto refined = std::make_unique<Index>(known.begin(), known.end());
+  if (value.getDefiningOp())
+    for (auto [axis, extent] : llvm::enumerate(*refined))
+      if (isa<AffineSymbolExpr>(extent) && !exprs.isExtent(extent))
+        extent = refine(value, axis, extent);
+  return *(shapes[value] = std::move(refined));
+}
+
+//===----------------------------------------------------------------------===//
 // Ops that only move elements
 //===----------------------------------------------------------------------===//
 
 /// Reshape in groups: the smallest runs of dims whose products agree. Within a group the index is flattened and split.
 bool ElementFacts::reshape(Value from, Value to, Index &index) {
-  ArrayRef<AffineExpr> in = facts.shape(from), out = facts.shape(to);
+  ArrayRef<AffineExpr> in = shape(from), out = shape(to);
   if (in.size() != static_cast<size_t>(typeOf(from).getRank()) || out.size() != index.size())
     return false;
   AffineExpr one = constant(1);
@@ -270,7 +336,7 @@ static std::optional<Elem> asCondition(const Elem &e, ElementFacts &facts) {
 }
 
 std::optional<Index> ElementFacts::broadcast(Value operand, Value result, ArrayRef<AffineExpr> index) {
-  ArrayRef<AffineExpr> in = facts.shape(operand), out = facts.shape(result);
+  ArrayRef<AffineExpr> in = shape(operand), out = shape(result);
   if (in.size() > index.size() || out.size() != index.size())
     return std::nullopt;
   Index at;
@@ -357,7 +423,7 @@ Elem ElementFacts::atConcat(Operation *op, Value value, ArrayRef<AffineExpr> ind
   // Inside one part for certain?
   SmallVector<AffineExpr> starts;
   for (Value part : concat.getInputs()) {
-    AffineExpr extent = facts.shape(part)[axis], end = simplify(start + extent);
+    AffineExpr extent = shape(part)[axis], end = simplify(start + extent);
     if (exprs.nonNegative(at - start) && exprs.nonNegative(end - 1 - at)) {
       Index moved(index.begin(), index.end());
       moved[axis] = simplify(at - start);
@@ -371,7 +437,7 @@ Elem ElementFacts::atConcat(Operation *op, Value value, ArrayRef<AffineExpr> ind
   std::optional<Elem> formula;
   for (bool single : {false, true})
     for (auto [part, begin] : llvm::zip(concat.getInputs(), starts)) {
-      if ((facts.shape(part)[axis] == constant(1)) != single)
+      if ((shape(part)[axis] == constant(1)) != single)
         continue;
       Index moved(index.begin(), index.end());
       moved[axis] = single ? constant(0) : simplify(along - begin);
@@ -553,7 +619,7 @@ Elem ElementFacts::atOp(Operation *op, Value value, ArrayRef<AffineExpr> index) 
       int64_t axis = axisConst.getValue() + (axisConst.getValue() < 0 ? index.size() : 0);
       if (axis < 0 || axis >= static_cast<int64_t>(index.size()))
         return unknown;
-      AffineExpr extent = facts.shape(slice.getData())[axis];
+      AffineExpr extent = shape(slice.getData())[axis];
       if (auto c = dyn_cast<AffineConstantExpr>(start); c && c.getValue() < 0) {
         start = simplify(extent + start);
         // A start before the beginning would be moved to it. An element exists, so -1 always is inside.
@@ -572,7 +638,7 @@ Elem ElementFacts::atOp(Operation *op, Value value, ArrayRef<AffineExpr> index) 
     for (Value part : split.getOutputs()) {
       if (part == value)
         break;
-      moved[axis] = simplify(moved[axis] + facts.shape(part)[axis]);
+      moved[axis] = simplify(moved[axis] + shape(part)[axis]);
     }
     return at(split.getInput(), moved);
   }
@@ -588,7 +654,7 @@ Elem ElementFacts::atOp(Operation *op, Value value, ArrayRef<AffineExpr> index) 
     return at(gather.getData(), moved);
   }
   if (auto gather = dyn_cast<onnx::GatherNDOp>(op)) {
-    ArrayRef<AffineExpr> indices = facts.shape(gather.getIndices());
+    ArrayRef<AffineExpr> indices = shape(gather.getIndices());
     auto count = indices.empty() ? AffineConstantExpr() : dyn_cast<AffineConstantExpr>(indices.back());
     if (gather.getBatchDims() != 0 || !count || count.getValue() < 1 || count.getValue() > 8)
       return unknown;
@@ -656,7 +722,7 @@ Elem ElementFacts::atOp(Operation *op, Value value, ArrayRef<AffineExpr> index) 
 std::optional<double> ElementFacts::scalar(Value value) {
   // Fresh dims stand for any place.
   Index anywhere;
-  for (AffineExpr extent : facts.shape(value))
+  for (AffineExpr extent : shape(value))
     anywhere.push_back(extent == constant(1) ? constant(0) : exprs.addDim(extent));
   Elem e = at(value, anywhere);
   if (isNumber(e))

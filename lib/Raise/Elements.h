@@ -19,6 +19,9 @@
 #include "mlir/IR/AffineExpr.h"
 #include "mlir/IR/Value.h"
 
+#include "llvm/ADT/DenseMap.h"
+
+#include <memory>
 #include <optional>
 
 namespace mlir::moe {
@@ -58,6 +61,8 @@ public:
 
   /// The element of `value` at `index` (as many expressions as `value` has dims).
   Elem at(Value value, ArrayRef<AffineExpr> index);
+  /// Extents where the index space is not empty (or there would be no element to ask about): [0:1] of a dim is 1 then.
+  ArrayRef<AffineExpr> shape(Value value);
   /// Goes from an element of `value` to the same element of the operand of the op that only moves it (Transpose, Reshape,
   /// Expand, Squeeze, Unsqueeze, Identity). False, and nothing changes, where another op stands.
   bool step(Value &value, Index &index);
@@ -88,7 +93,11 @@ private:
   bool reshape(Value from, Value to, Index &index);
 
   IndexExprs exprs;
+  AffineExpr refine(Value value, int64_t axis, AffineExpr extent);
+  bool atLeast(AffineExpr extent, AffineExpr bound);
+
   MLIRContext *context;
+  DenseMap<Value, std::unique_ptr<Index>> shapes;
   unsigned budget = 4096;
 };
 

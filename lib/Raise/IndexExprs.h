@@ -7,6 +7,7 @@
 #define MOE_LIB_RAISE_INDEXEXPRS_H
 
 #include "mlir/IR/AffineExpr.h"
+#include "llvm/ADT/STLExtras.h"
 
 #include <functional>
 #include <map>
@@ -25,6 +26,8 @@ public:
   bool nonNegative(AffineExpr expr) { return nonNegative(poly(expr)); }
   /// Certainly in [0, bound).
   bool below(AffineExpr expr, AffineExpr bound);
+  /// An extent of the index space, so at least 1 wherever there is an element.
+  bool isExtent(AffineExpr expr) const { return llvm::is_contained(extents, expr); }
   /// A further dim, and its range.
   AffineExpr addDim(AffineExpr extent);
 
