@@ -253,7 +253,6 @@ LogicalResult moe::buildAttention(FoundAttention &found, ElementFacts &elements,
   for (const FoundMask &mask : found.masks) {
     Elem e = elements.at(mask.at.value, mask.at.index);
     LLVM_DEBUG(e.print(llvm::dbgs() << "mask: "); llvm::dbgs() << '\n');
-    if (getenv("ATT")) { e.print(llvm::errs() << "mask: "); llvm::errs() << '\n'; }
     std::optional<Kept> kept;
     if (!mask.fill)
       kept = keptBy(e, mask.factor, elements);

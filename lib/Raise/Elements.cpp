@@ -186,7 +186,7 @@ ArrayRef<AffineExpr> ElementFacts::shape(Value value) {
   auto refined = std::make_unique<Index>(known.begin(), known.end());
   if (value.getDefiningOp())
     for (auto [axis, extent] : llvm::enumerate(*refined))
-      if (isa<AffineSymbolExpr>(extent) && !exprs.isExtent(extent))
+      if (!isa<AffineConstantExpr>(extent) && !exprs.isExtent(extent))
         extent = refine(value, axis, extent);
   return *(shapes[value] = std::move(refined));
 }
