@@ -222,6 +222,7 @@ public:
 private:
   /// Reads v at each place of `shape` through `map`, or element by element where only run time tells what is broadcast.
   struct Read {
+    Value from;                    // v, or what v is with unit dims put in
     std::optional<AffineMap> map;
     SmallVector<Value> isOne; // per dim of v: null, or an i1 that tells whether the extent is one
   };
@@ -231,6 +232,7 @@ private:
   DenseMap<Value, Exprs> shapes;
   DenseMap<Value, AffineExpr> valueExprs;      // index values and what they are
   DenseMap<AffineExpr, Value> ownSymbols;      // symbols that this class introduced
+  DenseMap<Value, std::pair<Value, SmallVector<int64_t>>> unitDims; // results of insertUnitDims: source and positions
   llvm::DenseSet<Operation *> originals;       // ops that were there before
 };
 

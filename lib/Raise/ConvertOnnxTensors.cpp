@@ -95,8 +95,19 @@ OnnxLowering::Read OnnxLowering::read(Value v, ArrayRef<AffineExpr> shape) {
       result.isOne[d] = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, value(size(v, d)), value(at(1)));
     }
   }
-  if (!dynamic)
-    result.map = AffineMap::get(shape.size(), 0, exprs, b.getContext());
+  result.from = v;
+  if (dynamic)
+    return result;
+  // Unit dims that were only put in for the alignment need no view.
+  if (auto it = unitDims.find(v); it != unitDims.end()) {
+    result.from = it->second.first;
+    SmallVector<AffineExpr> kept;
+    for (int64_t d = 0; d < rank; ++d)
+      if (!llvm::is_contained(it->second.second, d))
+        kept.push_back(exprs[d]);
+    exprs = kept;
+  }
+  result.map = AffineMap::get(shape.size(), 0, exprs, b.getContext());
   return result;
 }
 
@@ -108,7 +119,7 @@ Value OnnxLowering::broadcast(Type elem, ArrayRef<OpFoldResult> sizes, ValueRang
   for (Value v : ins) {
     Read r = read(v, shape);
     if (r.map) {
-      mapped.push_back(v);
+      mapped.push_back(r.from);
       maps.push_back(*r.map);
     }
     reads.push_back(std::move(r));
@@ -356,7 +367,9 @@ Value OnnxLowering::insertUnitDims(Value v, ArrayRef<int64_t> positions) {
   unsigned next = 0;
   for (int64_t d = 0, rank = own.size() + positions.size(); d < rank; ++d)
     result.push_back(llvm::is_contained(positions, d) ? at(1) : own[next++]);
-  return reshape(v, result);
+  Value r = reshape(v, result);
+  unitDims[r] = {v, llvm::to_vector(positions)};
+  return r;
 }
 
 Value OnnxLowering::dropUnitDims(Value v, ArrayRef<int64_t> positions) {
