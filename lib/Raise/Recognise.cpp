@@ -12,5 +12,10 @@ void mlir::moe::buildRecognisePipeline(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createRaiseNorms());
   pm.addNestedPass<func::FuncOp>(createRaiseRope());
   pm.addPass(createRaiseAttention());
+  // Fused nodes, then routers, then the experts that read them. Experts' weights are stacked by layout ops, which fold.
+  pm.addPass(createRaiseMoeNodes());
+  pm.addPass(createRaiseRouters());
+  pm.addPass(createRaiseExperts());
+  pm.addPass(createFoldWeights());
   pm.addNestedPass<func::FuncOp>(createRaiseSwiglu());
 }

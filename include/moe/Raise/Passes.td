@@ -60,6 +60,7 @@ def ConvertOnnx : Pass<"moe-convert-onnx", "::mlir::ModuleOp"> {
 
 def CheckRaised : Pass<"moe-check-raised", "::mlir::ModuleOp"> {
   let summary = "Check that only dialects of the raised form are left";
+}
 
 def RaiseRouters : Pass<"moe-raise-routers", "::mlir::ModuleOp"> {
   let summary = "The score algebra around a TopK or ArgMax over experts becomes moe.route";
