@@ -42,7 +42,7 @@ public:
     pattern += ".tmp-%%%%%%";
     for (int attempt = 0; attempt < 32; ++attempt) {
       fs::createUniquePath(pattern, made, /*MakeAbsolute=*/false);
-      std::error_code code = fs::create_directory(made, /*IgnoreExisting=*/false);
+      std::error_code code = fs::create_directory(made, /*IgnoreExisting=*/false, fs::all_all);
       if (!code) {
         place = made.str().str();
         return {};

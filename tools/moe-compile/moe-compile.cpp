@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <sys/resource.h>
+#include <unistd.h>
 
 using namespace mlir;
 using namespace mlir::moe;
