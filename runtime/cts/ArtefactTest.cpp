@@ -1,4 +1,5 @@
-// ArtefactTest.cpp - loading: what is right loads, what is wrong is one diagnostic that names file, field, expected and found.
+// ArtefactTest.cpp - loading: what is right loads, what is wrong is one diagnostic that names file, field, expected and
+// found.
 #include "FakeArtefact.h"
 #include "Test.h"
 #include "base/File.h"
@@ -16,12 +17,14 @@ static moe_status_t tryLoad(const std::string &path) {
   moe_artefact_release(artefact);
   return status;
 }
-static void expectRefused(const std::function<void(std::string &)> &edit, const std::string &message, moe_status_code_t code = MOE_BAD_ARTEFACT) {
+static void expectRefused(const std::function<void(std::string &)> &edit, const std::string &message,
+                          moe_status_code_t code = MOE_BAD_ARTEFACT) {
   moe_status_t status = tryLoad(writeFakeArtefact(edit));
   EXPECT_EQ(status.code, code);
   EXPECT_HAS(status.message, message);
 }
-static void expectFieldRefused(const std::string &from, const std::string &to, const std::string &message, moe_status_code_t code = MOE_BAD_ARTEFACT) {
+static void expectFieldRefused(const std::string &from, const std::string &to, const std::string &message,
+                               moe_status_code_t code = MOE_BAD_ARTEFACT) {
   expectRefused([&](std::string &body) { replace(body, from, to); }, "manifest.json: " + message, code);
 }
 
@@ -92,34 +95,51 @@ TEST(missing_parts_are_named) {
 
 TEST(wrong_fields_are_named) {
   expectFieldRefused("\"moe-artefact\"", "\"zip\"", "format: expected \"moe-artefact\", found \"zip\"");
-  expectFieldRefused("\"version\": 1", "\"version\": 2", "version: expected version 1 of the format, found 2", MOE_UNSUPPORTED);
+  expectFieldRefused("\"version\": 1", "\"version\": 2", "version: expected version 1 of the format, found 2",
+                     MOE_UNSUPPORTED);
   expectFieldRefused("\"cpu\"", "\"tpu\"", "target: expected \"cpu\" or \"cuda\"");
-  expectFieldRefused("\"code.so\"", "\"../code.so\"", "code.file: expected the name of a file in the artefact's folder");
+  expectFieldRefused("\"code.so\"", "\"../code.so\"",
+                     "code.file: expected the name of a file in the artefact's folder");
   expectFieldRefused("\"offset\": 128", "\"offset\": 130", "weights[0].offset: expected a multiple of 64, found 130");
-  expectFieldRefused("\"offset\": 128", "\"offset\": 320", "weights[0].size: expected an integer from 0 to 64, found 256");
+  expectFieldRefused("\"offset\": 128", "\"offset\": 320",
+                     "weights[0].size: expected an integer from 0 to 64, found 256");
   expectFieldRefused("\"size\": 256", "\"size\": -1", "weights[0].size: expected an integer from 0 to 256");
   expectFieldRefused("\"size\": 256", "\"size\": 1e3", "weights[0].size: expected an integer");
-  expectFieldRefused("\"chunk_size\": 192", "\"chunk_size\": 0", "weight_files[0].chunk_size: expected an integer from 1");
-  expectFieldRefused("\"chunk_size\": 192", "\"chunk_size\": 64", "weight_files[0].chunk_xxh3: expected 4 checksums, found an array of 2");
-  expectFieldRefused("\"int64\"", "\"int65\"", "entries[0].inputs[0].dtype: expected the name of an element type, found \"int65\"");
-  expectFieldRefused("[\"batch\", \"seq\"]", "[\"batch\", null]", "entries[0].inputs[0].shape[1]: expected an extent or a name, found null");
-  expectFieldRefused("\"seq\", 8]", "\"seq\", -8]", "entries[0].outputs[0].shape[2]: expected an extent, a name or null, found -8");
-  expectFieldRefused("\"weights\": [0]", "\"weights\": [1]", "entries[0].weights[0]: expected an integer from 0 to 0, found 1");
+  expectFieldRefused("\"chunk_size\": 192", "\"chunk_size\": 0",
+                     "weight_files[0].chunk_size: expected an integer from 1");
+  expectFieldRefused("\"chunk_size\": 192", "\"chunk_size\": 64",
+                     "weight_files[0].chunk_xxh3: expected 4 checksums, found an array of 2");
+  expectFieldRefused("\"int64\"", "\"int65\"",
+                     "entries[0].inputs[0].dtype: expected the name of an element type, found \"int65\"");
+  expectFieldRefused("[\"batch\", \"seq\"]", "[\"batch\", null]",
+                     "entries[0].inputs[0].shape[1]: expected an extent or a name, found null");
+  expectFieldRefused("\"seq\", 8]", "\"seq\", -8]",
+                     "entries[0].outputs[0].shape[2]: expected an extent, a name or null, found -8");
+  expectFieldRefused("\"weights\": [0]", "\"weights\": [1]",
+                     "entries[0].weights[0]: expected an integer from 0 to 0, found 1");
   expectFieldRefused("{\"kernel\": 0", "{\"kernel\": 3", "entries[0].steps[0].kernel: expected an integer from 0 to 2");
-  expectFieldRefused("\"first\": 1, \"last\": 1", "\"first\": 1, \"last\": 0", "entries[0].temporaries[1].last: expected an integer from 1");
+  expectFieldRefused("\"first\": 1, \"last\": 1", "\"first\": 1, \"last\": 0",
+                     "entries[0].temporaries[1].last: expected an integer from 1");
   expectFieldRefused("\"role\": \"logits\"", "\"role\": \"loggits\"", "entries[0].outputs[0].role: expected");
-  expectFieldRefused("\"name\": \"select\"", "\"name\": \"main\"", "entries[1].name: expected a name that no other entry has");
+  expectFieldRefused("\"name\": \"select\"", "\"name\": \"main\"",
+                     "entries[1].name: expected a name that no other entry has");
   expectFieldRefused("\"state\": []", "\"state\": {}", "state: expected an array, found an object of 0 members");
   expectFieldRefused("\"variants\"", "\"varlants\"", "variants: expected an array, found nothing");
   expectFieldRefused("\"version\": 1", "\"version\": 1, \"version\": 1", "line 2");
 }
 
 TEST(what_the_module_says_otherwise_is_named) {
-  expectRefused([](std::string &b) { replace(b, "{\"name\": \"k0_lookup\"}, ", ""), replace(b, "\"kernel\": 2", "\"kernel\": 1"); },
-                "code.so: number of kernels: expected 2 as in manifest.json, found 3");
-  expectRefused([](std::string &b) { replace(b, "k1_copy", "k1_move"); }, "name of kernel 1: expected k1_move, found k1_copy");
-  expectRefused([](std::string &b) { replace(b, "\"shape\": [\"n\"]", "\"shape\": [\"n\", 2]"); }, "number of input extents of entry select");
-  expectRefused([](std::string &b) { replace(b, "\"weights\": [0]", "\"weights\": []"); }, "number of weights of entry main");
+  expectRefused(
+      [](std::string &b) {
+        replace(b, "{\"name\": \"k0_lookup\"}, ", ""), replace(b, "\"kernel\": 2", "\"kernel\": 1");
+      },
+      "code.so: number of kernels: expected 2 as in manifest.json, found 3");
+  expectRefused([](std::string &b) { replace(b, "k1_copy", "k1_move"); },
+                "name of kernel 1: expected k1_move, found k1_copy");
+  expectRefused([](std::string &b) { replace(b, "\"shape\": [\"n\"]", "\"shape\": [\"n\", 2]"); },
+                "number of input extents of entry select");
+  expectRefused([](std::string &b) { replace(b, "\"weights\": [0]", "\"weights\": []"); },
+                "number of weights of entry main");
 }
 
 TEST(changed_bytes_are_found) {
@@ -129,7 +149,8 @@ TEST(changed_bytes_are_found) {
     size_t at;
     const char *message;
   };
-  for (Change change : {Change{"code.so", 4000, "code.so: checksum: expected"}, {"weights-0.safetensors", 20, "checksum of the header"}}) {
+  for (Change change : {Change{"code.so", 4000, "code.so: checksum: expected"},
+                        {"weights-0.safetensors", 20, "checksum of the header"}}) {
     std::string file = path + "/" + change.file;
     EXPECT_OK(readFile(file, bytes));
     std::string changed = bytes;
@@ -161,7 +182,9 @@ TEST(verify_reads_the_weights) {
   EXPECT_EQ(status.code, MOE_BAD_ARTEFACT);
   EXPECT_HAS(status.message, "checksum of chunk 1 (bytes 320 to 384)");
   moe_artefact_release(artefact);
-  moe_artefact_load(writeFakeArtefact([](std::string &b) { replace(b, "{\"name\": \"table\"", "{\"name\": \"tables\""); }).c_str(), nullptr, &artefact);
+  moe_artefact_load(
+      writeFakeArtefact([](std::string &b) { replace(b, "{\"name\": \"table\"", "{\"name\": \"tables\""); }).c_str(),
+      nullptr, &artefact);
   EXPECT_HAS(moe_artefact_verify(artefact).message, "header: expected a tensor tables, found none");
   moe_artefact_release(artefact);
 }

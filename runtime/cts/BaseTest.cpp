@@ -36,11 +36,14 @@ TEST(pool_runs_every_chunk_once) {
 TEST(pool_waits_for_slow_chunks_and_takes_others_meanwhile) {
   ThreadPool pool(2);
   std::atomic<int> finished{0};
-  pool.run(5, [](void *self, int64_t chunk) {
-    if (chunk == 0)
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    ++*static_cast<std::atomic<int> *>(self);
-  }, &finished);
+  pool.run(
+      5,
+      [](void *self, int64_t chunk) {
+        if (chunk == 0)
+          std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        ++*static_cast<std::atomic<int> *>(self);
+      },
+      &finished);
   EXPECT_EQ(finished.load(), 5);
 }
 
@@ -91,10 +94,18 @@ TEST(json_refuses_the_rest_with_a_place) {
     const char *text, *message;
   };
   std::string deep(100, '[');
-  for (Row row : {Row{"", "line 1, column 1: expected a value, found the end of the text"}, {"{\"a\": 1,\n}", "line 2, column 1: expected a key"},
-                  {"[1 2]", "column 4: expected ',' or ']', found '2'"}, {"01", "expected the end of the text"}, {"[1.]", "expected a digit"},
-                  {"\"\\x\"", "expected an escape"}, {"\"\\ud800\"", "expected a low surrogate"}, {"\"a\nb\"", "found byte 0x0a"}, {"nul", "expected a value"},
-                  {"{\"a\": 1, \"a\": 2}", "expected a key that was not given before"}, {deep.c_str(), "at most 64 levels"}, {"\xff", "found byte 0xff"}}) {
+  for (Row row : {Row{"", "line 1, column 1: expected a value, found the end of the text"},
+                  {"{\"a\": 1,\n}", "line 2, column 1: expected a key"},
+                  {"[1 2]", "column 4: expected ',' or ']', found '2'"},
+                  {"01", "expected the end of the text"},
+                  {"[1.]", "expected a digit"},
+                  {"\"\\x\"", "expected an escape"},
+                  {"\"\\ud800\"", "expected a low surrogate"},
+                  {"\"a\nb\"", "found byte 0x0a"},
+                  {"nul", "expected a value"},
+                  {"{\"a\": 1, \"a\": 2}", "expected a key that was not given before"},
+                  {deep.c_str(), "at most 64 levels"},
+                  {"\xff", "found byte 0xff"}}) {
     Json json;
     Status status = Json::parse(row.text, json);
     EXPECT(!status.ok());
@@ -104,13 +115,24 @@ TEST(json_refuses_the_rest_with_a_place) {
 
 TEST(json_writes_what_it_reads) {
   JsonWriter writer;
-  writer.beginObject().key("a").beginArray().value(0.1).value(int64_t(-3)).value("q\"\\\n\x01").null().value(NAN).value(true).endArray();
+  writer.beginObject()
+      .key("a")
+      .beginArray()
+      .value(0.1)
+      .value(int64_t(-3))
+      .value("q\"\\\n\x01")
+      .null()
+      .value(NAN)
+      .value(true)
+      .endArray();
   writer.key("b").beginObject().endObject().endObject();
   EXPECT_EQ(writer.text(), "{\"a\": [0.1, -3, \"q\\\"\\\\\\n\\u0001\", null, null, true], \"b\": {}}");
 }
 
 TEST(expressions_over_extents) {
-  auto lookup = [](std::string_view name, double &out) { return name == "n" ? (out = 10, true) : name == "a.b_1" ? (out = 3, true) : false; };
+  auto lookup = [](std::string_view name, double &out) {
+    return name == "n" ? (out = 10, true) : name == "a.b_1" ? (out = 3, true) : false;
+  };
   double value = 0;
   auto evaluate = [&](const char *text) {
     Status status = evaluateExpression(text, lookup, value);
@@ -151,5 +173,6 @@ TEST(element_types_round_trip) {
 
 TEST(unknown_instruction_sets_are_never_met) {
   EXPECT(processorMeets("x86-64-v2"));
-  EXPECT(!processorMeets("x86-64-v5") && !processorMeets("") && !processorMeets("x86-64-v2+nonsense") && !processorMeets("x86-64-v2+"));
+  EXPECT(!processorMeets("x86-64-v5") && !processorMeets("") && !processorMeets("x86-64-v2+nonsense") &&
+         !processorMeets("x86-64-v2+"));
 }

@@ -50,7 +50,8 @@ TEST(cuda_runs_entries) {
     std::vector<int64_t> ids, mask(size_t(2 * length), 1), shape = {2, length};
     for (int64_t i = 0; i < 2 * length; ++i)
       ids.push_back(i * 5 % 8);
-    moe_tensor_t inputs[2] = {{MOE_DTYPE_INT64, 2, shape.data(), ids.data(), ids.size() * 8}, {MOE_DTYPE_INT64, 2, shape.data(), mask.data(), mask.size() * 8}};
+    moe_tensor_t inputs[2] = {{MOE_DTYPE_INT64, 2, shape.data(), ids.data(), ids.size() * 8},
+                              {MOE_DTYPE_INT64, 2, shape.data(), mask.data(), mask.size() * 8}};
     moe_tensor_t out{};
     moe_run_args_t args = {sizeof(args), 0, 2, inputs, 1, &out};
     EXPECT_EQ(std::string(moe_session_run(fixture.session, &args).message), "");
@@ -67,7 +68,8 @@ TEST(cuda_reads_counts_and_names_failing_steps) {
   if (!fixture.session)
     return;
   int events = 0;
-  moe_session_set_profiler(fixture.session, [](void *self, const moe_step_event_t *) { ++*static_cast<int *>(self); }, &events);
+  moe_session_set_profiler(
+      fixture.session, [](void *self, const moe_step_event_t *) { ++*static_cast<int *>(self); }, &events);
   moe_tensor_t out{};
   EXPECT_EQ(std::string(fixture.runPrefix({2, 7, 8}, out).message), "");
   EXPECT_EQ(events, 1);

@@ -25,7 +25,9 @@ static std::string weightFile() {
   return bytes;
 }
 
-std::string seal(const std::string &body) { return body + "\"manifest_xxh3\": \"" + hex64(xxh3(body.data(), body.size())) + "\"\n}\n"; }
+std::string seal(const std::string &body) {
+  return body + "\"manifest_xxh3\": \"" + hex64(xxh3(body.data(), body.size())) + "\"\n}\n";
+}
 
 std::string fakeManifestBody(const std::string &folder) {
   std::string code, weights;
@@ -71,7 +73,8 @@ static std::string modulePath(const char *name) {
   return program.substr(0, program.rfind('/') + 1) + "../lib/" + name;
 }
 
-static std::string writeArtefact(const char *module, const std::function<void(std::string &)> &edit, std::string folder) {
+static std::string writeArtefact(const char *module, const std::function<void(std::string &)> &edit,
+                                 std::string folder) {
   std::string code;
   if (folder.empty())
     folder = scratchFolder() + "/model.moe";
@@ -88,7 +91,9 @@ static std::string writeArtefact(const char *module, const std::function<void(st
   return folder;
 }
 
-std::string writeFakeArtefact(const std::function<void(std::string &)> &edit, std::string folder) { return writeArtefact("fake-module.so", edit, folder); }
+std::string writeFakeArtefact(const std::function<void(std::string &)> &edit, std::string folder) {
+  return writeArtefact("fake-module.so", edit, folder);
+}
 
 std::string writeFakeCudaArtefact() {
   return writeArtefact(
@@ -97,7 +102,8 @@ std::string writeFakeCudaArtefact() {
         replace(body, "\"target\": \"cpu\", \"chip\": \"\"", "\"target\": \"cuda\", \"chip\": \"sm_75\"");
         replace(body, ", {\"size\": \"100\", \"first\": 1, \"last\": 1}", "");
         replace(body, "\"name\": \"select\"", "\"name\": \"prefix\"");
-        replace(body, "{\"kernel\": 2, \"op\": \"moe.inspect\", \"source\": \"/inspect\"}", "{\"kernel\": 1, \"op\": \"moe.copy\", \"source\": \"/prefix\"}");
+        replace(body, "{\"kernel\": 2, \"op\": \"moe.inspect\", \"source\": \"/inspect\"}",
+                "{\"kernel\": 1, \"op\": \"moe.copy\", \"source\": \"/prefix\"}");
         replace(body, ", {\"name\": \"k2_inspect\"}", "");
       },
       "");

@@ -11,13 +11,15 @@ namespace moe::cts {
 std::string fakeManifestBody(const std::string &folder);
 std::string seal(const std::string &body);
 
-/// Writes an artefact into |folder|, or one of its own, and returns its path. |edit| may change the manifest's body before it is sealed.
+/// Writes an artefact into |folder|, or one of its own, and returns its path. |edit| may change the manifest's body
+/// before it is sealed.
 std::string writeFakeArtefact(const std::function<void(std::string &)> &edit = nullptr, std::string folder = "");
 
 /// The same around FakeCudaModule.c's code.so.
 std::string writeFakeCudaArtefact();
 
-/// The logits row of token |id|: table[id][k] = (id * 8 + k) % 5 + (k == (id + 1) % 8 ? 10 : 0): the next token is id + 1.
+/// The logits row of token |id|: table[id][k] = (id * 8 + k) % 5 + (k == (id + 1) % 8 ? 10 : 0): the next token is id
+/// + 1.
 float fakeLogit(int id, int k);
 
 /// Replaces the first |from| in |text|; the test fails if there is none.

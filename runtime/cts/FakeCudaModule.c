@@ -1,26 +1,34 @@
 // FakeCudaModule.c - a code.so for a device, written by hand.
 //
 // Entry "main":   as FakeModule.c's.
-// Entry "prefix": x [n] f32 -> head [null] f32: the first x[0] elements, a count that the host program reads from the device.
+// Entry "prefix": x [n] f32 -> head [null] f32: the first x[0] elements, a count that the host program reads from the
+// device.
 //                 x[0] = -1 launches a kernel that reads address 0; x[0] = -2 asks for more memory than there is.
 #include "moe/module_abi.h"
 
-static const char ptx[] = ".version 7.0\n.target sm_75\n.address_size 64\n"
+static const char ptx[] =
+    ".version 7.0\n.target sm_75\n.address_size 64\n"
     // out[item * 8 + k] = table[ids[item] * 8 + k] * mask[item]
-    ".visible .entry k0_lookup(.param .u64 ids, .param .u64 mask, .param .u64 table, .param .u64 out, .param .u64 items) {\n"
+    ".visible .entry k0_lookup(.param .u64 ids, .param .u64 mask, .param .u64 table, .param .u64 out, .param .u64 "
+    "items) {\n"
     " .reg .pred %p; .reg .b32 %r<4>; .reg .b64 %d<12>; .reg .f32 %f<4>;\n"
-    " mov.u32 %r0, %ctaid.x; mov.u32 %r1, %ntid.x; mov.u32 %r2, %tid.x; mad.lo.u32 %r3, %r0, %r1, %r2; cvt.u64.u32 %d0, %r3;\n"
+    " mov.u32 %r0, %ctaid.x; mov.u32 %r1, %ntid.x; mov.u32 %r2, %tid.x; mad.lo.u32 %r3, %r0, %r1, %r2; cvt.u64.u32 "
+    "%d0, %r3;\n"
     " ld.param.u64 %d1, [items]; setp.ge.u64 %p, %d0, %d1; @%p ret;\n"
     " ld.param.u64 %d2, [ids]; ld.param.u64 %d3, [mask]; ld.param.u64 %d4, [table]; ld.param.u64 %d5, [out];\n"
-    " shl.b64 %d6, %d0, 3; add.u64 %d2, %d2, %d6; add.u64 %d3, %d3, %d6; ld.global.u64 %d7, [%d2]; ld.global.s64 %d8, [%d3]; cvt.rn.f32.s64 %f0, %d8;\n"
+    " shl.b64 %d6, %d0, 3; add.u64 %d2, %d2, %d6; add.u64 %d3, %d3, %d6; ld.global.u64 %d7, [%d2]; ld.global.s64 %d8, "
+    "[%d3]; cvt.rn.f32.s64 %f0, %d8;\n"
     " shl.b64 %d7, %d7, 5; add.u64 %d4, %d4, %d7; shl.b64 %d6, %d0, 5; add.u64 %d5, %d5, %d6; mov.u64 %d9, 0;\n"
-    "L: ld.global.f32 %f1, [%d4]; mul.f32 %f1, %f1, %f0; st.global.f32 [%d5], %f1; add.u64 %d4, %d4, 4; add.u64 %d5, %d5, 4; add.u64 %d9, %d9, 1;\n"
+    "L: ld.global.f32 %f1, [%d4]; mul.f32 %f1, %f1, %f0; st.global.f32 [%d5], %f1; add.u64 %d4, %d4, 4; add.u64 %d5, "
+    "%d5, 4; add.u64 %d9, %d9, 1;\n"
     " setp.lt.u64 %p, %d9, 8; @%p bra L;\n ret; }\n"
     ".visible .entry k1_copy(.param .u64 from, .param .u64 to, .param .u64 items) {\n"
     " .reg .pred %p; .reg .b32 %r<4>; .reg .b64 %d<5>; .reg .f32 %f;\n"
-    " mov.u32 %r0, %ctaid.x; mov.u32 %r1, %ntid.x; mov.u32 %r2, %tid.x; mad.lo.u32 %r3, %r0, %r1, %r2; cvt.u64.u32 %d0, %r3;\n"
+    " mov.u32 %r0, %ctaid.x; mov.u32 %r1, %ntid.x; mov.u32 %r2, %tid.x; mad.lo.u32 %r3, %r0, %r1, %r2; cvt.u64.u32 "
+    "%d0, %r3;\n"
     " ld.param.u64 %d1, [items]; setp.ge.u64 %p, %d0, %d1; @%p ret;\n"
-    " ld.param.u64 %d2, [from]; ld.param.u64 %d3, [to]; shl.b64 %d4, %d0, 2; add.u64 %d2, %d2, %d4; add.u64 %d3, %d3, %d4;\n"
+    " ld.param.u64 %d2, [from]; ld.param.u64 %d3, [to]; shl.b64 %d4, %d0, 2; add.u64 %d2, %d2, %d4; add.u64 %d3, %d3, "
+    "%d4;\n"
     " ld.global.f32 %f, [%d2]; st.global.f32 [%d3], %f; ret; }\n";
 
 static int32_t plan_main(const int64_t *extents, int64_t *out, int64_t *bytes) {
@@ -61,6 +69,8 @@ static const moe_entry_t entries[] = {
 };
 static const char *const names[] = {"k0_lookup", "k1_copy"};
 static const uint32_t blocks[] = {128, 64};
-static const moe_device_image_t images[] = {{"sm_999", "cubin", ptx, sizeof(ptx)}, {"sm_75", "ptx", ptx, sizeof(ptx) - 1}};
+static const moe_device_image_t images[] = {{"sm_999", "cubin", ptx, sizeof(ptx)},
+                                            {"sm_75", "ptx", ptx, sizeof(ptx) - 1}};
 
-__attribute__((visibility("default"))) const moe_module_t moe_module_v1 = {MOE_MODULE_ABI_VERSION, 2, 2, 0, 2, entries, names, blocks, 0, images};
+__attribute__((visibility("default")))
+const moe_module_t moe_module_v1 = {MOE_MODULE_ABI_VERSION, 2, 2, 0, 2, entries, names, blocks, 0, images};

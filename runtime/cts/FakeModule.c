@@ -1,8 +1,10 @@
 // FakeModule.c - a code.so written by hand, for tests of the runtime.
 //
-// Entry "main":   input_ids [batch, seq] int64 -> logits [batch, seq, 8] f32: row `id` of the weight [8, 8], copied through a
+// Entry "main":   input_ids [batch, seq] int64 -> logits [batch, seq, 8] f32: row `id` of the weight [8, 8], copied
+// through a
 //                 temporary of the same size; attention_mask [batch, seq] int64 multiplies.
-// Entry "select": x [n] f32 -> positive [null] f32: the elements above 0, in order; element 13 makes kernel 2 fail with code 7;
+// Entry "select": x [n] f32 -> positive [null] f32: the elements above 0, in order; element 13 makes kernel 2 fail with
+// code 7;
 //                 a negative zero-th element asks for more memory than there is.
 #include "moe/module_abi.h"
 
@@ -92,4 +94,5 @@ static const char *const names[] = {"k0_lookup", "k1_copy", "k2_inspect"};
 static const uint32_t blocks[] = {0, 0, 0};
 static const moe_cpu_variant_t variants[] = {{"x86-64-v9", kernels}, {"x86-64-v2", kernels}};
 
-__attribute__((visibility("default"))) const moe_module_t moe_module_v1 = {MOE_MODULE_ABI_VERSION, 2, 3, 2, 0, entries, names, blocks, variants, 0};
+__attribute__((visibility("default")))
+const moe_module_t moe_module_v1 = {MOE_MODULE_ABI_VERSION, 2, 3, 2, 0, entries, names, blocks, variants, 0};

@@ -42,7 +42,8 @@ static int writeCase(const std::string &folder) {
       static_cast<float *>(logits.data())[i * 8 + k] = cts::fakeLogit(i + 1, k);
   }
   bool good = makeFolder(folder).ok() && writeFile(folder + "/input_0.pb", writeTensorProto(ids)).ok() &&
-              writeFile(folder + "/input_1.pb", writeTensorProto(mask)).ok() && writeFile(folder + "/output_0.pb", writeTensorProto(logits)).ok();
+              writeFile(folder + "/input_1.pb", writeTensorProto(mask)).ok() &&
+              writeFile(folder + "/output_0.pb", writeTensorProto(logits)).ok();
   return good ? 0 : 1;
 }
 

@@ -1,4 +1,5 @@
-// SessionTest.cpp - running entries: results, outputs that data decide, input checks, errors of kernels, the profiler, allocators.
+// SessionTest.cpp - running entries: results, outputs that data decide, input checks, errors of kernels, the profiler,
+// allocators.
 #include "FakeArtefact.h"
 #include "Test.h"
 #include "moe/runtime.h"
@@ -25,10 +26,12 @@ struct Fixture {
     moe_session_release(session);
     moe_artefact_release(artefact);
   }
-  moe_status_t runMain(std::vector<int64_t> ids, std::vector<int64_t> shape, std::vector<int64_t> maskShape, moe_tensor_t &out) {
+  moe_status_t runMain(std::vector<int64_t> ids, std::vector<int64_t> shape, std::vector<int64_t> maskShape,
+                       moe_tensor_t &out) {
     std::vector<int64_t> mask(ids.size(), 1);
-    moe_tensor_t inputs[2] = {{MOE_DTYPE_INT64, uint32_t(shape.size()), shape.data(), ids.data(), ids.size() * 8},
-                              {MOE_DTYPE_INT64, uint32_t(maskShape.size()), maskShape.data(), mask.data(), mask.size() * 8}};
+    moe_tensor_t inputs[2] = {
+        {MOE_DTYPE_INT64, uint32_t(shape.size()), shape.data(), ids.data(), ids.size() * 8},
+        {MOE_DTYPE_INT64, uint32_t(maskShape.size()), maskShape.data(), mask.data(), mask.size() * 8}};
     moe_run_args_t args = {sizeof(args), 0, 2, inputs, 1, &out};
     return moe_session_run(session, &args);
   }
@@ -64,6 +67,14 @@ TEST(main_gives_its_logits_on_any_number_of_threads) {
   }
 }
 
+extern "C" moe_status_t run_example(const char *path, float *out_first_logit);
+
+TEST(the_api_works_from_c) {
+  float logit = -1;
+  EXPECT_EQ(run_example(writeFakeArtefact().c_str(), &logit).code, MOE_OK);
+  EXPECT_EQ(logit, fakeLogit(1, 0));
+}
+
 TEST(plan_tells_output_extents_and_arena) {
   Fixture fixture;
   int64_t extents[4] = {2, 10, 2, 10}, out[3];
@@ -73,7 +84,8 @@ TEST(plan_tells_output_extents_and_arena) {
   EXPECT_EQ(arena, 640u + 128u); // both are alive at step 1; 100 bytes take two lines of 64
   extents[0] = 3;
   moe_status_t status = moe_session_plan(fixture.session, 0, extents, 4, out, 3, &arena);
-  EXPECT_HAS(status.message, "input attention_mask: dim 0 (\"batch\"): expected extent 3 as in input input_ids, found 2");
+  EXPECT_HAS(status.message,
+             "input attention_mask: dim 0 (\"batch\"): expected extent 3 as in input input_ids, found 2");
   int64_t many = 1001, unknown;
   EXPECT_HAS(moe_session_plan(fixture.session, 1, &many, 1, &unknown, 1, nullptr).message, "at most 1000 elements");
   many = 5;
@@ -108,11 +120,15 @@ TEST(wrong_inputs_are_named_before_anything_runs) {
     EXPECT_EQ(status.code, code);
     EXPECT_HAS(status.message, message);
   };
-  expect(fixture.runMain({1, 8}, {1, 2}, {1, 2}, out), MOE_OUT_OF_RANGE, "input input_ids: element 1: expected a value from 0 to 7, found 8");
+  expect(fixture.runMain({1, 8}, {1, 2}, {1, 2}, out), MOE_OUT_OF_RANGE,
+         "input input_ids: element 1: expected a value from 0 to 7, found 8");
   expect(fixture.runMain({1, -1}, {1, 2}, {1, 2}, out), MOE_OUT_OF_RANGE, "found -1");
-  expect(fixture.runMain({1, 2}, {2}, {1, 2}, out), MOE_INVALID_ARGUMENT, "input input_ids: expected rank 2, found rank 1");
-  expect(fixture.runMain({1, 2}, {1, 2}, {2, 1}, out), MOE_INVALID_ARGUMENT, "expected extent 1 as in input input_ids, found 2");
-  expect(fixture.runMain({1, 2}, {1, 3}, {1, 2}, out), MOE_INVALID_ARGUMENT, "expected 24 bytes for shape [1, 3], found 16");
+  expect(fixture.runMain({1, 2}, {2}, {1, 2}, out), MOE_INVALID_ARGUMENT,
+         "input input_ids: expected rank 2, found rank 1");
+  expect(fixture.runMain({1, 2}, {1, 2}, {2, 1}, out), MOE_INVALID_ARGUMENT,
+         "expected extent 1 as in input input_ids, found 2");
+  expect(fixture.runMain({1, 2}, {1, 3}, {1, 2}, out), MOE_INVALID_ARGUMENT,
+         "expected 24 bytes for shape [1, 3], found 16");
   expect(fixture.runMain({1, 2}, {1, -2}, {1, 2}, out), MOE_INVALID_ARGUMENT, "negative or too large");
   int64_t extent = 1;
   double x = 1;
@@ -120,7 +136,8 @@ TEST(wrong_inputs_are_named_before_anything_runs) {
   moe_run_args_t args = {sizeof(args), 1, 1, &input, 1, &out};
   expect(moe_session_run(fixture.session, &args), MOE_INVALID_ARGUMENT, "input x: expected float32, found float64");
   args.num_inputs = 0;
-  expect(moe_session_run(fixture.session, &args), MOE_INVALID_ARGUMENT, "expected 1 inputs and 1 outputs, found 0 and 1");
+  expect(moe_session_run(fixture.session, &args), MOE_INVALID_ARGUMENT,
+         "expected 1 inputs and 1 outputs, found 0 and 1");
   args.entry = 2;
   expect(moe_session_run(fixture.session, &args), MOE_INVALID_ARGUMENT, "entry: expected a number below 2, found 2");
 }
@@ -143,7 +160,8 @@ TEST(the_profiler_sees_every_launch) {
   moe_session_set_profiler(
       fixture.session,
       [](void *self, const moe_step_event_t *event) {
-        static_cast<std::vector<std::string> *>(self)->push_back(format("%u %s %s %s %lld", event->step, event->kernel, event->op, event->source, (long long)event->items));
+        static_cast<std::vector<std::string> *>(self)->push_back(
+            format("%u %s %s %s %lld", event->step, event->kernel, event->op, event->source, (long long)event->items));
         EXPECT(event->end_ns >= event->begin_ns);
       },
       &seen);

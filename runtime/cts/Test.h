@@ -43,7 +43,8 @@ inline void fail(const char *file, int line, const std::string &what) {
   fprintf(stderr, "%s:%d: %s\n", file, line, what.c_str());
   failed = true;
 }
-template <typename A, typename B> void expectEqual(const char *file, int line, const char *text, const A &found, const B &expected) {
+template <typename A, typename B>
+void expectEqual(const char *file, int line, const char *text, const A &found, const B &expected) {
   if (!(found == expected))
     fail(file, line, std::string(text) + ": expected " + show(expected) + ", found " + show(found));
 }

@@ -1,7 +1,7 @@
-// TokenizerTest.cpp - the tokenizer against what the `tokenizers` package made (data/tokenizers.json, tools/dev/gen-tokenizer-cases),
-// regular expressions, streaming of incomplete characters, refusals.
-#include "Test.h"
+// TokenizerTest.cpp - the tokenizer against what the `tokenizers` package made (data/tokenizers.json,
+// tools/dev/gen-tokenizer-cases), regular expressions, streaming of incomplete characters, refusals.
 #include "Tokenizer.h"
+#include "Test.h"
 #include "Unicode.h"
 #include "base/File.h"
 
@@ -16,11 +16,21 @@ static std::string serialize(const Json &json) { // for handing one member on to
     JsonWriter &w;
     void go(const Json &j) {
       switch (j.kind()) {
-      case Json::Null: w.null(); break;
-      case Json::Bool: w.value(j.boolean()); break;
-      case Json::Integer: w.value(j.integer()); break;
-      case Json::Number: w.value(j.number()); break;
-      case Json::String: w.value(j.string()); break;
+      case Json::Null:
+        w.null();
+        break;
+      case Json::Bool:
+        w.value(j.boolean());
+        break;
+      case Json::Integer:
+        w.value(j.integer());
+        break;
+      case Json::Number:
+        w.value(j.number());
+        break;
+      case Json::String:
+        w.value(j.string());
+        break;
       case Json::Array:
         w.beginArray();
         for (const Json &item : j.array())
@@ -57,20 +67,26 @@ TEST(tokens_are_those_of_the_tokenizers_package) {
         ids.push_back(id.integer());
       if (const Json *source = c.find("text"))
         if (std::vector<int64_t> found = tokenizer.encode(source->string()); found != ids)
-          fail(__FILE__, __LINE__, name + ": " + show(source->string()) + ": expected " + show(ids) + ", found " + show(found));
+          fail(__FILE__, __LINE__,
+               name + ": " + show(source->string()) + ": expected " + show(ids) + ", found " + show(found));
       if (std::string found = tokenizer.decode(ids); found != c.find("decoded")->string())
-        fail(__FILE__, __LINE__, name + ": decode " + show(ids) + ": expected " + show(c.find("decoded")->string()) + ", found " + show(found));
+        fail(__FILE__, __LINE__,
+             name + ": decode " + show(ids) + ": expected " + show(c.find("decoded")->string()) + ", found " +
+                 show(found));
     }
   }
 }
 
 TEST(a_stream_holds_characters_back_until_they_are_complete) {
   Tokenizer tokenizer;
-  EXPECT_OK(Tokenizer::parse("t", R"({"model": {"type": "BPE", "vocab": {"ð": 0, "Ł": 1, "ĺ": 2, "Ģ": 3, "a": 4, "Ã": 5}, "merges": []},
-                                      "pre_tokenizer": {"type": "ByteLevel"}, "added_tokens": [{"id": 9, "content": "<s>", "special": true}]})", tokenizer));
+  EXPECT_OK(Tokenizer::parse(
+      "t", R"({"model": {"type": "BPE", "vocab": {"ð": 0, "Ł": 1, "ĺ": 2, "Ģ": 3, "a": 4, "Ã": 5}, "merges": []},
+                                      "pre_tokenizer": {"type": "ByteLevel"}, "added_tokens": [{"id": 9, "content": "<s>", "special": true}]})",
+      tokenizer));
   TokenStream stream(tokenizer);
   EXPECT_EQ(stream.add(0) + "|" + stream.add(1) + "|" + stream.add(2) + "|" + stream.add(3), "|||\xf0\x9f\x98\x80");
-  EXPECT_EQ(stream.add(5) + "|" + stream.add(9) + "|" + stream.add(4), "||\xef\xbf\xbd" "a");
+  EXPECT_EQ(stream.add(5) + "|" + stream.add(9) + "|" + stream.add(4), "||\xef\xbf\xbd"
+                                                                       "a");
   EXPECT_EQ(stream.add(77), "");
   EXPECT_EQ(stream.add(0) + stream.finish(), "\xef\xbf\xbd");
 }
@@ -85,16 +101,22 @@ TEST(tokenizers_that_are_not_byte_level_are_refused) {
   refuse("{", "t.json: line 1");
   refuse("[]", "t.json: expected an object, found an array of 0");
   refuse(R"({"model": {"type": "Unigram"}})", "model.type: expected \"BPE\", found \"Unigram\"");
-  refuse(R"({"model": {"type": "BPE", "vocab": {"a": -1}, "merges": []}})", "id of \"a\": expected a whole number from 0, found -1");
+  refuse(R"({"model": {"type": "BPE", "vocab": {"a": -1}, "merges": []}})",
+         "id of \"a\": expected a whole number from 0, found -1");
   refuse(R"({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": ["a b"]}})", "model.merges[0]");
   refuse(R"({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}})", "expected byte-level BPE");
-  refuse(R"({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": [], "byte_fallback": true}})", "model.byte_fallback");
-  refuse(R"({"model": {"vocab": {"a": 0}, "merges": []}, "pre_tokenizer": {"type": "Metaspace"}})", "pre_tokenizer.type: expected ByteLevel");
-  refuse(R"({"model": {"vocab": {"a": 0}, "merges": []}, "normalizer": {"type": "Lowercase"}})", "normalizer.type: expected NFC or none");
-  refuse(R"({"model": {"vocab": {"a": 0}, "merges": []}, "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "(?<=a)b"}, "behavior": "Isolated"}})",
-         "pre_tokenizer: regular expression \"(?<=a)b\"");
-  refuse(R"({"model": {"vocab": {"a": 0}, "merges": []}, "pre_tokenizer": {"type": "ByteLevel"}, "post_processor": {"type": "BertProcessing"}})",
-         "post_processor.type");
+  refuse(R"({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": [], "byte_fallback": true}})",
+         "model.byte_fallback");
+  refuse(R"({"model": {"vocab": {"a": 0}, "merges": []}, "pre_tokenizer": {"type": "Metaspace"}})",
+         "pre_tokenizer.type: expected ByteLevel");
+  refuse(R"({"model": {"vocab": {"a": 0}, "merges": []}, "normalizer": {"type": "Lowercase"}})",
+         "normalizer.type: expected NFC or none");
+  refuse(
+      R"({"model": {"vocab": {"a": 0}, "merges": []}, "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "(?<=a)b"}, "behavior": "Isolated"}})",
+      "pre_tokenizer: regular expression \"(?<=a)b\"");
+  refuse(
+      R"({"model": {"vocab": {"a": 0}, "merges": []}, "pre_tokenizer": {"type": "ByteLevel"}, "post_processor": {"type": "BertProcessing"}})",
+      "post_processor.type");
 }
 
 TEST(regular_expressions_match_like_everyone_elses) {
@@ -119,7 +141,10 @@ TEST(regular_expressions_match_like_everyone_elses) {
   EXPECT_EQ(find("\\s+(?!\\S)|\\s+", "a   b "), "[  ][ ][ ]");
   EXPECT_EQ(find("[^\\]a-c\\d-]+", "d]e-f1g"), "[d][e][f][g]");
   EXPECT_EQ(find("[]a]+", "]a"), "[]a]");
-  EXPECT_EQ(find("(?i:k[B])x", "KBx \xe2\x84\xaa" "bx kbX"), "[KBx][\xe2\x84\xaa" "bx]");
+  EXPECT_EQ(find("(?i:k[B])x", "KBx \xe2\x84\xaa"
+                               "bx kbX"),
+            "[KBx][\xe2\x84\xaa"
+            "bx]");
   EXPECT_EQ(find("^a|b$", "aab"), "[a][b]");
   EXPECT_EQ(find("(ab)+c|(?:x?y){2,}", "ababc yxyxyz"), "[ababc][yxyxy]");
   EXPECT_EQ(find("\\x41\\u00e9\\x{1F600}", "A\xc3\xa9\xf0\x9f\x98\x80"), "[A\xc3\xa9\xf0\x9f\x98\x80]");

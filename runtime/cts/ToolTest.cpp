@@ -148,7 +148,8 @@ TEST(greedy_takes_the_largest_then_the_lowest_id) {
 }
 
 TEST(sampling_follows_the_distribution) {
-  std::vector<float> logits = {float(std::log(0.5)), float(std::log(0.3)), float(std::log(0.15)), float(std::log(0.05))};
+  std::vector<float> logits = {float(std::log(0.5)), float(std::log(0.3)), float(std::log(0.15)),
+                               float(std::log(0.05))};
   auto shares = [&](SamplerOptions options) {
     options.seed = 5;
     Sampler sampler(options);
@@ -158,7 +159,8 @@ TEST(sampling_follows_the_distribution) {
     return share;
   };
   auto near = [](double found, double expected) { return std::fabs(found - expected) < 0.01; };
-  std::vector<double> all = shares({1, 0, 1, 0}), two = shares({1, 2, 1, 0}), most = shares({1, 0, 0.75, 0}), cold = shares({0.5, 0, 1, 0});
+  std::vector<double> all = shares({1, 0, 1, 0}), two = shares({1, 2, 1, 0}), most = shares({1, 0, 0.75, 0}),
+                      cold = shares({0.5, 0, 1, 0});
   EXPECT(near(all[0], 0.5) && near(all[1], 0.3) && near(all[2], 0.15) && near(all[3], 0.05));
   EXPECT(near(two[0], 0.625) && near(two[1], 0.375) && two[2] == 0);
   EXPECT(near(most[0], 0.625) && near(most[1], 0.375) && most[2] == 0);

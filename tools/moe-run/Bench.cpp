@@ -13,7 +13,7 @@
 namespace moe {
 namespace {
 
-constexpr size_t kSets = 8;            // random inputs that take turns
+constexpr size_t kSets = 8; // random inputs that take turns
 constexpr double kWarmSeconds = 0.15, kSeconds = 0.6;
 constexpr size_t kMinRuns = 8, kMaxRuns = 20000;
 constexpr size_t kMaxSetBytes = size_t(1) << 28;
@@ -42,22 +42,29 @@ Status parseShapes(const Options &options, Shapes &out) {
 }
 
 /// The shapes of all inputs: given ones, extents of the same name, and 1 for the others.
-Status resolveShapes(const std::vector<ValueInfo> &inputs, const Shapes &given, std::vector<std::vector<int64_t>> &out) {
+Status resolveShapes(const std::vector<ValueInfo> &inputs, const Shapes &given,
+                     std::vector<std::vector<int64_t>> &out) {
   std::map<std::string, int64_t> named;
   for (const ValueInfo &input : inputs) {
     auto found = given.find(input.name);
     if (found == given.end())
       continue;
     if (found->second.size() != input.dims.size())
-      return Status(MOE_INVALID_ARGUMENT, "--shape " + input.name + format(": expected %zu extents, found %zu", input.dims.size(), found->second.size()));
+      return Status(MOE_INVALID_ARGUMENT,
+                    "--shape " + input.name +
+                        format(": expected %zu extents, found %zu", input.dims.size(), found->second.size()));
     for (size_t d = 0; d < input.dims.size(); ++d) {
       int64_t extent = found->second[d];
       if (!input.dims[d].name) {
         if (extent != input.dims[d].extent)
-          return Status(MOE_INVALID_ARGUMENT, "--shape " + input.name + format(": dim %zu: expected %lld, found %lld", d, (long long)input.dims[d].extent, (long long)extent));
+          return Status(MOE_INVALID_ARGUMENT, "--shape " + input.name +
+                                                  format(": dim %zu: expected %lld, found %lld", d,
+                                                         (long long)input.dims[d].extent, (long long)extent));
       } else if (auto [place, fresh] = named.insert({input.dims[d].name, extent}); !fresh && place->second != extent) {
-        return Status(MOE_INVALID_ARGUMENT, "--shape " + input.name + format(": dim %zu (\"%s\"): expected %lld as given before, found %lld", d, input.dims[d].name,
-                                                                             (long long)place->second, (long long)extent));
+        return Status(MOE_INVALID_ARGUMENT,
+                      "--shape " + input.name +
+                          format(": dim %zu (\"%s\"): expected %lld as given before, found %lld", d, input.dims[d].name,
+                                 (long long)place->second, (long long)extent));
       }
     }
   }
@@ -75,7 +82,10 @@ void fillRandom(const ValueInfo &info, Random &random, Tensor &tensor) {
   if (info.role == "attention_mask" || tensor.dtype == MOE_DTYPE_BOOL)
     return fillConstant(tensor, 1);
   for (size_t i = 0, count = tensor.elements(); i < count; ++i)
-    storeFromDouble(tensor.dtype, tensor.data(), i, isFloat(tensor.dtype) ? random.normal() : info.maxValue > 0 ? double(random.below(uint64_t(info.maxValue) + 1)) : 0);
+    storeFromDouble(tensor.dtype, tensor.data(), i,
+                    isFloat(tensor.dtype) ? random.normal()
+                    : info.maxValue > 0   ? double(random.below(uint64_t(info.maxValue) + 1))
+                                          : 0);
 }
 
 /// The events of one run, for the trace.
@@ -88,14 +98,37 @@ struct Trace {
 void writeTrace(JsonWriter &json, const std::string &entry, uint32_t entryIndex, const Trace &trace) {
   if (trace.events.empty())
     return;
-  json.beginObject().key("ph").value("M").key("name").value("process_name").key("pid").value(int64_t(entryIndex)).key("args");
+  json.beginObject()
+      .key("ph")
+      .value("M")
+      .key("name")
+      .value("process_name")
+      .key("pid")
+      .value(int64_t(entryIndex))
+      .key("args");
   json.beginObject().key("name").value("entry " + entry).endObject().endObject();
   uint64_t origin = trace.events[0].begin_ns;
   for (const moe_step_event_t &event : trace.events) {
-    json.beginObject().key("ph").value("X").key("name").value(*event.op ? event.op : event.kernel).key("cat").value("step");
+    json.beginObject()
+        .key("ph")
+        .value("X")
+        .key("name")
+        .value(*event.op ? event.op : event.kernel)
+        .key("cat")
+        .value("step");
     json.key("pid").value(int64_t(entryIndex)).key("tid").value(int64_t(0));
-    json.key("ts").value(double(event.begin_ns - origin) / 1e3).key("dur").value(double(event.end_ns - event.begin_ns) / 1e3);
-    json.key("args").beginObject().key("step").value(int64_t(event.step)).key("kernel").value(event.kernel).key("source").value(event.source);
+    json.key("ts")
+        .value(double(event.begin_ns - origin) / 1e3)
+        .key("dur")
+        .value(double(event.end_ns - event.begin_ns) / 1e3);
+    json.key("args")
+        .beginObject()
+        .key("step")
+        .value(int64_t(event.step))
+        .key("kernel")
+        .value(event.kernel)
+        .key("source")
+        .value(event.source);
     json.key("items").value(event.items).endObject().endObject();
   }
 }
@@ -110,7 +143,8 @@ std::string shapeName(const std::vector<ValueInfo> &inputs, const std::vector<st
   return text;
 }
 
-Status benchEntry(Model &model, uint32_t entry, const Shapes &given, const Options &options, JsonWriter &json, JsonWriter *trace) {
+Status benchEntry(Model &model, uint32_t entry, const Shapes &given, const Options &options, JsonWriter &json,
+                  JsonWriter *trace) {
   std::vector<ValueInfo> inputs = model.inputs(entry);
   std::vector<std::vector<int64_t>> shapes;
   MOE_RETURN_IF_ERROR(resolveShapes(inputs, given, shapes));
@@ -162,20 +196,30 @@ Status benchEntry(Model &model, uint32_t entry, const Shapes &given, const Optio
   }
   std::sort(times.begin(), times.end());
   double median = times[times.size() / 2], flops = -1, traffic = -1;
-  MOE_RETURN_IF_ERROR(toStatus(moe_artefact_get_cost(model.artefact(), entry, extents.data(), extents.size(), &flops, &traffic)));
+  MOE_RETURN_IF_ERROR(
+      toStatus(moe_artefact_get_cost(model.artefact(), entry, extents.data(), extents.size(), &flops, &traffic)));
   auto optional = [&](const char *key, double value) {
     json.key(key);
     value >= 0 ? json.value(value) : json.null();
   };
   std::string shape = shapeName(inputs, shapes);
-  json.beginObject().key("entry").value(name).key("shape").value(shape).key("runs").value(times.size()).key("us_min").value(times.front());
+  json.beginObject()
+      .key("entry")
+      .value(name)
+      .key("shape")
+      .value(shape)
+      .key("runs")
+      .value(times.size())
+      .key("us_min")
+      .value(times.front());
   json.key("us_median").value(median).key("us_max").value(times.back());
   optional("tokens_per_second", tokens ? 1e6 * double(tokens) / median : -1);
   optional("bytes", traffic);
   optional("flops", flops);
   json.key("roof_share").null().endObject();
-  fprintf(options.json() ? stderr : stdout, "%s %s: median %.1f us (%.1f to %.1f) of %zu runs%s\n", name.c_str(), shape.c_str(), median, times.front(), times.back(),
-          times.size(), tokens ? format(", %.1f tokens/s", 1e6 * double(tokens) / median).c_str() : "");
+  fprintf(options.json() ? stderr : stdout, "%s %s: median %.1f us (%.1f to %.1f) of %zu runs%s\n", name.c_str(),
+          shape.c_str(), median, times.front(), times.back(), times.size(),
+          tokens ? format(", %.1f tokens/s", 1e6 * double(tokens) / median).c_str() : "");
   return Status();
 }
 
@@ -201,7 +245,8 @@ Status runBench(const Options &options, int &) {
         lacks = shape.first;
     if (options.has("entry") ? entry == entries[0] : lacks.empty()) {
       if (!lacks.empty())
-        return Status(MOE_INVALID_ARGUMENT, "--shape: entry " + options.get("entry") + ": expected one of its inputs, found " + lacks);
+        return Status(MOE_INVALID_ARGUMENT,
+                      "--shape: entry " + options.get("entry") + ": expected one of its inputs, found " + lacks);
       if (!options.has("entry"))
         entries.push_back(entry);
     } else if (!lacks.empty()) {
@@ -209,10 +254,15 @@ Status runBench(const Options &options, int &) {
     }
   }
   if (entries.empty())
-    return Status(MOE_INVALID_ARGUMENT, "--shape: expected inputs of an entry, found " + missing + ", which no entry has with the others");
+    return Status(MOE_INVALID_ARGUMENT,
+                  "--shape: expected inputs of an entry, found " + missing + ", which no entry has with the others");
   MOE_RETURN_IF_ERROR(model.createSession(options));
   JsonWriter json, trace;
-  json.beginObject().key("threads").value(int64_t(moe_session_num_threads(model.session()))).key("entries").beginArray();
+  json.beginObject()
+      .key("threads")
+      .value(int64_t(moe_session_num_threads(model.session())))
+      .key("entries")
+      .beginArray();
   trace.beginObject().key("traceEvents").beginArray();
   for (uint32_t entry : entries)
     MOE_RETURN_IF_ERROR(benchEntry(model, entry, shapes, options, json, options.has("profile") ? &trace : nullptr));
@@ -227,14 +277,18 @@ Status runBench(const Options &options, int &) {
 } // namespace
 
 Command benchCommand() {
-  return {{"bench", "MODEL.moe",
-           "Times entries on random inputs: floats N(0, 1), token ids within the vocabulary, masks ones, other integers 0. Eight inputs take turns, so that\n"
-           "routing varies as in use. Warm-up 0.15 s, then at least 8 runs and 0.6 s. Times are microseconds of one run.",
-           {{"entry", "NAME", "entry to run (default: every entry that has all inputs named by --shape)"},
-            {"shape", "INPUT=D0xD1...", "extents of an input, in elements; may be repeated; extents not given are 1"},
-            {"tune", "", "choose kernel variants by measuring (none to choose from in this version)"},
-            {"profile", "FILE", "write one run's steps as a trace for Perfetto or Chrome (JSON, microseconds)"}},
-           1, 1},
-          runBench};
+  return {
+      {"bench",
+       "MODEL.moe",
+       "Times entries on random inputs: floats N(0, 1), token ids within the vocabulary, masks ones, other integers 0. "
+       "Eight inputs take turns, so that\n"
+       "routing varies as in use. Warm-up 0.15 s, then at least 8 runs and 0.6 s. Times are microseconds of one run.",
+       {{"entry", "NAME", "entry to run (default: every entry that has all inputs named by --shape)"},
+        {"shape", "INPUT=D0xD1...", "extents of an input, in elements; may be repeated; extents not given are 1"},
+        {"tune", "", "choose kernel variants by measuring (none to choose from in this version)"},
+        {"profile", "FILE", "write one run's steps as a trace for Perfetto or Chrome (JSON, microseconds)"}},
+       1,
+       1},
+      runBench};
 }
 } // namespace moe

@@ -9,8 +9,10 @@
 
 namespace moe {
 
-/// Reads PREFIX0.pb, PREFIX1.pb, ... of |folder| into the order of |values|: by name where a tensor has one that fits, else by number.
-Status readCaseTensors(const std::string &folder, const std::string &prefix, const std::vector<ValueInfo> &values, std::vector<Tensor> &out) {
+/// Reads PREFIX0.pb, PREFIX1.pb, ... of |folder| into the order of |values|: by name where a tensor has one that fits,
+/// else by number.
+Status readCaseTensors(const std::string &folder, const std::string &prefix, const std::vector<ValueInfo> &values,
+                       std::vector<Tensor> &out) {
   out.clear();
   out.resize(values.size());
   std::vector<bool> given(values.size());
@@ -23,10 +25,14 @@ Status readCaseTensors(const std::string &folder, const std::string &prefix, con
       for (size_t v = 0; v < values.size(); ++v)
         if (!given[v])
           names += (names.empty() ? "" : ", ") + values[v].name;
-      return Status(MOE_INVALID_ARGUMENT, folder + format(": expected %zu files %sN.pb, found %zu; missing: ", values.size(), prefix.c_str(), i) + names);
+      return Status(MOE_INVALID_ARGUMENT,
+                    folder +
+                        format(": expected %zu files %sN.pb, found %zu; missing: ", values.size(), prefix.c_str(), i) +
+                        names);
     }
     if (i >= values.size())
-      return Status(MOE_INVALID_ARGUMENT, path + format(": expected %zu files %sN.pb, found more", values.size(), prefix.c_str()));
+      return Status(MOE_INVALID_ARGUMENT,
+                    path + format(": expected %zu files %sN.pb, found more", values.size(), prefix.c_str()));
     std::string bytes;
     Tensor tensor;
     MOE_RETURN_IF_ERROR(readFile(path, bytes));
@@ -36,10 +42,12 @@ Status readCaseTensors(const std::string &folder, const std::string &prefix, con
       if (!tensor.name.empty() && tensor.name == values[v].name)
         slot = v;
     if (given[slot])
-      return Status(MOE_INVALID_ARGUMENT, path + ": expected a tensor that no other file gives, found " + values[slot].name + " again");
+      return Status(MOE_INVALID_ARGUMENT,
+                    path + ": expected a tensor that no other file gives, found " + values[slot].name + " again");
     given[slot] = true;
     if (tensor.dtype != values[slot].dtype || tensor.shape.size() != values[slot].dims.size())
-      return Status(MOE_INVALID_ARGUMENT, path + ": expected " + moe_dtype_name(values[slot].dtype) + format(" of rank %zu for ", values[slot].dims.size()) +
+      return Status(MOE_INVALID_ARGUMENT, path + ": expected " + moe_dtype_name(values[slot].dtype) +
+                                              format(" of rank %zu for ", values[slot].dims.size()) +
                                               values[slot].name + ", found " + describe(tensor.dtype, tensor.shape));
     tensor.name = values[slot].name;
     out[slot] = std::move(tensor);
@@ -71,10 +79,14 @@ Tolerance toleranceOf(const Tensor &expected) {
   };
   switch (expected.dtype) {
   case MOE_DTYPE_FLOAT32:
-  case MOE_DTYPE_FLOAT64: return {1e-3, 1e-4};
-  case MOE_DTYPE_FLOAT16: return {1e-2, 1e-2 * rms()};
-  case MOE_DTYPE_BFLOAT16: return {3e-2, 3e-2 * rms()};
-  default: return {0, 0};
+  case MOE_DTYPE_FLOAT64:
+    return {1e-3, 1e-4};
+  case MOE_DTYPE_FLOAT16:
+    return {1e-2, 1e-2 * rms()};
+  case MOE_DTYPE_BFLOAT16:
+    return {3e-2, 3e-2 * rms()};
+  default:
+    return {0, 0};
   }
 }
 
@@ -92,7 +104,8 @@ Comparison compare(const Tensor &expected, const moe_tensor_t &found, Tolerance 
   bool exact = !isFloat(expected.dtype);
   for (size_t i = 0; i < result.elements; ++i) {
     double want = loadAsDouble(expected.dtype, expected.data(), i), got = loadAsDouble(found.dtype, found.data, i);
-    bool same = exact ? loadAsInt(expected.dtype, expected.data(), i) == loadAsInt(found.dtype, found.data, i) : want == got || (std::isnan(want) && std::isnan(got));
+    bool same = exact ? loadAsInt(expected.dtype, expected.data(), i) == loadAsInt(found.dtype, found.data, i)
+                      : want == got || (std::isnan(want) && std::isnan(got));
     if (same)
       continue;
     double distance = std::fabs(want - got);
@@ -121,10 +134,12 @@ Status runCheck(const Options &options, int &exitCode) {
   FILE *words = options.json() ? stderr : stdout;
   if (options.has("verify")) {
     MOE_RETURN_IF_ERROR(toStatus(moe_artefact_verify(model.artefact())));
-    fprintf(words, "%s: all checksums agree (%.1f MB of weights)\n", arguments[0].c_str(), double(model.info().weight_bytes) / 1e6);
+    fprintf(words, "%s: all checksums agree (%.1f MB of weights)\n", arguments[0].c_str(),
+            double(model.info().weight_bytes) / 1e6);
   }
   if (arguments.size() > 1 && std::string(model.info().fp8) != "off" && relative < 0 && absolute < 0)
-    return Status(MOE_INVALID_ARGUMENT, std::string("check: an artefact with fp8=") + model.info().fp8 + " has no default tolerance; give --rtol and --atol");
+    return Status(MOE_INVALID_ARGUMENT, std::string("check: an artefact with fp8=") + model.info().fp8 +
+                                            " has no default tolerance; give --rtol and --atol");
   std::vector<ValueInfo> inputs = model.inputs(0), outputs = model.outputs(0);
   // Everything is read before anything runs, so that bad input is found at once.
   struct Case {
@@ -136,7 +151,8 @@ Status runCheck(const Options &options, int &exitCode) {
     Case one;
     one.folder = arguments[c];
     if (!isFolder(one.folder))
-      return Status(MOE_NOT_FOUND, one.folder + ": expected a folder with input_N.pb and output_N.pb, found " + (fileExists(one.folder) ? "a file" : "nothing"));
+      return Status(MOE_NOT_FOUND, one.folder + ": expected a folder with input_N.pb and output_N.pb, found " +
+                                       (fileExists(one.folder) ? "a file" : "nothing"));
     MOE_RETURN_IF_ERROR(readCaseTensors(one.folder, "input_", inputs, one.inputs));
     MOE_RETURN_IF_ERROR(readCaseTensors(one.folder, "output_", outputs, one.outputs));
     cases.push_back(std::move(one));
@@ -153,7 +169,8 @@ Status runCheck(const Options &options, int &exitCode) {
     for (size_t i = 0; i < found.size(); ++i) {
       std::vector<int64_t> shape(found[i].extents, found[i].extents + found[i].rank);
       if (shape != one.outputs[i].shape)
-        return Status(MOE_INVALID_ARGUMENT, one.folder + ": output " + outputs[i].name + ": the case has " + describe(one.outputs[i].dtype, one.outputs[i].shape) +
+        return Status(MOE_INVALID_ARGUMENT, one.folder + ": output " + outputs[i].name + ": the case has " +
+                                                describe(one.outputs[i].dtype, one.outputs[i].shape) +
                                                 ", the artefact gives " + describe(found[i].dtype, shape));
       Tolerance tolerance = toleranceOf(one.outputs[i]);
       if (relative >= 0)
@@ -166,10 +183,17 @@ Status runCheck(const Options &options, int &exitCode) {
     allPassed &= passed;
     json.beginObject().key("case").value(one.folder).key("passed").value(passed).key("outputs").beginArray();
     for (const Comparison &c : comparisons) {
-      json.beginObject().key("name").value(c.name).key("max_abs").value(c.maxAbsolute).key("max_rel").value(c.maxRelative);
+      json.beginObject()
+          .key("name")
+          .value(c.name)
+          .key("max_abs")
+          .value(c.maxAbsolute)
+          .key("max_rel")
+          .value(c.maxRelative);
       json.key("mismatches").value(c.mismatches).key("elements").value(c.elements).endObject();
-      fprintf(words, "%s %s %s: max |difference| %.3g, relative %.3g, %zu of %zu above tolerance%s%s\n", c.mismatches ? "FAILED" : "passed", one.folder.c_str(),
-              c.name.c_str(), c.maxAbsolute, c.maxRelative, c.mismatches, c.elements, c.first.empty() ? "" : "; first at ", c.first.c_str());
+      fprintf(words, "%s %s %s: max |difference| %.3g, relative %.3g, %zu of %zu above tolerance%s%s\n",
+              c.mismatches ? "FAILED" : "passed", one.folder.c_str(), c.name.c_str(), c.maxAbsolute, c.maxRelative,
+              c.mismatches, c.elements, c.first.empty() ? "" : "; first at ", c.first.c_str());
     }
     json.endArray().endObject();
   }
@@ -182,14 +206,18 @@ Status runCheck(const Options &options, int &exitCode) {
 } // namespace
 
 Command checkCommand() {
-  return {{"check", "MODEL.moe CASE_DIR...",
-           "Runs entry main on each case (a folder with input_N.pb and output_N.pb, ONNX's test layout) and compares with its outputs.\n"
-           "Default tolerances: float32 rtol 1e-3 atol 1e-4; float16 1e-2 and bfloat16 3e-2 for both, atol in units of the output's RMS;\n"
+  return {{"check",
+           "MODEL.moe CASE_DIR...",
+           "Runs entry main on each case (a folder with input_N.pb and output_N.pb, ONNX's test layout) and compares "
+           "with its outputs.\n"
+           "Default tolerances: float32 rtol 1e-3 atol 1e-4; float16 1e-2 and bfloat16 3e-2 for both, atol in units of "
+           "the output's RMS;\n"
            "integers and bool exact; FP8 artefacts need explicit ones.",
            {{"rtol", "X", "relative tolerance, a share of the expected value (default: by element type)"},
             {"atol", "X", "absolute tolerance, in the output's unit (default: by element type)"},
             {"verify", "", "also read all weights and compare their checksums; then no CASE_DIR is needed"}},
-           1, 1000000},
+           1,
+           1000000},
           runCheck};
 }
 } // namespace moe

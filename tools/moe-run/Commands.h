@@ -1,4 +1,5 @@
-// Commands.h - the subcommands. Each has its table of options and a function that returns the exit code or an error (exit 2).
+// Commands.h - the subcommands. Each has its table of options and a function that returns the exit code or an error
+// (exit 2).
 #ifndef MOE_RUN_COMMANDS_H
 #define MOE_RUN_COMMANDS_H
 

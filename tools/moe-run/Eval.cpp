@@ -42,7 +42,8 @@ Status runEval(const Options &options, int &) {
   std::vector<int64_t> tokens;
   MOE_RETURN_IF_ERROR(readTokenFile(options.get("tokens"), tokens));
   if (tokens.size() < 2)
-    return Status(MOE_INVALID_ARGUMENT, options.get("tokens") + format(": expected at least 2 tokens, found %zu", tokens.size()));
+    return Status(MOE_INVALID_ARGUMENT,
+                  options.get("tokens") + format(": expected at least 2 tokens, found %zu", tokens.size()));
   Model model, otherModel;
   LanguageModel language, other;
   MOE_RETURN_IF_ERROR(model.load(options.arguments()[0], options));
@@ -71,8 +72,9 @@ Status runEval(const Options &options, int &) {
     seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     for (size_t p = 0; p + 1 < sequence.size(); ++p) {
       if (sequence[p + 1] >= vocabulary)
-        return Status(MOE_OUT_OF_RANGE, options.get("tokens") + format(": token %zu: expected an id below %lld, found %lld", begin + p + 1,
-                                                                      (long long)vocabulary, (long long)sequence[p + 1]));
+        return Status(MOE_OUT_OF_RANGE,
+                      options.get("tokens") + format(": token %zu: expected an id below %lld, found %lld",
+                                                     begin + p + 1, (long long)vocabulary, (long long)sequence[p + 1]));
       const float *row = logits + int64_t(p) * vocabulary;
       loss += logSumExp(row, vocabulary) - row[sequence[p + 1]];
     }
@@ -80,7 +82,9 @@ Status runEval(const Options &options, int &) {
     if (against) {
       MOE_RETURN_IF_ERROR(other.run(sequence, otherLogits, otherVocabulary));
       if (otherVocabulary != vocabulary)
-        return Status(MOE_INVALID_ARGUMENT, options.get("against") + format(": expected a vocabulary of %lld, found %lld", (long long)vocabulary, (long long)otherVocabulary));
+        return Status(MOE_INVALID_ARGUMENT,
+                      options.get("against") + format(": expected a vocabulary of %lld, found %lld",
+                                                      (long long)vocabulary, (long long)otherVocabulary));
       for (size_t p = 0; p < sequence.size(); ++p) {
         const float *row = logits + int64_t(p) * vocabulary, *otherRow = otherLogits + int64_t(p) * vocabulary;
         divergences.push_back(divergence(otherRow, row, vocabulary));
@@ -94,12 +98,27 @@ Status runEval(const Options &options, int &) {
     fprintf(stderr, "\r\033[K");
   double nll = loss / double(predictions);
   JsonWriter json;
-  json.beginObject().key("tokens").value(tokens.size()).key("windows").value(windows).key("predictions").value(predictions);
-  json.key("nll").value(nll).key("perplexity").value(std::exp(nll)).key("mtp_nll").null().key("draft_acceptance").null().key("seconds").value(seconds);
+  json.beginObject()
+      .key("tokens")
+      .value(tokens.size())
+      .key("windows")
+      .value(windows)
+      .key("predictions")
+      .value(predictions);
+  json.key("nll")
+      .value(nll)
+      .key("perplexity")
+      .value(std::exp(nll))
+      .key("mtp_nll")
+      .null()
+      .key("draft_acceptance")
+      .null()
+      .key("seconds")
+      .value(seconds);
   json.key("tokens_per_second").value(double(tokens.size()) / std::max(seconds, 1e-9));
   FILE *words = options.json() ? stderr : stdout;
-  fprintf(words, "%zu tokens in %zu windows: nll %.6f nats, perplexity %.4f; %.2f s, %.0f tokens/s\n", tokens.size(), windows, nll, std::exp(nll), seconds,
-          double(tokens.size()) / std::max(seconds, 1e-9));
+  fprintf(words, "%zu tokens in %zu windows: nll %.6f nats, perplexity %.4f; %.2f s, %.0f tokens/s\n", tokens.size(),
+          windows, nll, std::exp(nll), seconds, double(tokens.size()) / std::max(seconds, 1e-9));
   if (against) {
     double mean = 0;
     for (double value : divergences)
@@ -109,7 +128,8 @@ Status runEval(const Options &options, int &) {
     double agreement = agreed / double(divergences.size());
     json.key("against").beginObject().key("kl_mean").value(mean).key("kl_p999").value(divergences[place]);
     json.key("top1_agreement").value(agreement).key("expert_agreement").null().endObject();
-    fprintf(words, "against %s: KL %.6f nats (99.9 %%: %.6f), same first choice %.4f\n", options.get("against").c_str(), mean, divergences[place], agreement);
+    fprintf(words, "against %s: KL %.6f nats (99.9 %%: %.6f), same first choice %.4f\n", options.get("against").c_str(),
+            mean, divergences[place], agreement);
   }
   json.endObject();
   if (options.json())
@@ -119,13 +139,19 @@ Status runEval(const Options &options, int &) {
 } // namespace
 
 Command evalCommand() {
-  return {{"eval", "MODEL.moe --tokens FILE --window N",
-           "Cuts a file of tokens into windows of N, runs each on its own, and reports the mean negative log likelihood of each next token (nats) and\n"
-           "the perplexity. A last, shorter window counts too. A token file is flat little-endian integers; its ending gives their width: .u8 .u16 .u32.",
+  return {{"eval",
+           "MODEL.moe --tokens FILE --window N",
+           "Cuts a file of tokens into windows of N, runs each on its own, and reports the mean negative log "
+           "likelihood of each next token (nats) and\n"
+           "the perplexity. A last, shorter window counts too. A token file is flat little-endian integers; its ending "
+           "gives their width: .u8 .u16 .u32.",
            {{"tokens", "FILE", "the tokens (required)"},
             {"window", "N", "tokens in a window (required)"},
-            {"against", "OTHER.moe", "also compare logits with this artefact's: KL(OTHER || MODEL) in nats, and how often the first choice agrees"}},
-           1, 1},
+            {"against", "OTHER.moe",
+             "also compare logits with this artefact's: KL(OTHER || MODEL) in nats, and how often the first choice "
+             "agrees"}},
+           1,
+           1},
           runEval};
 }
 } // namespace moe

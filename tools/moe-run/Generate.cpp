@@ -22,13 +22,15 @@ Status readSampling(const Options &options, SamplerOptions &out) {
   out.seed = uint64_t(seed);
   for (const char *name : {"top-k", "top-p"})
     if (options.has(name) && out.temperature == 0)
-      return Status(MOE_INVALID_ARGUMENT, std::string("--") + name + ": expected with --temperature above 0, found without");
+      return Status(MOE_INVALID_ARGUMENT,
+                    std::string("--") + name + ": expected with --temperature above 0, found without");
   return Status();
 }
 
 Status runGenerate(const Options &options, int &) {
   if (options.has("prompt") == options.has("prompt-ids"))
-    return Status(MOE_INVALID_ARGUMENT, std::string("generate: expected --prompt or --prompt-ids, found ") + (options.has("prompt") ? "both" : "neither"));
+    return Status(MOE_INVALID_ARGUMENT, std::string("generate: expected --prompt or --prompt-ids, found ") +
+                                            (options.has("prompt") ? "both" : "neither"));
   if (!options.has("tokenizer") && options.has("prompt"))
     return Status(MOE_INVALID_ARGUMENT, "generate: expected --tokenizer FILE for --prompt, found nothing");
   int64_t most = 0;
@@ -92,7 +94,13 @@ Status runGenerate(const Options &options, int &) {
     json.key("tokens").beginArray();
     for (int64_t token : tokens)
       json.value(token);
-    json.endArray().key("prompt_tokens").value(promptTokens).key("seconds").value(seconds).key("tokens_per_second").value(rate);
+    json.endArray()
+        .key("prompt_tokens")
+        .value(promptTokens)
+        .key("seconds")
+        .value(seconds)
+        .key("tokens_per_second")
+        .value(rate);
     json.key("draft_acceptance").null().key("steps").value(steps).endObject();
     printf("%s\n", json.text().c_str());
   } else if (streams) {
@@ -104,14 +112,17 @@ Status runGenerate(const Options &options, int &) {
       printf("%s%lld", i ? "," : "", (long long)tokens[i]);
     printf("\n");
   }
-  fprintf(stderr, "%zu tokens behind %zu of the prompt in %.2f s: %.1f tokens/s\n", tokens.size(), promptTokens, seconds, rate);
+  fprintf(stderr, "%zu tokens behind %zu of the prompt in %.2f s: %.1f tokens/s\n", tokens.size(), promptTokens,
+          seconds, rate);
   return Status();
 }
 } // namespace
 
 Command generateCommand() {
-  return {{"generate", "MODEL.moe --tokenizer FILE (--prompt TEXT | --prompt-ids IDS) --max-tokens N",
-           "Continues a prompt. On a terminal the text appears as it is made; in a pipe it comes at the end, without the prompt. Greedy unless a temperature\n"
+  return {{"generate",
+           "MODEL.moe --tokenizer FILE (--prompt TEXT | --prompt-ids IDS) --max-tokens N",
+           "Continues a prompt. On a terminal the text appears as it is made; in a pipe it comes at the end, without "
+           "the prompt. Greedy unless a temperature\n"
            "is given. Without --tokenizer, prompt and output are token ids.",
            {{"tokenizer", "FILE", "tokenizer.json of a byte-level BPE"},
             {"prompt", "TEXT", "the beginning, as text"},
@@ -121,9 +132,11 @@ Command generateCommand() {
             {"no-mtp", "", "do not draft with a multi-token head (artefacts without one never do)"},
             {"temperature", "X", "divides the logits before sampling; 0 is greedy (default: 0)"},
             {"top-k", "N", "sample from the N most probable tokens (default: all)"},
-            {"top-p", "X", "sample from the most probable tokens that together reach this probability, 0 to 1 (default: 1)"},
+            {"top-p", "X",
+             "sample from the most probable tokens that together reach this probability, 0 to 1 (default: 1)"},
             {"seed", "N", "seed of the sampling (default: 0)"}},
-           1, 1},
+           1,
+           1},
           runGenerate};
 }
 } // namespace moe

@@ -10,7 +10,8 @@
 
 namespace moe {
 
-Status readCaseTensors(const std::string &folder, const std::string &prefix, const std::vector<ValueInfo> &values, std::vector<Tensor> &out);
+Status readCaseTensors(const std::string &folder, const std::string &prefix, const std::vector<ValueInfo> &values,
+                       std::vector<Tensor> &out);
 
 namespace {
 /// A value's name as a file's name.
@@ -27,9 +28,11 @@ Status runInfer(const Options &options, int &) {
   Model model;
   MOE_RETURN_IF_ERROR(model.loadArtefact(options.arguments()[0]));
   uint32_t entry = 0;
-  MOE_RETURN_IF_ERROR(toStatus(moe_artefact_find_entry(model.artefact(), options.get("entry", model.entry(0).name).c_str(), &entry)));
+  MOE_RETURN_IF_ERROR(
+      toStatus(moe_artefact_find_entry(model.artefact(), options.get("entry", model.entry(0).name).c_str(), &entry)));
   if (!isFolder(from))
-    return Status(MOE_NOT_FOUND, from + ": expected a folder with input_N.pb or NAME.npy, found " + (fileExists(from) ? "a file" : "nothing"));
+    return Status(MOE_NOT_FOUND, from + ": expected a folder with input_N.pb or NAME.npy, found " +
+                                     (fileExists(from) ? "a file" : "nothing"));
   std::vector<ValueInfo> inputs = model.inputs(entry), outputs = model.outputs(entry);
   std::vector<Tensor> feeds;
   bool protos = fileExists(joinPath(from, "input_0.pb"));
@@ -39,7 +42,8 @@ Status runInfer(const Options &options, int &) {
     for (const ValueInfo &input : inputs) {
       std::string path = joinPath(from, fileNameOf(input.name) + ".npy"), bytes;
       if (!fileExists(path))
-        return Status(MOE_NOT_FOUND, path + ": expected input " + input.name + ", found no such file (and no input_0.pb)");
+        return Status(MOE_NOT_FOUND,
+                      path + ": expected input " + input.name + ", found no such file (and no input_0.pb)");
       Tensor tensor;
       MOE_RETURN_IF_ERROR(readFile(path, bytes));
       MOE_RETURN_IF_ERROR(readNpy(path, bytes, input.dtype, tensor));
@@ -63,11 +67,18 @@ Status runInfer(const Options &options, int &) {
     memcpy(tensor.data(), results[i].data, tensor.bytes());
     std::string path = joinPath(to, protos ? format("output_%zu.pb", i) : fileNameOf(tensor.name) + ".npy");
     MOE_RETURN_IF_ERROR(writeFile(path, protos ? writeTensorProto(tensor) : writeNpy(tensor)));
-    json.beginObject().key("name").value(tensor.name).key("dtype").value(moe_dtype_name(tensor.dtype)).key("shape").beginArray();
+    json.beginObject()
+        .key("name")
+        .value(tensor.name)
+        .key("dtype")
+        .value(moe_dtype_name(tensor.dtype))
+        .key("shape")
+        .beginArray();
     for (int64_t extent : tensor.shape)
       json.value(extent);
     json.endArray().key("file").value(path).endObject();
-    fprintf(options.json() ? stderr : stdout, "%s: %s %s\n", path.c_str(), tensor.name.c_str(), describe(tensor.dtype, tensor.shape).c_str());
+    fprintf(options.json() ? stderr : stdout, "%s: %s %s\n", path.c_str(), tensor.name.c_str(),
+            describe(tensor.dtype, tensor.shape).c_str());
   }
   json.endArray().endObject();
   if (options.json())
@@ -77,13 +88,16 @@ Status runInfer(const Options &options, int &) {
 } // namespace
 
 Command inferCommand() {
-  return {{"infer", "MODEL.moe --inputs DIR --outputs DIR",
-           "Runs an entry once. Inputs are input_N.pb (ONNX TensorProto) or NAME.npy, one for each input; outputs are written as the same kind,\n"
+  return {{"infer",
+           "MODEL.moe --inputs DIR --outputs DIR",
+           "Runs an entry once. Inputs are input_N.pb (ONNX TensorProto) or NAME.npy, one for each input; outputs are "
+           "written as the same kind,\n"
            "output_N.pb or NAME.npy. A slash in a name is an underscore in the file's name.",
            {{"inputs", "DIR", "folder of the inputs (required)"},
             {"outputs", "DIR", "folder for the outputs; made if it is not there (required)"},
             {"entry", "NAME", "entry point to run (default: main)"}},
-           1, 1},
+           1,
+           1},
           runInfer};
 }
 } // namespace moe

@@ -87,17 +87,22 @@ Status LanguageModel::open(Model &model, uint32_t entry, LanguageModel &out) {
   out.maxToken_ = tokens->maxValue;
   out.vocabulary_ = logits->dims[2].extent;
   if (tokens->dims[0].extent > 1)
-    return Status(MOE_UNSUPPORTED, where + format("expected a batch that may be 1, found %lld", (long long)tokens->dims[0].extent));
+    return Status(MOE_UNSUPPORTED,
+                  where + format("expected a batch that may be 1, found %lld", (long long)tokens->dims[0].extent));
   return Status();
 }
 
-Status LanguageModel::run(const std::vector<int64_t> &tokens, const float *&logits, int64_t &vocabulary, bool lastOnly) {
+Status LanguageModel::run(const std::vector<int64_t> &tokens, const float *&logits, int64_t &vocabulary,
+                          bool lastOnly) {
   std::string where = model_->path() + ", entry " + model_->entry(entry_).name + ", input ";
   int64_t length = int64_t(tokens.size());
   const ValueInfo &ids = inputs_[tokens_];
   if (ids.dims[1].extent >= 0 && ids.dims[1].extent != length)
-    return Status(MOE_UNSUPPORTED, where + ids.name + format(": expected sequences of %lld tokens, found %lld", (long long)ids.dims[1].extent, (long long)length));
-  // Extents that the tokens decide. Other named extents (of a cache) are empty: the sequence is computed from its start.
+    return Status(MOE_UNSUPPORTED, where + ids.name +
+                                       format(": expected sequences of %lld tokens, found %lld",
+                                              (long long)ids.dims[1].extent, (long long)length));
+  // Extents that the tokens decide. Other named extents (of a cache) are empty: the sequence is computed from its
+  // start.
   std::map<std::string, int64_t> named;
   if (ids.dims[1].name)
     named[ids.dims[1].name] = length;
@@ -116,7 +121,9 @@ Status LanguageModel::run(const std::vector<int64_t> &tokens, const float *&logi
       else if (auto found = named.find(dim.name); found != named.end())
         feed.shape.push_back(found->second);
       else
-        feed.shape.push_back(named[dim.name] = spansTokens && d + 1 == input.dims.size() ? length : spansTokens ? 1 : 0);
+        feed.shape.push_back(named[dim.name] = spansTokens && d + 1 == input.dims.size() ? length
+                                               : spansTokens                             ? 1
+                                                                                         : 0);
     }
     feed.allocate();
     if (i == tokens_)
@@ -127,15 +134,17 @@ Status LanguageModel::run(const std::vector<int64_t> &tokens, const float *&logi
     else if (input.role == "position_ids")
       fillPositions(feed);
     else if (feed.elements() != 0)
-      return Status(MOE_UNSUPPORTED, where + input.name + ": expected token ids, attention_mask, position_ids or an empty cache, found " +
-                                         describe(feed.dtype, feed.shape));
+      return Status(MOE_UNSUPPORTED,
+                    where + input.name +
+                        ": expected token ids, attention_mask, position_ids or an empty cache, found " +
+                        describe(feed.dtype, feed.shape));
   }
   std::vector<moe_tensor_t> outputs;
   MOE_RETURN_IF_ERROR(model_->run(entry_, feeds, outputs));
   const moe_tensor_t &out = outputs[logits_];
   if (out.extents[0] != 1 || out.extents[1] != length || out.extents[2] < 1)
-    return Status(MOE_UNSUPPORTED, model_->path() + ": expected logits [1, " + std::to_string(length) + ", vocabulary], found " +
-                                       describe(out.dtype, {out.extents, out.extents + 3}));
+    return Status(MOE_UNSUPPORTED, model_->path() + ": expected logits [1, " + std::to_string(length) +
+                                       ", vocabulary], found " + describe(out.dtype, {out.extents, out.extents + 3}));
   vocabulary = out.extents[2];
   if (out.dtype == MOE_DTYPE_FLOAT32) {
     logits = static_cast<const float *>(out.data);

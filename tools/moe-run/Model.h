@@ -7,7 +7,9 @@
 
 namespace moe {
 
-inline Status toStatus(moe_status_t status) { return status.code == MOE_OK ? Status() : Status(status.code, status.message); }
+inline Status toStatus(moe_status_t status) {
+  return status.code == MOE_OK ? Status() : Status(status.code, status.message);
+}
 
 struct ValueInfo {
   std::string name, role;
@@ -50,15 +52,16 @@ private:
 /// A language model's entry: which input takes token ids, what the others get, which output is the logits.
 class LanguageModel {
 public:
-  /// Looks at entry |entry| of |model|; fails with the reason if tokens in and logits out cannot be found or an input has no known use.
+  /// Looks at entry |entry| of |model|; fails with the reason if tokens in and logits out cannot be found or an input
+  /// has no known use.
   static Status open(Model &model, uint32_t entry, LanguageModel &out);
 
   /// Largest token id the model takes, or -1.
   int64_t maxToken() const { return maxToken_; }
   int64_t vocabulary() const { return vocabulary_; } // -1 where the manifest does not say
 
-  /// Runs one sequence from its start. |logits| is [tokens.size(), vocabulary] floats and valid until the next call; with |lastOnly| only the
-  /// last row is filled in (the others have no meaning).
+  /// Runs one sequence from its start. |logits| is [tokens.size(), vocabulary] floats and valid until the next call;
+  /// with |lastOnly| only the last row is filled in (the others have no meaning).
   Status run(const std::vector<int64_t> &tokens, const float *&logits, int64_t &vocabulary, bool lastOnly = false);
 
 private:

@@ -11,9 +11,10 @@ struct Row {
   const char *descr;
   moe_dtype_t dtype;
 };
-constexpr Row kRows[] = {{"<f4", MOE_DTYPE_FLOAT32}, {"<f2", MOE_DTYPE_FLOAT16}, {"<f8", MOE_DTYPE_FLOAT64}, {"|i1", MOE_DTYPE_INT8},   {"<i2", MOE_DTYPE_INT16},
-                         {"<i4", MOE_DTYPE_INT32},   {"<i8", MOE_DTYPE_INT64},   {"|u1", MOE_DTYPE_UINT8},   {"<u2", MOE_DTYPE_UINT16}, {"<u4", MOE_DTYPE_UINT32},
-                         {"<u8", MOE_DTYPE_UINT64},  {"|b1", MOE_DTYPE_BOOL}};
+constexpr Row kRows[] = {{"<f4", MOE_DTYPE_FLOAT32}, {"<f2", MOE_DTYPE_FLOAT16}, {"<f8", MOE_DTYPE_FLOAT64},
+                         {"|i1", MOE_DTYPE_INT8},    {"<i2", MOE_DTYPE_INT16},   {"<i4", MOE_DTYPE_INT32},
+                         {"<i8", MOE_DTYPE_INT64},   {"|u1", MOE_DTYPE_UINT8},   {"<u2", MOE_DTYPE_UINT16},
+                         {"<u4", MOE_DTYPE_UINT32},  {"<u8", MOE_DTYPE_UINT64},  {"|b1", MOE_DTYPE_BOOL}};
 
 /// The text behind 'key': in the header's dictionary.
 std::string_view entry(std::string_view header, std::string_view key) {
@@ -41,16 +42,20 @@ Status readNpy(const std::string &path, std::string_view bytes, moe_dtype_t expe
   if (length > bytes.size() - prefix)
     return bad("the header is cut off");
   std::string_view header = bytes.substr(prefix, length), data = bytes.substr(prefix + length);
-  std::string_view descr = entry(header, "descr"), order = entry(header, "fortran_order"), shape = entry(header, "shape");
+  std::string_view descr = entry(header, "descr"), order = entry(header, "fortran_order"),
+                   shape = entry(header, "shape");
   if (descr.size() < 2 || descr[0] != '\'' || shape.empty() || shape[0] != '(')
     return bad("expected a .npy header with descr and shape, found another");
   descr = descr.substr(1, descr.find('\'', 1) - 1);
   for (const Row &row : kRows)
-    if (descr.substr(1) == row.descr + 1 && (descr[0] == row.descr[0] || descr[0] == '|' || descr[0] == '<' || descr[0] == '='))
+    if (descr.substr(1) == row.descr + 1 &&
+        (descr[0] == row.descr[0] || descr[0] == '|' || descr[0] == '<' || descr[0] == '='))
       out.dtype = row.dtype;
   size_t wide = moe_dtype_size(expected);
-  bool unnamed = expected == MOE_DTYPE_BFLOAT16 || expected == MOE_DTYPE_FLOAT8E4M3FN || expected == MOE_DTYPE_FLOAT8E5M2;
-  if (unnamed && (descr == format("|V%zu", wide) || descr == format("<V%zu", wide) || descr.substr(1) == format("u%zu", wide)))
+  bool unnamed =
+      expected == MOE_DTYPE_BFLOAT16 || expected == MOE_DTYPE_FLOAT8E4M3FN || expected == MOE_DTYPE_FLOAT8E5M2;
+  if (unnamed &&
+      (descr == format("|V%zu", wide) || descr == format("<V%zu", wide) || descr.substr(1) == format("u%zu", wide)))
     out.dtype = expected;
   if (out.dtype == MOE_DTYPE_NONE)
     return bad("expected little-endian numbers, found descr '" + std::string(descr) + "'");
@@ -70,7 +75,8 @@ Status readNpy(const std::string &path, std::string_view bytes, moe_dtype_t expe
   if (order.substr(0, 4) == "True" && out.shape.size() > 1)
     return bad("expected C order, found Fortran order");
   if (data.size() != out.bytes())
-    return bad(format("expected %zu bytes for %s, found %zu", out.bytes(), describe(out.dtype, out.shape).c_str(), data.size()));
+    return bad(format("expected %zu bytes for %s, found %zu", out.bytes(), describe(out.dtype, out.shape).c_str(),
+                      data.size()));
   out.allocate();
   memcpy(out.data(), data.data(), data.size());
   return Status();

@@ -50,10 +50,12 @@ Status Options::parse(const CommandSpec &command, int argc, char **argv, Options
     if (word == "-h")
       word = "--help";
     size_t equals = word.find('=');
-    std::string name = word.substr(word[1] == '-' ? 2 : 1, equals == std::string::npos ? equals : equals - (word[1] == '-' ? 2 : 1));
+    std::string name =
+        word.substr(word[1] == '-' ? 2 : 1, equals == std::string::npos ? equals : equals - (word[1] == '-' ? 2 : 1));
     const OptionSpec *option = word[1] == '-' ? findOption(command, name) : nullptr;
     if (!option)
-      return wrong(std::string(command.name) + ": unknown option " + word.substr(0, equals) + "; see moe-run " + command.name + " --help");
+      return wrong(std::string(command.name) + ": unknown option " + word.substr(0, equals) + "; see moe-run " +
+                   command.name + " --help");
     if (!*option->value) {
       if (equals != std::string::npos)
         return wrong("--" + name + ": expected no value, found \"" + word.substr(equals + 1) + "\"");
@@ -67,8 +69,8 @@ Status Options::parse(const CommandSpec &command, int argc, char **argv, Options
     }
   }
   if (!out.help() && (out.arguments_.size() < command.minArguments || out.arguments_.size() > command.maxArguments))
-    return wrong(format("%s: expected %s, found %zu argument%s; see moe-run %s --help", command.name, command.usage, out.arguments_.size(),
-                        out.arguments_.size() == 1 ? "" : "s", command.name));
+    return wrong(format("%s: expected %s, found %zu argument%s; see moe-run %s --help", command.name, command.usage,
+                        out.arguments_.size(), out.arguments_.size() == 1 ? "" : "s", command.name));
   return Status();
 }
 
@@ -77,14 +79,17 @@ const std::vector<std::string> &Options::all(const std::string &name) const {
   auto found = values_.find(name);
   return found == values_.end() ? none : found->second;
 }
-std::string Options::get(const std::string &name, const std::string &otherwise) const { return has(name) ? all(name).back() : otherwise; }
+std::string Options::get(const std::string &name, const std::string &otherwise) const {
+  return has(name) ? all(name).back() : otherwise;
+}
 
 Status Options::integer(const std::string &name, int64_t low, int64_t high, int64_t &out) const {
   if (!has(name))
     return Status();
   int64_t value;
   if (!parseInteger(get(name), value) || value < low || value > high)
-    return wrong(format("--%s: expected a whole number from %lld to %lld, found \"%s\"", name.c_str(), (long long)low, (long long)high, get(name).c_str()));
+    return wrong(format("--%s: expected a whole number from %lld to %lld, found \"%s\"", name.c_str(), (long long)low,
+                        (long long)high, get(name).c_str()));
   out = value;
   return Status();
 }
@@ -107,7 +112,8 @@ Status Options::list(const std::string &name, std::vector<int64_t> &out) const {
     size_t end = std::min(text.find(',', begin), text.size());
     int64_t value;
     if (!parseInteger(text.substr(begin, end - begin), value) || value < 0)
-      return wrong("--" + name + ": expected whole numbers with commas between them, found \"" + text.substr(begin, end - begin) + "\"");
+      return wrong("--" + name + ": expected whole numbers with commas between them, found \"" +
+                   text.substr(begin, end - begin) + "\"");
     out.push_back(value);
     begin = end + 1;
   }

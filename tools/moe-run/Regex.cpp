@@ -1,5 +1,5 @@
-// Regex.cpp - see Regex.h. The pattern becomes a small program; one-character repetitions are single instructions, so that the
-// stack holds one entry for each and long runs of text cost no depth.
+// Regex.cpp - see Regex.h. The pattern becomes a small program; one-character repetitions are single instructions, so
+// that the stack holds one entry for each and long runs of text cost no depth.
 #include "Regex.h"
 #include "Unicode.h"
 
@@ -111,7 +111,8 @@ private:
   static uint64_t minLength(const Node &node) {
     uint64_t length = 0;
     switch (node.kind) {
-    case Node::Single: return 1;
+    case Node::Single:
+      return 1;
     case Node::Sequence:
       for (const Node &child : node.children)
         length += minLength(child);
@@ -121,9 +122,12 @@ private:
       for (const Node &child : node.children)
         length = std::min(length, minLength(child));
       return length;
-    case Node::Loop: return node.least * minLength(node.children[0]);
-    case Node::AtomicGroup: return minLength(node.children[0]);
-    default: return 0;
+    case Node::Loop:
+      return node.least * minLength(node.children[0]);
+    case Node::AtomicGroup:
+      return minLength(node.children[0]);
+    default:
+      return 0;
     }
   }
 
@@ -196,15 +200,28 @@ private:
     char32_t c = text[at++];
     Regex::Item item;
     switch (c) {
-    case U'n': return range('\n', '\n');
-    case U'r': return range('\r', '\r');
-    case U't': return range('\t', '\t');
-    case U'f': return range('\f', '\f');
-    case U'v': return range('\v', '\v');
-    case U's': item.space = true; return item;
-    case U'S': item.space = item.negated = true; return item;
-    case U'd': item.categories = categoryMask("Nd"); return item;
-    case U'D': item.categories = categoryMask("Nd"), item.negated = true; return item;
+    case U'n':
+      return range('\n', '\n');
+    case U'r':
+      return range('\r', '\r');
+    case U't':
+      return range('\t', '\t');
+    case U'f':
+      return range('\f', '\f');
+    case U'v':
+      return range('\v', '\v');
+    case U's':
+      item.space = true;
+      return item;
+    case U'S':
+      item.space = item.negated = true;
+      return item;
+    case U'd':
+      item.categories = categoryMask("Nd");
+      return item;
+    case U'D':
+      item.categories = categoryMask("Nd"), item.negated = true;
+      return item;
     case U'w':
     case U'W':
       item.categories = categoryMask("L") | categoryMask("M") | categoryMask("Nd") | categoryMask("Pc");
@@ -234,7 +251,9 @@ private:
       bool braces = take(U"{");
       for (int digits = 0; at < text.size() && digits < (braces ? 6 : c == U'x' ? 2 : 4); ++digits, ++at) {
         char32_t h = text[at];
-        int digit = h >= U'0' && h <= U'9' ? int(h - U'0') : (h | 32) >= U'a' && (h | 32) <= U'f' ? int((h | 32) - U'a') + 10 : -1;
+        int digit = h >= U'0' && h <= U'9'                 ? int(h - U'0')
+                    : (h | 32) >= U'a' && (h | 32) <= U'f' ? int((h | 32) - U'a') + 10
+                                                           : -1;
         if (digit < 0)
           break;
         code = code * 16 + uint32_t(digit);
@@ -294,10 +313,17 @@ private:
     if (!problem.empty())
       return;
     switch (node.kind) {
-    case Node::Empty: return;
-    case Node::LineBegin: add({Regex::Begin}); return;
-    case Node::LineEnd: add({Regex::End}); return;
-    case Node::Single: add({Regex::One, false, false, node.set}); return;
+    case Node::Empty:
+      return;
+    case Node::LineBegin:
+      add({Regex::Begin});
+      return;
+    case Node::LineEnd:
+      add({Regex::End});
+      return;
+    case Node::Single:
+      add({Regex::One, false, false, node.set});
+      return;
     case Node::Sequence:
       for (const Node &child : node.children)
         emit(child);
@@ -325,7 +351,9 @@ private:
         out.program_[jump].a = uint32_t(out.program_.size());
       return;
     }
-    case Node::Loop: emitLoop(node); return;
+    case Node::Loop:
+      emitLoop(node);
+      return;
     }
   }
 
@@ -380,7 +408,8 @@ Status Regex::compile(std::string_view pattern, Regex &out) {
 bool Regex::matches(const Set &set, uint32_t code) const {
   auto inItems = [&](uint32_t c) {
     for (const Item &item : set.items) {
-      bool in = (c >= item.low && c <= item.high) || (item.categories && item.categories >> categoryOf(c) & 1) || (item.space && isSpace(c));
+      bool in = (c >= item.low && c <= item.high) || (item.categories && item.categories >> categoryOf(c) & 1) ||
+                (item.space && isSpace(c));
       if (in != item.negated)
         return true;
     }
@@ -407,18 +436,31 @@ bool Regex::run(std::u32string_view text, size_t pc, size_t &at) const {
     const Instruction &i = program_[pc];
     bool good = true;
     switch (i.op) {
-    case Accept: return true;
-    case One: good = at < text.size() && matches(sets_[i.set], text[at]), ++at, ++pc; break;
-    case Begin: good = at == 0, ++pc; break;
-    case End: good = at == text.size(), ++pc; break;
-    case Jump: pc = i.a; break;
-    case Split: choices.push_back({i.b, at, at, 0, 0}), pc = i.a; break;
+    case Accept:
+      return true;
+    case One:
+      good = at < text.size() && matches(sets_[i.set], text[at]), ++at, ++pc;
+      break;
+    case Begin:
+      good = at == 0, ++pc;
+      break;
+    case End:
+      good = at == text.size(), ++pc;
+      break;
+    case Jump:
+      pc = i.a;
+      break;
+    case Split:
+      choices.push_back({i.b, at, at, 0, 0}), pc = i.a;
+      break;
     case Look: {
       size_t end = at;
       good = run(text, pc + 1, end) != i.flag, pc = i.a;
       break;
     }
-    case Atomic: good = run(text, pc + 1, at), pc = i.a; break;
+    case Atomic:
+      good = run(text, pc + 1, at), pc = i.a;
+      break;
     case Repeat: {
       const Set &set = sets_[i.set];
       size_t most = i.b == UINT32_MAX ? text.size() : std::min(text.size(), at + i.b), end = at;

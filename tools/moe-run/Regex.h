@@ -1,7 +1,7 @@
 // Regex.h - the regular expressions that tokenizers split text with: a backtracking matcher over code points.
 //
-// Alternatives, groups, (?:) (?i:) (?=) (?!), classes with ranges, \p{..} \s \d \w and their complements, ? * + {n,m} greedy, lazy
-// and possessive, ^ $. What it does not know is an error when the pattern is read, never a wrong split.
+// Alternatives, groups, (?:) (?i:) (?=) (?!), classes with ranges, \p{..} \s \d \w and their complements, ? * + {n,m}
+// greedy, lazy and possessive, ^ $. What it does not know is an error when the pattern is read, never a wrong split.
 #ifndef MOE_RUN_REGEX_H
 #define MOE_RUN_REGEX_H
 
@@ -32,10 +32,12 @@ private:
   enum Op : uint8_t { One, Repeat, Split, Jump, Look, Atomic, Begin, End, Accept };
   struct Instruction {
     Op op;
-    bool flag = false;      // Repeat: greedy; Look: negated
+    bool flag = false;       // Repeat: greedy; Look: negated
     bool possessive = false; // Repeat
     uint32_t set = 0;        // One, Repeat
-    uint32_t a = 0, b = 0;   // Split: first and second choice; Jump: a; Look, Atomic: the body is [pc + 1, a); Repeat: least and most
+    uint32_t
+        a = 0,
+        b = 0; // Split: first and second choice; Jump: a; Look, Atomic: the body is [pc + 1, a); Repeat: least and most
   };
   bool matches(const Set &set, uint32_t code) const;
   /// Runs from |pc| at |at|; on success |at| is the end of the match.

@@ -24,7 +24,8 @@ int64_t Sampler::choose(const float *logits, int64_t size) {
   double most = value(order[0]), sum = 0;
   weights.assign(kept, 0);
   for (size_t i = 0; i < kept; ++i) {
-    double distance = value(order[i]) == most ? 0 : (value(order[i]) - most) / options.temperature; // also when both are infinite
+    double distance =
+        value(order[i]) == most ? 0 : (value(order[i]) - most) / options.temperature; // also when both are infinite
     sum += weights[i] = std::exp(distance);
   }
   if (options.topP < 1) {

@@ -1,4 +1,5 @@
-// TensorProto.cpp - ONNX's TensorProto on the wire (Protocol Buffers), read and written by hand: the message is small and frozen.
+// TensorProto.cpp - ONNX's TensorProto on the wire (Protocol Buffers), read and written by hand: the message is small
+// and frozen.
 #include "Tensor.h"
 #include "base/Dtype.h"
 
@@ -8,13 +9,25 @@ namespace moe {
 namespace {
 
 // TensorProto.DataType, in the order of ONNX.
-constexpr moe_dtype_t kDtypes[] = {
-    MOE_DTYPE_NONE,   MOE_DTYPE_FLOAT32, MOE_DTYPE_UINT8,  MOE_DTYPE_INT8,    MOE_DTYPE_UINT16,  MOE_DTYPE_INT16,
-    MOE_DTYPE_INT32,  MOE_DTYPE_INT64,   MOE_DTYPE_NONE,   MOE_DTYPE_BOOL,    MOE_DTYPE_FLOAT16, MOE_DTYPE_FLOAT64,
-    MOE_DTYPE_UINT32, MOE_DTYPE_UINT64,  MOE_DTYPE_NONE,   MOE_DTYPE_NONE,    MOE_DTYPE_BFLOAT16, MOE_DTYPE_FLOAT8E4M3FN,
-    MOE_DTYPE_NONE,   MOE_DTYPE_FLOAT8E5M2};
-enum Field { kDims = 1, kDataType = 2, kFloatData = 4, kInt32Data = 5, kStringData = 6, kInt64Data = 7, kName = 8, kRawData = 9, kDoubleData = 10,
-             kUint64Data = 11, kExternalData = 13, kDataLocation = 14 };
+constexpr moe_dtype_t kDtypes[] = {MOE_DTYPE_NONE,     MOE_DTYPE_FLOAT32,      MOE_DTYPE_UINT8,   MOE_DTYPE_INT8,
+                                   MOE_DTYPE_UINT16,   MOE_DTYPE_INT16,        MOE_DTYPE_INT32,   MOE_DTYPE_INT64,
+                                   MOE_DTYPE_NONE,     MOE_DTYPE_BOOL,         MOE_DTYPE_FLOAT16, MOE_DTYPE_FLOAT64,
+                                   MOE_DTYPE_UINT32,   MOE_DTYPE_UINT64,       MOE_DTYPE_NONE,    MOE_DTYPE_NONE,
+                                   MOE_DTYPE_BFLOAT16, MOE_DTYPE_FLOAT8E4M3FN, MOE_DTYPE_NONE,    MOE_DTYPE_FLOAT8E5M2};
+enum Field {
+  kDims = 1,
+  kDataType = 2,
+  kFloatData = 4,
+  kInt32Data = 5,
+  kStringData = 6,
+  kInt64Data = 7,
+  kName = 8,
+  kRawData = 9,
+  kDoubleData = 10,
+  kUint64Data = 11,
+  kExternalData = 13,
+  kDataLocation = 14
+};
 
 class WireReader {
 public:
@@ -47,11 +60,16 @@ public:
       return false;
     tag = uint32_t(key >> 3), type = uint32_t(key & 7), number = 0, payload = {};
     switch (type) {
-    case 0: return varint(number);
-    case 1: return fixed(8, payload);
-    case 2: return varint(number) && number <= bytes.size() && fixed(size_t(number), payload);
-    case 5: return fixed(4, payload);
-    default: return false;
+    case 0:
+      return varint(number);
+    case 1:
+      return fixed(8, payload);
+    case 2:
+      return varint(number) && number <= bytes.size() && fixed(size_t(number), payload);
+    case 5:
+      return fixed(4, payload);
+    default:
+      return false;
     }
   }
 
@@ -94,22 +112,39 @@ Status readTensorProto(const std::string &path, std::string_view bytes, Tensor &
       return malformed;
     bool good = true;
     switch (tag) {
-    case kDims: good = appendNumbers(type, number, payload, dims); break;
-    case kDataType: good = type == 0, dataType = int64_t(number); break;
-    case kFloatData: good = type == 2 || type == 5, floats.append(payload); break;
-    case kDoubleData: good = type == 2 || type == 1, floats.append(payload); break;
+    case kDims:
+      good = appendNumbers(type, number, payload, dims);
+      break;
+    case kDataType:
+      good = type == 0, dataType = int64_t(number);
+      break;
+    case kFloatData:
+      good = type == 2 || type == 5, floats.append(payload);
+      break;
+    case kDoubleData:
+      good = type == 2 || type == 1, floats.append(payload);
+      break;
     case kInt32Data:
     case kInt64Data:
-    case kUint64Data: good = appendNumbers(type, number, payload, integers); break;
-    case kStringData: return bad("expected numbers, found strings");
-    case kName: good = type == 2, out.name = std::string(payload); break;
-    case kRawData: good = type == 2, raw = std::string(payload), hasRaw = true; break;
-    case kExternalData: return bad("expected data inside the file, found external data");
+    case kUint64Data:
+      good = appendNumbers(type, number, payload, integers);
+      break;
+    case kStringData:
+      return bad("expected numbers, found strings");
+    case kName:
+      good = type == 2, out.name = std::string(payload);
+      break;
+    case kRawData:
+      good = type == 2, raw = std::string(payload), hasRaw = true;
+      break;
+    case kExternalData:
+      return bad("expected data inside the file, found external data");
     case kDataLocation:
       if (number == 1)
         return bad("expected data inside the file, found external data");
       break;
-    default: break;
+    default:
+      break;
     }
     if (!good)
       return malformed;

@@ -1,6 +1,7 @@
 // Tokenizer.cpp - encoding and decoding; TokenizerReader.cpp reads tokenizer.json.
 //
-// text -> sections between added tokens -> pieces by the pre-tokenizers, bytes as characters -> merges inside each piece
+// text -> sections between added tokens -> pieces by the pre-tokenizers, bytes as characters -> merges inside each
+// piece
 #include "Tokenizer.h"
 #include "Unicode.h"
 #include "base/Utf8.h"
@@ -11,7 +12,8 @@
 namespace moe {
 namespace {
 
-/// GPT-2's map of bytes to printable characters: printable Latin-1 stands for itself, the other 68 bytes follow from U+0100.
+/// GPT-2's map of bytes to printable characters: printable Latin-1 stands for itself, the other 68 bytes follow from
+/// U+0100.
 struct ByteAlphabet {
   char32_t characters[256];
   int16_t bytes[0x144];
@@ -67,7 +69,8 @@ void Tokenizer::splitAdded(const std::vector<Section> &in, bool normalized, std:
       const AddedToken *best = nullptr;
       for (const AddedToken &token : added_) {
         size_t length = token.content.size();
-        if (token.normalized != normalized || !length || token.content[0] != text[at] || text.compare(at, length, token.content) != 0)
+        if (token.normalized != normalized || !length || token.content[0] != text[at] ||
+            text.compare(at, length, token.content) != 0)
           continue;
         if (!best || length > best->content.size())
           best = &token;
@@ -132,7 +135,9 @@ void Tokenizer::encodeText(const std::u32string &text, std::vector<int64_t> &out
 
 std::vector<std::u32string> Tokenizer::split(const Splitter &splitter, const std::u32string &given) const {
   std::vector<std::u32string> parts;
-  std::u32string piece = splitter.kind == Splitter::ByteLevel && splitter.prefixSpace && (given.empty() || given[0] != U' ') ? U" " + given : given;
+  std::u32string piece =
+      splitter.kind == Splitter::ByteLevel && splitter.prefixSpace && (given.empty() || given[0] != U' ') ? U" " + given
+                                                                                                          : given;
   // Stretches of the piece, matching or not, in order.
   struct Stretch {
     size_t begin, end;
@@ -169,14 +174,21 @@ std::vector<std::u32string> Tokenizer::split(const Splitter &splitter, const std
     std::u32string part = piece.substr(stretch.begin, stretch.end - stretch.begin);
     bool join = false;
     switch (splitter.behaviour) {
-    case Splitter::Isolated: break;
+    case Splitter::Isolated:
+      break;
     case Splitter::Removed:
       if (stretch.matches)
         continue;
       break;
-    case Splitter::Contiguous: join = !parts.empty() && lastMatched == stretch.matches; break;
-    case Splitter::WithPrevious: join = stretch.matches && !parts.empty() && !lastMatched; break;
-    case Splitter::WithNext: join = joinNext && !stretch.matches; break;
+    case Splitter::Contiguous:
+      join = !parts.empty() && lastMatched == stretch.matches;
+      break;
+    case Splitter::WithPrevious:
+      join = stretch.matches && !parts.empty() && !lastMatched;
+      break;
+    case Splitter::WithNext:
+      join = joinNext && !stretch.matches;
+      break;
     }
     if (join)
       parts.back() += part;

@@ -14,8 +14,9 @@ namespace moe {
 
 class Tokenizer {
 public:
-  /// Reads a tokenizer.json. Anything that would change the tokens and is not known here is an error: another model than BPE, a normalizer
-  /// other than NFC, a pre-tokenizer other than ByteLevel, Digits, Split and Sequences of them, an unknown post-processor.
+  /// Reads a tokenizer.json. Anything that would change the tokens and is not known here is an error: another model
+  /// than BPE, a normalizer other than NFC, a pre-tokenizer other than ByteLevel, Digits, Split and Sequences of them,
+  /// an unknown post-processor.
   static Status load(const std::string &path, Tokenizer &out);
   static Status parse(const std::string &name, std::string_view json, Tokenizer &out);
 

@@ -1,4 +1,5 @@
-// TokenizerReader.cpp - reads tokenizer.json into a Tokenizer. What would change the tokens and is not known is an error.
+// TokenizerReader.cpp - reads tokenizer.json into a Tokenizer. What would change the tokens and is not known is an
+// error.
 #include "Tokenizer.h"
 #include "Unicode.h"
 #include "base/File.h"
@@ -8,7 +9,8 @@
 namespace moe {
 
 // The split of GPT-2, which ByteLevel uses unless it is told not to.
-static constexpr std::string_view kByteLevelPattern = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+static constexpr std::string_view kByteLevelPattern =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
 class TokenizerReader {
 public:
@@ -24,17 +26,21 @@ public:
     MOE_RETURN_IF_ERROR(readAdded(root.find("added_tokens")));
     MOE_RETURN_IF_ERROR(readNormalizer(root.find("normalizer")));
     MOE_RETURN_IF_ERROR(readSplitter("pre_tokenizer", root.find("pre_tokenizer")));
-    if (std::none_of(out.splitters_.begin(), out.splitters_.end(), [](const Tokenizer::Splitter &s) { return s.kind == Tokenizer::Splitter::ByteLevel; }))
-      return Status(MOE_UNSUPPORTED, name + ": pre_tokenizer: expected byte-level BPE (a ByteLevel pre-tokenizer), found none");
+    if (std::none_of(out.splitters_.begin(), out.splitters_.end(),
+                     [](const Tokenizer::Splitter &s) { return s.kind == Tokenizer::Splitter::ByteLevel; }))
+      return Status(MOE_UNSUPPORTED,
+                    name + ": pre_tokenizer: expected byte-level BPE (a ByteLevel pre-tokenizer), found none");
     return readPostProcessor("post_processor", root.find("post_processor"));
   }
 
 private:
   Status wrong(const std::string &where, const std::string &expected, const Json *found) {
-    return Status(MOE_INVALID_ARGUMENT, name + (where.empty() ? "" : ": " + where) + ": expected " + expected + ", found " + (found ? found->describe() : "nothing"));
+    return Status(MOE_INVALID_ARGUMENT, name + (where.empty() ? "" : ": " + where) + ": expected " + expected +
+                                            ", found " + (found ? found->describe() : "nothing"));
   }
   Status unsupported(const std::string &where, const std::string &known, const Json *found) {
-    return Status(MOE_UNSUPPORTED, name + ": " + where + ": expected " + known + ", found " + (found ? found->describe() : "nothing"));
+    return Status(MOE_UNSUPPORTED,
+                  name + ": " + where + ": expected " + known + ", found " + (found ? found->describe() : "nothing"));
   }
   static std::string text(const Json &object, const char *key) {
     const Json *member = object.find(key);
@@ -48,7 +54,9 @@ private:
     const Json *member = object.find(key);
     return member && !member->isNull() && !(member->isString() && member->string().empty());
   }
-  static bool validId(const Json &json) { return json.isInteger() && json.integer() >= 0 && json.integer() < (1 << 28); }
+  static bool validId(const Json &json) {
+    return json.isInteger() && json.integer() >= 0 && json.integer() < (1 << 28);
+  }
 
   void setToken(int64_t id, const std::string &token) {
     if (size_t(id) >= out.tokens_.size())
@@ -95,7 +103,8 @@ private:
       }
       auto a = out.ids_.find(left), b = out.ids_.find(right), joined = out.ids_.find(left + right);
       if (a == out.ids_.end() || b == out.ids_.end() || joined == out.ids_.end())
-        return wrong(format("model.merges[%d]", rank), "two tokens that stand in the vocabulary with their union", &merge);
+        return wrong(format("model.merges[%d]", rank), "two tokens that stand in the vocabulary with their union",
+                     &merge);
       out.merges_.insert({uint64_t(uint32_t(a->second)) << 32 | uint32_t(b->second), {rank, joined->second}});
       ++rank;
     }
@@ -114,7 +123,8 @@ private:
       Tokenizer::AddedToken token;
       token.content = fromUtf8(content->string()), token.id = id->integer();
       token.special = flag(json, "special", false), token.normalized = flag(json, "normalized", !token.special);
-      token.stripLeft = flag(json, "lstrip", false), token.stripRight = flag(json, "rstrip", false), token.wholeWord = flag(json, "single_word", false);
+      token.stripLeft = flag(json, "lstrip", false), token.stripRight = flag(json, "rstrip", false),
+      token.wholeWord = flag(json, "single_word", false);
       setToken(token.id, content->string());
       out.addedById_[token.id] = out.added_.size();
       out.added_.push_back(std::move(token));
@@ -172,7 +182,8 @@ private:
 
   Status readPattern(const std::string &where, const Json &json, Tokenizer::Splitter &splitter) {
     const Json *pattern = json.find("pattern");
-    const Json *regex = pattern ? pattern->find("Regex") : nullptr, *literal = pattern ? pattern->find("String") : nullptr;
+    const Json *regex = pattern ? pattern->find("Regex") : nullptr,
+               *literal = pattern ? pattern->find("String") : nullptr;
     std::string source;
     if (regex && regex->isString()) {
       source = regex->string();
@@ -184,14 +195,16 @@ private:
     }
     if (Status status = Regex::compile(source, splitter.regex); !status.ok())
       return Status(status.code(), name + ": " + where + ": " + status.message());
-    static constexpr std::string_view kBehaviours[] = {"Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous"};
+    static constexpr std::string_view kBehaviours[] = {"Isolated", "Removed", "MergedWithPrevious", "MergedWithNext",
+                                                       "Contiguous"};
     std::string behaviour = text(json, "behavior");
     for (size_t i = 0; i < std::size(kBehaviours); ++i)
       if (behaviour == kBehaviours[i]) {
         splitter.behaviour = Tokenizer::Splitter::Behaviour(i);
         return Status();
       }
-    return wrong(where + ".behavior", "Isolated, Removed, MergedWithPrevious, MergedWithNext or Contiguous", json.find("behavior"));
+    return wrong(where + ".behavior", "Isolated, Removed, MergedWithPrevious, MergedWithNext or Contiguous",
+                 json.find("behavior"));
   }
 
   Status readPostProcessor(const std::string &where, const Json *json) {

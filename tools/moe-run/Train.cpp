@@ -9,13 +9,16 @@ Status runTrain(const Options &options, int &) {
   MOE_RETURN_IF_ERROR(model.loadArtefact(options.arguments()[0]));
   uint32_t entry;
   if (moe_artefact_find_entry(model.artefact(), "train_step", &entry).code != MOE_OK)
-    return Status(MOE_UNSUPPORTED, options.arguments()[0] + ": expected an entry train_step, found none: the artefact was not compiled for training");
+    return Status(MOE_UNSUPPORTED,
+                  options.arguments()[0] +
+                      ": expected an entry train_step, found none: the artefact was not compiled for training");
   return Status(MOE_UNSUPPORTED, options.arguments()[0] + ": this version of moe-run cannot train");
 }
 } // namespace
 
 Command trainCommand() {
-  return {{"train", "MODEL.moe --data FILE --sequence T --batch B --steps N --checkpoint DIR",
+  return {{"train",
+           "MODEL.moe --data FILE --sequence T --batch B --steps N --checkpoint DIR",
            "Trains a model. Needs an artefact with a training entry (train_step).",
            {{"data", "FILE", "tokens, .u8 .u16 .u32 (required)"},
             {"sequence", "T", "tokens in a sample (required)"},
@@ -40,7 +43,8 @@ Command trainCommand() {
             {"bias-update-rate", "X", "step of the routers' selection bias (default: 0)"},
             {"on-nan", "ACTION", "skip or stop (default: stop)"},
             {"dump-gradients", "FILE", "write the first step's gradients as safetensors"}},
-           1, 1},
+           1,
+           1},
           runTrain};
 }
 } // namespace moe

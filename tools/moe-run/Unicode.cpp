@@ -22,7 +22,8 @@ template <size_t Size> uint32_t lookUp(const uint32_t (&table)[Size], uint32_t c
 uint32_t combiningClass(uint32_t code) { return code < 0x300 ? 0 : lookUp(kCombiningRanges, code, 0); }
 
 // Hangul syllables are composed by arithmetic.
-constexpr uint32_t kSyllable = 0xac00, kLead = 0x1100, kVowel = 0x1161, kTail = 0x11a7, kVowels = 21, kTails = 28, kSyllables = 11172;
+constexpr uint32_t kSyllable = 0xac00, kLead = 0x1100, kVowel = 0x1161, kTail = 0x11a7, kVowels = 21, kTails = 28,
+                   kSyllables = 11172;
 
 void decompose(uint32_t code, std::u32string &out) {
   if (code - kSyllable < kSyllables) {
@@ -33,7 +34,8 @@ void decompose(uint32_t code, std::u32string &out) {
       out += char32_t(kTail + index % kTails);
     return;
   }
-  auto found = std::lower_bound(std::begin(kDecompositions), std::end(kDecompositions), code, [](const Decomposition &d, uint32_t c) { return d.code < c; });
+  auto found = std::lower_bound(std::begin(kDecompositions), std::end(kDecompositions), code,
+                                [](const Decomposition &d, uint32_t c) { return d.code < c; });
   if (found == std::end(kDecompositions) || found->code != code) {
     out += char32_t(code);
     return;
@@ -72,8 +74,9 @@ uint32_t categoryMask(std::string_view name) {
 }
 
 bool isSpace(uint32_t code) {
-  return (code >= 9 && code <= 13) || code == 32 || code == 0x85 || code == 0xa0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200a) || code == 0x2028 ||
-         code == 0x2029 || code == 0x202f || code == 0x205f || code == 0x3000;
+  return (code >= 9 && code <= 13) || code == 32 || code == 0x85 || code == 0xa0 || code == 0x1680 ||
+         (code >= 0x2000 && code <= 0x200a) || code == 0x2028 || code == 0x2029 || code == 0x202f || code == 0x205f ||
+         code == 0x3000;
 }
 
 std::u32string composeCanonically(const std::u32string &text) {

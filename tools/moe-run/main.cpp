@@ -7,7 +7,8 @@
 using namespace moe;
 
 static void printUsage(const std::vector<Command> &commands) {
-  printf("moe-run COMMAND ...: checks, runs and measures artefacts that moe-compile made (version %s)\n\n", moe_version());
+  printf("moe-run COMMAND ...: checks, runs and measures artefacts that moe-compile made (version %s)\n\n",
+         moe_version());
   for (const Command &command : commands)
     printf("  moe-run %-9s %s\n", command.spec.name, command.spec.usage);
   printf("\nmoe-run COMMAND --help describes one command: its options, with units and defaults.\n"
@@ -17,7 +18,8 @@ static void printUsage(const std::vector<Command> &commands) {
 
 int main(int argc, char **argv) {
   signal(SIGPIPE, SIG_DFL);
-  std::vector<Command> commands = {checkCommand(), inferCommand(), generateCommand(), evalCommand(), benchCommand(), trainCommand()};
+  std::vector<Command> commands = {checkCommand(), inferCommand(), generateCommand(),
+                                   evalCommand(),  benchCommand(), trainCommand()};
   std::string name = argc > 1 ? argv[1] : "";
   if (name == "--help" || name == "-h" || name == "help") {
     printUsage(commands);
@@ -46,7 +48,9 @@ int main(int argc, char **argv) {
     }
     return exitCode;
   }
-  fprintf(stderr, "moe-run: error: expected a command (check, infer, generate, eval, bench, train), found %s; see moe-run --help\n",
-          name.empty() ? "nothing" : name.c_str());
+  fprintf(
+      stderr,
+      "moe-run: error: expected a command (check, infer, generate, eval, bench, train), found %s; see moe-run --help\n",
+      name.empty() ? "nothing" : name.c_str());
   return 2;
 }

@@ -27,7 +27,9 @@ moe_status_t report(Status status) {
   message = status.message();
   return {status.code(), message.c_str()};
 }
-moe_status_t invalid(const char *function, const char *what) { return report(Status(MOE_INVALID_ARGUMENT, std::string(function) + ": " + what)); }
+moe_status_t invalid(const char *function, const char *what) {
+  return report(Status(MOE_INVALID_ARGUMENT, std::string(function) + ": " + what));
+}
 
 /// Copies a caller's argument struct; members that it does not have are zero.
 template <typename T> T readStruct(const T *given) {
@@ -45,13 +47,22 @@ template <typename T> moe_status_t writeStruct(const char *function, T full, T *
   return report(Status());
 }
 moe_status_t noSuch(const char *function, const char *what, size_t count, uint32_t index) {
-  return report(Status(MOE_INVALID_ARGUMENT, format("%s: %s: expected a number below %zu, found %u", function, what, count, index)));
+  return report(Status(MOE_INVALID_ARGUMENT,
+                       format("%s: %s: expected a number below %zu, found %u", function, what, count, index)));
 }
 moe_value_info_t valueInfo(const Value &value) {
-  return {0, value.name.c_str(), value.dtype, uint32_t(value.dims.size()), value.dims.data(), value.role.c_str(), value.maxValue};
+  return {0,
+          value.name.c_str(),
+          value.dtype,
+          uint32_t(value.dims.size()),
+          value.dims.data(),
+          value.role.c_str(),
+          value.maxValue};
 }
-moe_status_t getValue(const char *function, const char *what, const std::vector<Value> &values, uint32_t index, moe_value_info_t *out) {
-  return index < values.size() ? writeStruct(function, valueInfo(values[index]), out) : noSuch(function, what, values.size(), index);
+moe_status_t getValue(const char *function, const char *what, const std::vector<Value> &values, uint32_t index,
+                      moe_value_info_t *out) {
+  return index < values.size() ? writeStruct(function, valueInfo(values[index]), out)
+                               : noSuch(function, what, values.size(), index);
 }
 } // namespace
 
@@ -85,8 +96,17 @@ moe_status_t moe_artefact_get_info(const moe_artefact_t *artefact, moe_artefact_
   uint64_t bytes = 0;
   for (const auto &file : m.weightFiles)
     bytes += file.size;
-  moe_artefact_info_t info = {0, m.compiler.c_str(), m.target.c_str(), m.chip.c_str(), m.fp8.c_str(), m.precision.c_str(), m.activations.c_str(),
-                              uint32_t(m.entries.size()), uint32_t(m.states.size()), uint32_t(m.variants.size()), bytes};
+  moe_artefact_info_t info = {0,
+                              m.compiler.c_str(),
+                              m.target.c_str(),
+                              m.chip.c_str(),
+                              m.fp8.c_str(),
+                              m.precision.c_str(),
+                              m.activations.c_str(),
+                              uint32_t(m.entries.size()),
+                              uint32_t(m.states.size()),
+                              uint32_t(m.variants.size()),
+                              bytes};
   return writeStruct("moe_artefact_get_info", info, out_info);
 }
 
@@ -110,7 +130,8 @@ moe_status_t moe_artefact_get_entry(const moe_artefact_t *artefact, uint32_t ent
   uint64_t bytes = 0;
   for (uint32_t weight : e.weights)
     bytes += m.weights[weight].size;
-  moe_entry_info_t info = {0, e.name.c_str(), uint32_t(e.inputs.size()), uint32_t(e.outputs.size()), uint32_t(e.steps.size()), bytes};
+  moe_entry_info_t info = {
+      0, e.name.c_str(), uint32_t(e.inputs.size()), uint32_t(e.outputs.size()), uint32_t(e.steps.size()), bytes};
   return writeStruct("moe_artefact_get_entry", info, out_info);
 }
 
@@ -126,22 +147,26 @@ moe_status_t moe_artefact_find_entry(const moe_artefact_t *artefact, const char 
     }
     known += (i ? ", " : "") + entries[i].name;
   }
-  return report(Status(MOE_NOT_FOUND, unwrap(artefact)->path() + ": expected an entry of " + known + ", found " + name));
+  return report(
+      Status(MOE_NOT_FOUND, unwrap(artefact)->path() + ": expected an entry of " + known + ", found " + name));
 }
 
-moe_status_t moe_artefact_get_input(const moe_artefact_t *artefact, uint32_t entry, uint32_t input, moe_value_info_t *out_info) {
+moe_status_t moe_artefact_get_input(const moe_artefact_t *artefact, uint32_t entry, uint32_t input,
+                                    moe_value_info_t *out_info) {
   if (!artefact)
     return invalid("moe_artefact_get_input", "artefact may not be NULL");
   const auto &entries = unwrap(artefact)->manifest().entries;
   return entry < entries.size() ? getValue("moe_artefact_get_input", "input", entries[entry].inputs, input, out_info)
                                 : noSuch("moe_artefact_get_input", "entry", entries.size(), entry);
 }
-moe_status_t moe_artefact_get_output(const moe_artefact_t *artefact, uint32_t entry, uint32_t output, moe_value_info_t *out_info) {
+moe_status_t moe_artefact_get_output(const moe_artefact_t *artefact, uint32_t entry, uint32_t output,
+                                     moe_value_info_t *out_info) {
   if (!artefact)
     return invalid("moe_artefact_get_output", "artefact may not be NULL");
   const auto &entries = unwrap(artefact)->manifest().entries;
-  return entry < entries.size() ? getValue("moe_artefact_get_output", "output", entries[entry].outputs, output, out_info)
-                                : noSuch("moe_artefact_get_output", "entry", entries.size(), entry);
+  return entry < entries.size()
+             ? getValue("moe_artefact_get_output", "output", entries[entry].outputs, output, out_info)
+             : noSuch("moe_artefact_get_output", "entry", entries.size(), entry);
 }
 moe_status_t moe_artefact_get_state(const moe_artefact_t *artefact, uint32_t state, moe_value_info_t *out_info) {
   if (!artefact)
@@ -149,8 +174,8 @@ moe_status_t moe_artefact_get_state(const moe_artefact_t *artefact, uint32_t sta
   return getValue("moe_artefact_get_state", "state", unwrap(artefact)->manifest().states, state, out_info);
 }
 
-moe_status_t moe_artefact_get_cost(const moe_artefact_t *artefact, uint32_t entry, const int64_t *extents, size_t num_extents, double *out_flops,
-                                   double *out_bytes) {
+moe_status_t moe_artefact_get_cost(const moe_artefact_t *artefact, uint32_t entry, const int64_t *extents,
+                                   size_t num_extents, double *out_flops, double *out_bytes) {
   if (!artefact || !out_flops || !out_bytes || (num_extents && !extents))
     return invalid("moe_artefact_get_cost", "no argument may be NULL");
   const auto &entries = unwrap(artefact)->manifest().entries;
@@ -158,7 +183,8 @@ moe_status_t moe_artefact_get_cost(const moe_artefact_t *artefact, uint32_t entr
     return noSuch("moe_artefact_get_cost", "entry", entries.size(), entry);
   const Entry &e = entries[entry];
   if (num_extents != e.numInputExtents)
-    return report(Status(MOE_INVALID_ARGUMENT, format("moe_artefact_get_cost: expected %u extents, found %zu", e.numInputExtents, num_extents)));
+    return report(Status(MOE_INVALID_ARGUMENT, format("moe_artefact_get_cost: expected %u extents, found %zu",
+                                                      e.numInputExtents, num_extents)));
   auto lookup = [&](std::string_view name, double &out) {
     const int64_t *next = extents;
     for (const Value &input : e.inputs)
@@ -182,7 +208,8 @@ moe_status_t moe_artefact_get_cost(const moe_artefact_t *artefact, uint32_t entr
   return report(std::move(status));
 }
 
-moe_status_t moe_session_create(moe_artefact_t *artefact, const moe_session_options_t *options, moe_session_t **out_session) {
+moe_status_t moe_session_create(moe_artefact_t *artefact, const moe_session_options_t *options,
+                                moe_session_t **out_session) {
   if (!artefact || !out_session)
     return invalid("moe_session_create", "artefact and out_session may not be NULL");
   Session *session = nullptr;
@@ -203,15 +230,17 @@ uint32_t moe_session_num_threads(const moe_session_t *session) {
   return session ? reinterpret_cast<const Session *>(session)->device().threads() : 0;
 }
 
-moe_status_t moe_session_plan(moe_session_t *session, uint32_t entry, const int64_t *extents, size_t num_extents, int64_t *out_extents,
-                              size_t num_out_extents, uint64_t *out_arena_bytes) {
+moe_status_t moe_session_plan(moe_session_t *session, uint32_t entry, const int64_t *extents, size_t num_extents,
+                              int64_t *out_extents, size_t num_out_extents, uint64_t *out_arena_bytes) {
   if (!session || (num_extents && !extents) || (num_out_extents && !out_extents))
     return invalid("moe_session_plan", "session, extents and out_extents may not be NULL");
   const moe::Plan *plan;
   if (Status status = unwrap(session)->plan(entry, extents, num_extents, plan); !status.ok())
     return report(std::move(status));
   if (num_out_extents != plan->outputExtents.size())
-    return report(Status(MOE_INVALID_ARGUMENT, format("moe_session_plan: expected room for %zu output extents, found %zu", plan->outputExtents.size(), num_out_extents)));
+    return report(
+        Status(MOE_INVALID_ARGUMENT, format("moe_session_plan: expected room for %zu output extents, found %zu",
+                                            plan->outputExtents.size(), num_out_extents)));
   std::copy(plan->outputExtents.begin(), plan->outputExtents.end(), out_extents);
   if (out_arena_bytes)
     *out_arena_bytes = plan->arenaSize;
@@ -230,7 +259,8 @@ moe_status_t moe_session_run(moe_session_t *session, const moe_run_args_t *args)
   return report(unwrap(session)->run(full));
 }
 
-moe_status_t moe_session_set_profiler(moe_session_t *session, void (*callback)(void *self, const moe_step_event_t *event), void *self) {
+moe_status_t moe_session_set_profiler(moe_session_t *session,
+                                      void (*callback)(void *self, const moe_step_event_t *event), void *self) {
   if (!session)
     return invalid("moe_session_set_profiler", "session may not be NULL");
   unwrap(session)->device().profiler = callback;

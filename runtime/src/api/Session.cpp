@@ -46,15 +46,24 @@ template <typename T> bool outside(const void *data, size_t elements, int64_t mo
 
 bool anyOutside(moe_dtype_t dtype, const void *data, size_t elements, int64_t most, size_t &where) {
   switch (dtype) {
-  case MOE_DTYPE_INT8: return outside<int8_t>(data, elements, most, where);
-  case MOE_DTYPE_INT16: return outside<int16_t>(data, elements, most, where);
-  case MOE_DTYPE_INT32: return outside<int32_t>(data, elements, most, where);
-  case MOE_DTYPE_INT64: return outside<int64_t>(data, elements, most, where);
-  case MOE_DTYPE_UINT8: return outside<uint8_t>(data, elements, most, where);
-  case MOE_DTYPE_UINT16: return outside<uint16_t>(data, elements, most, where);
-  case MOE_DTYPE_UINT32: return outside<uint32_t>(data, elements, most, where);
-  case MOE_DTYPE_UINT64: return outside<uint64_t>(data, elements, most, where);
-  default: return false;
+  case MOE_DTYPE_INT8:
+    return outside<int8_t>(data, elements, most, where);
+  case MOE_DTYPE_INT16:
+    return outside<int16_t>(data, elements, most, where);
+  case MOE_DTYPE_INT32:
+    return outside<int32_t>(data, elements, most, where);
+  case MOE_DTYPE_INT64:
+    return outside<int64_t>(data, elements, most, where);
+  case MOE_DTYPE_UINT8:
+    return outside<uint8_t>(data, elements, most, where);
+  case MOE_DTYPE_UINT16:
+    return outside<uint16_t>(data, elements, most, where);
+  case MOE_DTYPE_UINT32:
+    return outside<uint32_t>(data, elements, most, where);
+  case MOE_DTYPE_UINT64:
+    return outside<uint64_t>(data, elements, most, where);
+  default:
+    return false;
   }
 }
 } // namespace
@@ -69,7 +78,8 @@ std::string describeStep(const Artefact &artefact, uint32_t entry, uint32_t step
 
 std::string describeError(const Artefact &artefact, int32_t code) {
   auto found = artefact.manifest().errors.find(code);
-  return found != artefact.manifest().errors.end() ? found->second : format("error code %d, which the manifest does not explain", code);
+  return found != artefact.manifest().errors.end() ? found->second
+                                                   : format("error code %d, which the manifest does not explain", code);
 }
 
 Session::~Session() {
@@ -105,7 +115,8 @@ Status Session::plan(uint32_t entryIndex, const int64_t *extents, size_t numExte
   const Entry *entry;
   MOE_RETURN_IF_ERROR(findEntry(entryIndex, entry));
   if (numExtents != entry->numInputExtents)
-    return Status(MOE_INVALID_ARGUMENT, format("entry %s: expected %u input extents, found %zu", entry->name.c_str(), entry->numInputExtents, numExtents));
+    return Status(MOE_INVALID_ARGUMENT, format("entry %s: expected %u input extents, found %zu", entry->name.c_str(),
+                                               entry->numInputExtents, numExtents));
   for (auto &plan : plans_)
     if (plan->entry == entryIndex && std::equal(plan->extents.begin(), plan->extents.end(), extents)) {
       plan->lastUse = ++clock_;
@@ -121,15 +132,18 @@ Status Session::plan(uint32_t entryIndex, const int64_t *extents, size_t numExte
       const moe_dim_t &dim = input.dims[i];
       std::string where = format("entry %s, input %s: dim %zu", entry->name.c_str(), input.name.c_str(), i);
       if (extent < 0 || extent > INT32_MAX)
-        return Status(MOE_INVALID_ARGUMENT, where + format(": expected an extent from 0 to %d, found %lld", INT32_MAX, (long long)extent));
+        return Status(MOE_INVALID_ARGUMENT,
+                      where + format(": expected an extent from 0 to %d, found %lld", INT32_MAX, (long long)extent));
       if (!dim.name) {
         if (extent != dim.extent)
-          return Status(MOE_INVALID_ARGUMENT, where + format(": expected extent %lld, found %lld", (long long)dim.extent, (long long)extent));
+          return Status(MOE_INVALID_ARGUMENT,
+                        where + format(": expected extent %lld, found %lld", (long long)dim.extent, (long long)extent));
         continue;
       }
       auto [place, fresh] = named.insert({dim.name, {extent, &input}});
       if (!fresh && place->second.first != extent)
-        return Status(MOE_INVALID_ARGUMENT, where + format(" (\"%s\"): expected extent %lld as in input %s, found %lld", dim.name, (long long)place->second.first,
+        return Status(MOE_INVALID_ARGUMENT, where + format(" (\"%s\"): expected extent %lld as in input %s, found %lld",
+                                                           dim.name, (long long)place->second.first,
                                                            place->second.second->name.c_str(), (long long)extent));
     }
   auto plan = std::make_unique<Plan>();
@@ -137,20 +151,24 @@ Status Session::plan(uint32_t entryIndex, const int64_t *extents, size_t numExte
   plan->extents.assign(extents, extents + numExtents);
   plan->outputExtents.assign(entry->numOutputExtents, -1);
   std::vector<int64_t> bytes(entry->temporaries.size(), 0);
-  int32_t error = artefact_->module().entries[entryIndex].plan(plan->extents.data(), plan->outputExtents.data(), bytes.data());
+  int32_t error =
+      artefact_->module().entries[entryIndex].plan(plan->extents.data(), plan->outputExtents.data(), bytes.data());
   if (error)
-    return Status(MOE_INVALID_ARGUMENT, "entry " + entry->name + ": inputs do not fit together: " + describeError(*artefact_, error));
+    return Status(MOE_INVALID_ARGUMENT,
+                  "entry " + entry->name + ": inputs do not fit together: " + describeError(*artefact_, error));
   std::vector<Lifetime> lifetimes;
   int64_t sum = 0;
   for (size_t i = 0; i < bytes.size(); ++i) {
     if (bytes[i] < 0 || bytes[i] > kMaxBytes || __builtin_add_overflow(sum, bytes[i], &sum) || sum > kMaxBytes)
-      return Status(MOE_OUT_OF_MEMORY, format("entry %s: temporary %zu (%s bytes) is too large for these inputs", entry->name.c_str(), i, entry->temporaries[i].size.c_str()));
+      return Status(MOE_OUT_OF_MEMORY, format("entry %s: temporary %zu (%s bytes) is too large for these inputs",
+                                              entry->name.c_str(), i, entry->temporaries[i].size.c_str()));
     lifetimes.push_back({uint64_t(bytes[i]), entry->temporaries[i].first, entry->temporaries[i].last});
   }
   plan->offsets = packArena(lifetimes, kAlignment, plan->arenaSize);
   plan->lastUse = ++clock_;
   if (plans_.size() >= kMaxPlans)
-    plans_.erase(std::min_element(plans_.begin(), plans_.end(), [](const auto &a, const auto &b) { return a->lastUse < b->lastUse; }));
+    plans_.erase(std::min_element(plans_.begin(), plans_.end(),
+                                  [](const auto &a, const auto &b) { return a->lastUse < b->lastUse; }));
   plans_.push_back(std::move(plan));
   out = plans_.back().get();
   return Status();
@@ -160,32 +178,41 @@ Status Session::checkInput(const Entry &entry, size_t index, const moe_tensor_t 
   const Value &value = entry.inputs[index];
   std::string where = "entry " + entry.name + ", input " + value.name;
   if (input.dtype != value.dtype)
-    return Status(MOE_INVALID_ARGUMENT, where + ": expected " + moe_dtype_name(value.dtype) + ", found " + moe_dtype_name(input.dtype));
+    return Status(MOE_INVALID_ARGUMENT,
+                  where + ": expected " + moe_dtype_name(value.dtype) + ", found " + moe_dtype_name(input.dtype));
   if (input.rank != value.dims.size())
-    return Status(MOE_INVALID_ARGUMENT, where + format(": expected rank %zu, found rank %u", value.dims.size(), input.rank));
+    return Status(MOE_INVALID_ARGUMENT,
+                  where + format(": expected rank %zu, found rank %u", value.dims.size(), input.rank));
   size_t bytes;
   if (!denseBytes(input.dtype, input.extents, input.rank, bytes))
-    return Status(MOE_INVALID_ARGUMENT, where + ": shape " + shapeText(input.extents, input.rank) + " is negative or too large");
+    return Status(MOE_INVALID_ARGUMENT,
+                  where + ": shape " + shapeText(input.extents, input.rank) + " is negative or too large");
   if (input.size < bytes || (bytes && !input.data))
-    return Status(MOE_INVALID_ARGUMENT, where + format(": expected %zu bytes for shape ", bytes) + shapeText(input.extents, input.rank) +
+    return Status(MOE_INVALID_ARGUMENT, where + format(": expected %zu bytes for shape ", bytes) +
+                                            shapeText(input.extents, input.rank) +
                                             format(", found %zu", input.data ? input.size : 0));
   if (reinterpret_cast<uintptr_t>(input.data) % moe_dtype_size(input.dtype))
     return Status(MOE_INVALID_ARGUMENT, where + ": data is not aligned to its element");
   size_t at;
-  if (value.maxValue >= 0 && anyOutside(value.dtype, input.data, bytes / moe_dtype_size(value.dtype), value.maxValue, at))
-    return Status(MOE_OUT_OF_RANGE, where + format(": element %zu: expected a value from 0 to %lld, found %lld", at, (long long)value.maxValue,
-                                                   (long long)loadAsInt(value.dtype, input.data, at)));
+  if (value.maxValue >= 0 &&
+      anyOutside(value.dtype, input.data, bytes / moe_dtype_size(value.dtype), value.maxValue, at))
+    return Status(MOE_OUT_OF_RANGE,
+                  where + format(": element %zu: expected a value from 0 to %lld, found %lld", at,
+                                 (long long)value.maxValue, (long long)loadAsInt(value.dtype, input.data, at)));
   return Status();
 }
 
 /// Sets |out| to memory for an output of these extents: the caller's if bound, else the session's.
-Status Session::prepareOutput(const Value &value, size_t index, const int64_t *extents, moe_tensor_t &bound, void *&out) {
+Status Session::prepareOutput(const Value &value, size_t index, const int64_t *extents, moe_tensor_t &bound,
+                              void *&out) {
   size_t bytes;
   if (!denseBytes(value.dtype, extents, value.dims.size(), bytes))
-    return Status(MOE_OUT_OF_MEMORY, "output " + value.name + ": shape " + shapeText(extents, value.dims.size()) + " is negative or too large");
+    return Status(MOE_OUT_OF_MEMORY, "output " + value.name + ": shape " + shapeText(extents, value.dims.size()) +
+                                         " is negative or too large");
   if (bound.data) {
     if (bound.size < bytes)
-      return Status(MOE_OUT_OF_RANGE, "output " + value.name + format(": expected a buffer of %zu bytes, found %zu", bytes, bound.size));
+      return Status(MOE_OUT_OF_RANGE,
+                    "output " + value.name + format(": expected a buffer of %zu bytes, found %zu", bytes, bound.size));
     if (reinterpret_cast<uintptr_t>(bound.data) % moe_dtype_size(value.dtype))
       return Status(MOE_INVALID_ARGUMENT, "output " + value.name + ": data is not aligned to its element");
     out = bound.data;
@@ -204,11 +231,13 @@ void *Session::outputByData(void *self, uint32_t index, const int64_t *extents) 
   Session &session = *static_cast<Session *>(self);
   const Entry &entry = session.artefact_->manifest().entries[session.args_->entry];
   if (index >= entry.outputs.size()) {
-    session.outputProblem_ = Status(MOE_RUN_FAILED, format("entry %s: the code has no output %u", entry.name.c_str(), index));
+    session.outputProblem_ =
+        Status(MOE_RUN_FAILED, format("entry %s: the code has no output %u", entry.name.c_str(), index));
     return nullptr;
   }
   void *data = nullptr;
-  session.outputProblem_ = session.prepareOutput(entry.outputs[index], index, extents, session.args_->outputs[index], data);
+  session.outputProblem_ =
+      session.prepareOutput(entry.outputs[index], index, extents, session.args_->outputs[index], data);
   session.request_->outputData[index] = data;
   return data;
 }
@@ -226,8 +255,9 @@ Status Session::run(const moe_run_args_t &args) {
   const Entry *entry;
   MOE_RETURN_IF_ERROR(findEntry(args.entry, entry));
   if (args.num_inputs != entry->inputs.size() || args.num_outputs != entry->outputs.size())
-    return Status(MOE_INVALID_ARGUMENT, format("entry %s: expected %zu inputs and %zu outputs, found %zu and %zu", entry->name.c_str(), entry->inputs.size(),
-                                               entry->outputs.size(), args.num_inputs, args.num_outputs));
+    return Status(MOE_INVALID_ARGUMENT,
+                  format("entry %s: expected %zu inputs and %zu outputs, found %zu and %zu", entry->name.c_str(),
+                         entry->inputs.size(), entry->outputs.size(), args.num_inputs, args.num_outputs));
   std::vector<int64_t> extents;
   for (size_t i = 0; i < args.num_inputs; ++i) {
     MOE_RETURN_IF_ERROR(checkInput(*entry, i, args.inputs[i]));
@@ -261,7 +291,8 @@ Status Session::run(const moe_run_args_t &args) {
       return Status(MOE_RUN_FAILED, "entry " + entry->name + ": the code gave no output " + value.name);
     size_t bytes = 0;
     denseBytes(value.dtype, outputs_[i].extents.data(), value.dims.size(), bytes);
-    args.outputs[i] = {value.dtype, uint32_t(value.dims.size()), outputs_[i].extents.data(), request.outputData[i], bytes};
+    args.outputs[i] = {value.dtype, uint32_t(value.dims.size()), outputs_[i].extents.data(), request.outputData[i],
+                       bytes};
   }
   return Status();
 }

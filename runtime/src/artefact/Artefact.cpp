@@ -10,7 +10,8 @@
 
 namespace moe {
 namespace {
-Status differs(const std::string &file, const std::string &what, const std::string &expected, const std::string &found) {
+Status differs(const std::string &file, const std::string &what, const std::string &expected,
+               const std::string &found) {
   return Status(MOE_BAD_ARTEFACT, file + ": " + what + ": expected " + expected + ", found " + found);
 }
 Status sizeMismatch(const std::string &file, uint64_t expected, uint64_t found) {
@@ -25,7 +26,8 @@ Artefact::~Artefact() {
 
 Status Artefact::load(const std::string &path, Artefact *&out) {
   if (!isFolder(path))
-    return Status(MOE_NOT_FOUND, path + (fileExists(path) ? ": expected an artefact (a folder), found a file" : ": no such artefact"));
+    return Status(MOE_NOT_FOUND,
+                  path + (fileExists(path) ? ": expected an artefact (a folder), found a file" : ": no such artefact"));
   std::unique_ptr<Artefact> artefact(new Artefact());
   artefact->path_ = path;
   std::string manifestPath = joinPath(path, "manifest.json"), text;
@@ -77,9 +79,12 @@ Status Artefact::loadCode() {
 /// What the manifest and the module both say must agree, since buffers are laid out by the one and used by the other.
 Status Artefact::checkModule(const std::string &file) const {
   if (module_->abi_version != MOE_MODULE_ABI_VERSION)
-    return Status(MOE_UNSUPPORTED, format("%s: module ABI: expected version %d, found %u", file.c_str(), MOE_MODULE_ABI_VERSION, module_->abi_version));
+    return Status(MOE_UNSUPPORTED, format("%s: module ABI: expected version %d, found %u", file.c_str(),
+                                          MOE_MODULE_ABI_VERSION, module_->abi_version));
   auto same = [&](const std::string &what, size_t manifest, size_t module) {
-    return manifest == module ? Status() : differs(file, "number of " + what, std::to_string(manifest) + " as in manifest.json", std::to_string(module));
+    return manifest == module ? Status()
+                              : differs(file, "number of " + what, std::to_string(manifest) + " as in manifest.json",
+                                        std::to_string(module));
   };
   MOE_RETURN_IF_ERROR(same("entries", manifest_.entries.size(), module_->num_entries));
   MOE_RETURN_IF_ERROR(same("kernels", manifest_.kernels.size(), module_->num_kernels));
@@ -112,8 +117,10 @@ Status Artefact::verify() const {
     for (size_t chunk = 0; chunk < info.chunkChecksums.size(); ++chunk) {
       uint64_t begin = info.headerSize + chunk * info.chunkSize, size = std::min(info.chunkSize, info.size - begin);
       if (uint64_t found = xxh3(mapped.data() + begin, size); found != info.chunkChecksums[chunk])
-        return differs(path, format("checksum of chunk %zu (bytes %llu to %llu)", chunk, (unsigned long long)begin, (unsigned long long)(begin + size)),
-                        hex64(info.chunkChecksums[chunk]), hex64(found));
+        return differs(path,
+                       format("checksum of chunk %zu (bytes %llu to %llu)", chunk, (unsigned long long)begin,
+                              (unsigned long long)(begin + size)),
+                       hex64(info.chunkChecksums[chunk]), hex64(found));
     }
     MOE_RETURN_IF_ERROR(verifyHeader(file));
   }
@@ -128,9 +135,11 @@ Status Artefact::verifyHeader(uint32_t file) const {
   uint64_t length;
   memcpy(&length, mapped.data(), 8);
   if (length > info.headerSize - 8)
-    return differs(path, "length of the header", format("at most %llu", (unsigned long long)info.headerSize - 8), std::to_string(length));
+    return differs(path, "length of the header", format("at most %llu", (unsigned long long)info.headerSize - 8),
+                   std::to_string(length));
   Json header;
-  if (Status status = Json::parse({reinterpret_cast<const char *>(mapped.data()) + 8, size_t(length)}, header); !status.ok())
+  if (Status status = Json::parse({reinterpret_cast<const char *>(mapped.data()) + 8, size_t(length)}, header);
+      !status.ok())
     return Status(MOE_BAD_ARTEFACT, path + ": header: " + status.message());
   std::unordered_map<std::string_view, const Json *> tensors;
   for (const auto &member : header.object())
@@ -142,12 +151,16 @@ Status Artefact::verifyHeader(uint32_t file) const {
     if (found == tensors.end())
       return differs(path, "header", "a tensor " + weight.name, "none");
     const Json *offsets = found->second->find("data_offsets");
-    if (!offsets || offsets->array().size() != 2 || !offsets->array()[0].isInteger() || !offsets->array()[1].isInteger())
+    if (!offsets || offsets->array().size() != 2 || !offsets->array()[0].isInteger() ||
+        !offsets->array()[1].isInteger())
       return differs(path, "data_offsets of " + weight.name, "two integers", offsets ? offsets->describe() : "nothing");
-    uint64_t begin = uint64_t(offsets->array()[0].integer()) + 8 + length, end = uint64_t(offsets->array()[1].integer()) + 8 + length;
+    uint64_t begin = uint64_t(offsets->array()[0].integer()) + 8 + length,
+             end = uint64_t(offsets->array()[1].integer()) + 8 + length;
     if (begin != weight.offset || end != weight.offset + weight.size)
-      return differs(path, "place of " + weight.name, format("bytes %llu to %llu", (unsigned long long)weight.offset, (unsigned long long)(weight.offset + weight.size)),
-                      format("%llu to %llu", (unsigned long long)begin, (unsigned long long)end));
+      return differs(path, "place of " + weight.name,
+                     format("bytes %llu to %llu", (unsigned long long)weight.offset,
+                            (unsigned long long)(weight.offset + weight.size)),
+                     format("%llu to %llu", (unsigned long long)begin, (unsigned long long)end));
   }
   return Status();
 }

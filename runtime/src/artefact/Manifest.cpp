@@ -1,5 +1,5 @@
-// Manifest.cpp - reads and validates manifest.json. The first thing that is wrong ends the reading with one message: file, field,
-// what was expected, what was found.
+// Manifest.cpp - reads and validates manifest.json. The first thing that is wrong ends the reading with one message:
+// file, field, what was expected, what was found.
 #include "artefact/Manifest.h"
 
 #include "base/Dtype.h"
@@ -34,8 +34,8 @@ private:
 
   void wrong(const Field &field, const std::string &expected) {
     if (good())
-      error = Status(MOE_BAD_ARTEFACT, path + ": " + (field.where.empty() ? "" : field.where + ": ") + "expected " + expected + ", found " +
-                                           (field.json ? field.json->describe() : "nothing"));
+      error = Status(MOE_BAD_ARTEFACT, path + ": " + (field.where.empty() ? "" : field.where + ": ") + "expected " +
+                                           expected + ", found " + (field.json ? field.json->describe() : "nothing"));
   }
 
   static Field sub(const Field &parent, const char *key) {
@@ -117,12 +117,14 @@ private:
     out.codeChecksum = checksum(sub(code, "xxh3"));
     each(sub(top, "weight_files"), true, [&](const Field &field) { readWeightFile(object(field)); });
     each(sub(top, "weights"), true, [&](const Field &field) { readWeight(object(field)); });
-    each(sub(top, "kernels"), true, [&](const Field &field) { out.kernels.push_back(text(sub(object(field), "name"))); });
+    each(sub(top, "kernels"), true,
+         [&](const Field &field) { out.kernels.push_back(text(sub(object(field), "name"))); });
     each(sub(top, "entries"), true, [&](const Field &field) { readEntry(object(field)); });
     if (out.entries.empty())
       wrong(sub(top, "entries"), "at least one entry");
     each(sub(top, "state"), false, [&](const Field &field) { readValue(field, out.states, false); });
-    each(sub(top, "variants"), true, [&](const Field &field) { out.variants.push_back(text(sub(object(field), "isa"))); });
+    each(sub(top, "variants"), true,
+         [&](const Field &field) { out.variants.push_back(text(sub(object(field), "isa"))); });
     each(sub(top, "errors"), false, [&](const Field &field) {
       int64_t code = number(sub(object(field), "code"), 1, INT32_MAX);
       out.errors[code] = text(sub(field, "message"));
@@ -188,7 +190,8 @@ private:
     if (extents.size() > kMaxRank)
       wrong(shape, format("at most %zu dims", kMaxRank));
     value.role = text(sub(field, "role"), false);
-    if (!value.role.empty() && value.role != "token_ids" && value.role != "attention_mask" && value.role != "position_ids" && value.role != "logits")
+    if (!value.role.empty() && value.role != "token_ids" && value.role != "attention_mask" &&
+        value.role != "position_ids" && value.role != "logits")
       wrong(sub(field, "role"), "\"token_ids\", \"attention_mask\", \"position_ids\" or \"logits\"");
     if (Field most = sub(field, "max_value"); most.json)
       value.maxValue = number(most, 0, INT64_MAX);
@@ -219,7 +222,8 @@ private:
       object(step);
       if (out.kernels.empty())
         return wrong(step, "no step, since there are no kernels");
-      entry.steps.push_back({uint32_t(number(sub(step, "kernel"), 0, int64_t(out.kernels.size()) - 1)), text(sub(step, "op")), text(sub(step, "source"), false)});
+      entry.steps.push_back({uint32_t(number(sub(step, "kernel"), 0, int64_t(out.kernels.size()) - 1)),
+                             text(sub(step, "op")), text(sub(step, "source"), false)});
     });
     each(sub(field, "temporaries"), true, [&](const Field &temporary) {
       object(temporary);
@@ -269,9 +273,11 @@ Status checkOwnChecksum(const std::string &path, std::string_view text) {
   bool closed = take("\"") && take("}");
   skip();
   if (!closed || !rest.empty())
-    return Status(MOE_BAD_ARTEFACT, path + ": manifest_xxh3: expected it to be the last member, found other text behind it");
+    return Status(MOE_BAD_ARTEFACT,
+                  path + ": manifest_xxh3: expected it to be the last member, found other text behind it");
   if (found != wanted)
-    return Status(MOE_BAD_ARTEFACT, path + ": manifest_xxh3: expected checksum " + wanted + ", found " + found + "; the manifest was changed");
+    return Status(MOE_BAD_ARTEFACT, path + ": manifest_xxh3: expected checksum " + wanted + ", found " + found +
+                                        "; the manifest was changed");
   return Status();
 }
 } // namespace

@@ -64,7 +64,8 @@ struct Manifest {
   std::map<int64_t, std::string> errors;
   std::string fp8 = "off", precision = "f32", activations = "f32";
 
-  /// Reads and validates the text of |path| (used in messages). Every field is checked: presence, type, range, references to other parts.
+  /// Reads and validates the text of |path| (used in messages). Every field is checked: presence, type, range,
+  /// references to other parts.
   static Status parse(const std::string &path, std::string_view text, Manifest &out);
 };
 

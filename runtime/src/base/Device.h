@@ -27,8 +27,8 @@ struct RunRequest {
   const moe_tensor_t *inputs; // host memory
   // Host memory of the outputs; NULL where data decide the extents: the device calls |output| for those.
   std::vector<void *> outputData;
-  /// Makes room for an output whose extents are known only now. NULL when there is no memory, the caller's buffer is too small, or the
-  /// extents do not fit; the session has the reason then.
+  /// Makes room for an output whose extents are known only now. NULL when there is no memory, the caller's buffer is
+  /// too small, or the extents do not fit; the session has the reason then.
   void *(*output)(void *self, uint32_t index, const int64_t *extents);
   /// Bytes of an output that has its memory.
   size_t (*outputBytes)(void *self, uint32_t index);
@@ -47,12 +47,14 @@ public:
   void *profilerSelf = nullptr;
 };
 
-/// What a step is called in messages: "moe.route (/model/layers.3/mlp/gate)", or the kernel's name when the manifest lists fewer steps.
+/// What a step is called in messages: "moe.route (/model/layers.3/mlp/gate)", or the kernel's name when the manifest
+/// lists fewer steps.
 std::string describeStep(const Artefact &artefact, uint32_t entry, uint32_t step, uint32_t kernel);
 /// The message of a kernel's or a plan's error code.
 std::string describeError(const Artefact &artefact, int32_t code);
 
-Status createCpuDevice(const Artefact &artefact, unsigned threads, const moe_allocator_t &allocator, std::unique_ptr<Device> &out);
+Status createCpuDevice(const Artefact &artefact, unsigned threads, const moe_allocator_t &allocator,
+                       std::unique_ptr<Device> &out);
 Status createCudaDevice(const Artefact &artefact, int ordinal, std::unique_ptr<Device> &out);
 
 } // namespace moe

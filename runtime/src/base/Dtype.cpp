@@ -13,10 +13,12 @@ struct Row {
 };
 // In the order of moe_dtype_t.
 constexpr Row kRows[] = {
-    {"none", 0, false, false},   {"float32", 4, true, false},      {"float16", 2, true, false},   {"bfloat16", 2, true, false},
-    {"float64", 8, true, false}, {"int8", 1, false, true},         {"int16", 2, false, true},     {"int32", 4, false, true},
-    {"int64", 8, false, true},   {"uint8", 1, false, true},        {"uint16", 2, false, true},    {"uint32", 4, false, true},
-    {"uint64", 8, false, true},  {"bool", 1, false, false},        {"float8e4m3fn", 1, true, false}, {"float8e5m2", 1, true, false},
+    {"none", 0, false, false},      {"float32", 4, true, false}, {"float16", 2, true, false},
+    {"bfloat16", 2, true, false},   {"float64", 8, true, false}, {"int8", 1, false, true},
+    {"int16", 2, false, true},      {"int32", 4, false, true},   {"int64", 8, false, true},
+    {"uint8", 1, false, true},      {"uint16", 2, false, true},  {"uint32", 4, false, true},
+    {"uint64", 8, false, true},     {"bool", 1, false, false},   {"float8e4m3fn", 1, true, false},
+    {"float8e5m2", 1, true, false},
 };
 const Row &row(moe_dtype_t dtype) {
   size_t index = size_t(dtype);
@@ -91,50 +93,79 @@ float float8ToFloat(uint8_t bits, bool e5m2) {
 
 double loadAsDouble(moe_dtype_t dtype, const void *data, size_t index) {
   switch (dtype) {
-  case MOE_DTYPE_FLOAT32: return load<float>(data, index);
-  case MOE_DTYPE_FLOAT16: return halfToFloat(load<uint16_t>(data, index));
-  case MOE_DTYPE_BFLOAT16: return bfloatToFloat(load<uint16_t>(data, index));
-  case MOE_DTYPE_FLOAT64: return load<double>(data, index);
-  case MOE_DTYPE_FLOAT8E4M3FN: return float8ToFloat(load<uint8_t>(data, index), false);
-  case MOE_DTYPE_FLOAT8E5M2: return float8ToFloat(load<uint8_t>(data, index), true);
-  case MOE_DTYPE_UINT64: return double(load<uint64_t>(data, index));
-  default: return double(loadAsInt(dtype, data, index));
+  case MOE_DTYPE_FLOAT32:
+    return load<float>(data, index);
+  case MOE_DTYPE_FLOAT16:
+    return halfToFloat(load<uint16_t>(data, index));
+  case MOE_DTYPE_BFLOAT16:
+    return bfloatToFloat(load<uint16_t>(data, index));
+  case MOE_DTYPE_FLOAT64:
+    return load<double>(data, index);
+  case MOE_DTYPE_FLOAT8E4M3FN:
+    return float8ToFloat(load<uint8_t>(data, index), false);
+  case MOE_DTYPE_FLOAT8E5M2:
+    return float8ToFloat(load<uint8_t>(data, index), true);
+  case MOE_DTYPE_UINT64:
+    return double(load<uint64_t>(data, index));
+  default:
+    return double(loadAsInt(dtype, data, index));
   }
 }
 
 int64_t loadAsInt(moe_dtype_t dtype, const void *data, size_t index) {
   switch (dtype) {
-  case MOE_DTYPE_INT8: return load<int8_t>(data, index);
-  case MOE_DTYPE_INT16: return load<int16_t>(data, index);
-  case MOE_DTYPE_INT32: return load<int32_t>(data, index);
-  case MOE_DTYPE_INT64: return load<int64_t>(data, index);
+  case MOE_DTYPE_INT8:
+    return load<int8_t>(data, index);
+  case MOE_DTYPE_INT16:
+    return load<int16_t>(data, index);
+  case MOE_DTYPE_INT32:
+    return load<int32_t>(data, index);
+  case MOE_DTYPE_INT64:
+    return load<int64_t>(data, index);
   case MOE_DTYPE_BOOL:
-  case MOE_DTYPE_UINT8: return load<uint8_t>(data, index);
-  case MOE_DTYPE_UINT16: return load<uint16_t>(data, index);
-  case MOE_DTYPE_UINT32: return load<uint32_t>(data, index);
+  case MOE_DTYPE_UINT8:
+    return load<uint8_t>(data, index);
+  case MOE_DTYPE_UINT16:
+    return load<uint16_t>(data, index);
+  case MOE_DTYPE_UINT32:
+    return load<uint32_t>(data, index);
   case MOE_DTYPE_UINT64: {
     uint64_t value = load<uint64_t>(data, index);
     return value > INT64_MAX ? INT64_MAX : int64_t(value);
   }
-  default: return 0;
+  default:
+    return 0;
   }
 }
 
 void storeFromDouble(moe_dtype_t dtype, void *data, size_t index, double value) {
   switch (dtype) {
-  case MOE_DTYPE_FLOAT32: return store<float>(data, index, float(value));
-  case MOE_DTYPE_FLOAT16: return store<uint16_t>(data, index, floatToHalf(float(value)));
-  case MOE_DTYPE_BFLOAT16: return store<uint16_t>(data, index, floatToBfloat(float(value)));
-  case MOE_DTYPE_FLOAT64: return store<double>(data, index, value);
-  case MOE_DTYPE_INT8: return store<int8_t>(data, index, int8_t(value));
-  case MOE_DTYPE_INT16: return store<int16_t>(data, index, int16_t(value));
-  case MOE_DTYPE_INT32: return store<int32_t>(data, index, int32_t(value));
-  case MOE_DTYPE_INT64: return store<int64_t>(data, index, int64_t(value));
-  case MOE_DTYPE_UINT8: return store<uint8_t>(data, index, uint8_t(value));
-  case MOE_DTYPE_UINT16: return store<uint16_t>(data, index, uint16_t(value));
-  case MOE_DTYPE_UINT32: return store<uint32_t>(data, index, uint32_t(value));
-  case MOE_DTYPE_UINT64: return store<uint64_t>(data, index, uint64_t(value));
-  case MOE_DTYPE_BOOL: return store<uint8_t>(data, index, value != 0);
+  case MOE_DTYPE_FLOAT32:
+    return store<float>(data, index, float(value));
+  case MOE_DTYPE_FLOAT16:
+    return store<uint16_t>(data, index, floatToHalf(float(value)));
+  case MOE_DTYPE_BFLOAT16:
+    return store<uint16_t>(data, index, floatToBfloat(float(value)));
+  case MOE_DTYPE_FLOAT64:
+    return store<double>(data, index, value);
+  case MOE_DTYPE_INT8:
+    return store<int8_t>(data, index, int8_t(value));
+  case MOE_DTYPE_INT16:
+    return store<int16_t>(data, index, int16_t(value));
+  case MOE_DTYPE_INT32:
+    return store<int32_t>(data, index, int32_t(value));
+  case MOE_DTYPE_INT64:
+    return store<int64_t>(data, index, int64_t(value));
+  case MOE_DTYPE_UINT8:
+    return store<uint8_t>(data, index, uint8_t(value));
+  case MOE_DTYPE_UINT16:
+    return store<uint16_t>(data, index, uint16_t(value));
+  case MOE_DTYPE_UINT32:
+    return store<uint32_t>(data, index, uint32_t(value));
+  case MOE_DTYPE_UINT64:
+    return store<uint64_t>(data, index, uint64_t(value));
+  case MOE_DTYPE_BOOL:
+    return store<uint8_t>(data, index, value != 0);
   case MOE_DTYPE_FLOAT8E4M3FN:
   case MOE_DTYPE_FLOAT8E5M2: { // nearest of the 256 codes; ties to the even code
     bool e5m2 = dtype == MOE_DTYPE_FLOAT8E5M2;
@@ -149,7 +180,8 @@ void storeFromDouble(moe_dtype_t dtype, void *data, size_t index, double value) 
     }
     return store<uint8_t>(data, index, uint8_t(best | (std::signbit(value) ? 0x80 : 0)));
   }
-  default: return;
+  default:
+    return;
   }
 }
 } // namespace moe

@@ -105,7 +105,8 @@ struct Evaluator {
 };
 } // namespace
 
-Status evaluateExpression(std::string_view text, const std::function<bool(std::string_view, double &)> &lookup, double &out) {
+Status evaluateExpression(std::string_view text, const std::function<bool(std::string_view, double &)> &lookup,
+                          double &out) {
   Evaluator evaluator{text, lookup, 0, 0, {}};
   double value = evaluator.sum();
   evaluator.skip();

@@ -11,7 +11,8 @@ namespace moe {
 
 /// Evaluates |text|: numbers, names, + - * / % (also floordiv, ceildiv, mod), max(a, b), min(a, b), parentheses.
 /// |lookup| gives the value of a name, or false. Overflow, division by zero and syntax are errors.
-Status evaluateExpression(std::string_view text, const std::function<bool(std::string_view, double &)> &lookup, double &out);
+Status evaluateExpression(std::string_view text, const std::function<bool(std::string_view, double &)> &lookup,
+                          double &out);
 
 } // namespace moe
 #endif // MOE_BASE_EXPRESSION_H

@@ -16,7 +16,8 @@
 namespace moe {
 namespace {
 Status failure(const std::string &path, const char *what) {
-  return Status(errno == ENOENT ? MOE_NOT_FOUND : MOE_INVALID_ARGUMENT, format("%s: %s: %s", path.c_str(), what, strerror(errno)));
+  return Status(errno == ENOENT ? MOE_NOT_FOUND : MOE_INVALID_ARGUMENT,
+                format("%s: %s: %s", path.c_str(), what, strerror(errno)));
 }
 struct Descriptor {
   int fd;
@@ -33,7 +34,8 @@ Status openRegular(const std::string &path, int &fd, uint64_t &size) {
   if (fstat(fd, &info) != 0)
     return failure(path, "cannot read its size");
   if (!S_ISREG(info.st_mode))
-    return Status(MOE_INVALID_ARGUMENT, path + ": expected a regular file, found " + (S_ISDIR(info.st_mode) ? "a folder" : "something else"));
+    return Status(MOE_INVALID_ARGUMENT,
+                  path + ": expected a regular file, found " + (S_ISDIR(info.st_mode) ? "a folder" : "something else"));
   size = uint64_t(info.st_size);
   return Status();
 }
@@ -44,7 +46,8 @@ Status readFile(const std::string &path, std::string &out, uint64_t limit) {
   uint64_t size;
   MOE_RETURN_IF_ERROR(openRegular(path, file.fd, size));
   if (size > limit)
-    return Status(MOE_INVALID_ARGUMENT, format("%s: expected at most %llu bytes, found %llu", path.c_str(), (unsigned long long)limit, (unsigned long long)size));
+    return Status(MOE_INVALID_ARGUMENT, format("%s: expected at most %llu bytes, found %llu", path.c_str(),
+                                               (unsigned long long)limit, (unsigned long long)size));
   out.resize(size);
   for (uint64_t done = 0; done < size;) {
     ssize_t got = read(file.fd, out.data() + done, size - done);

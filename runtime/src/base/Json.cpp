@@ -31,8 +31,11 @@ private:
     for (size_t i = 0; i < at && i < text.size(); ++i)
       text[i] == '\n' ? (++line, column = 1) : ++column;
     unsigned char byte = at < text.size() ? (unsigned char)text[at] : 0;
-    std::string found = at >= text.size() ? "the end of the text" : byte < 32 || byte > 126 ? format("byte 0x%02x", byte) : format("'%c'", byte);
-    error = Status(MOE_BAD_ARTEFACT, format("line %zu, column %zu: expected %s, found %s", line, column, expected, found.c_str()));
+    std::string found = at >= text.size()         ? "the end of the text"
+                        : byte < 32 || byte > 126 ? format("byte 0x%02x", byte)
+                                                  : format("'%c'", byte);
+    error = Status(MOE_BAD_ARTEFACT,
+                   format("line %zu, column %zu: expected %s, found %s", line, column, expected, found.c_str()));
     return false;
   }
   void skipSpace() {
@@ -53,13 +56,23 @@ private:
     if (at >= text.size())
       return fail("a value");
     switch (text[at]) {
-    case '{': return parseObject(out, depth);
-    case '[': return parseArray(out, depth);
-    case '"': out.kind_ = Json::String; return parseString(out.string_);
-    case 't': out.kind_ = Json::Bool, out.integer_ = 1; return take("true") || fail("a value");
-    case 'f': out.kind_ = Json::Bool; return take("false") || fail("a value");
-    case 'n': return take("null") || fail("a value");
-    default: return parseNumber(out);
+    case '{':
+      return parseObject(out, depth);
+    case '[':
+      return parseArray(out, depth);
+    case '"':
+      out.kind_ = Json::String;
+      return parseString(out.string_);
+    case 't':
+      out.kind_ = Json::Bool, out.integer_ = 1;
+      return take("true") || fail("a value");
+    case 'f':
+      out.kind_ = Json::Bool;
+      return take("false") || fail("a value");
+    case 'n':
+      return take("null") || fail("a value");
+    default:
+      return parseNumber(out);
     }
   }
 
@@ -114,7 +127,10 @@ private:
     code = 0;
     for (int i = 0; i < 4; ++i, ++at) {
       char c = at < text.size() ? text[at] : ' ';
-      int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+      int digit = c >= '0' && c <= '9'   ? c - '0'
+                  : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                  : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                         : -1;
       if (digit < 0)
         return fail("four hexadecimal digits");
       code = code * 16 + unsigned(digit);
@@ -220,13 +236,20 @@ const Json *Json::find(std::string_view key) const {
 
 std::string Json::describe() const {
   switch (kind_) {
-  case Null: return "null";
-  case Bool: return integer_ ? "true" : "false";
-  case Integer: return std::to_string(integer_);
-  case Number: return format("%g", number_);
-  case String: return "\"" + (string_.size() > 60 ? string_.substr(0, 57) + "..." : string_) + "\"";
-  case Array: return format("an array of %zu", array_.size());
-  case Object: return format("an object of %zu members", object_.size());
+  case Null:
+    return "null";
+  case Bool:
+    return integer_ ? "true" : "false";
+  case Integer:
+    return std::to_string(integer_);
+  case Number:
+    return format("%g", number_);
+  case String:
+    return "\"" + (string_.size() > 60 ? string_.substr(0, 57) + "..." : string_) + "\"";
+  case Array:
+    return format("an array of %zu", array_.size());
+  case Object:
+    return format("an object of %zu members", object_.size());
   }
   return "nothing";
 }

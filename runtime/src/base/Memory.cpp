@@ -21,7 +21,8 @@ void *allocateDefault(void *, size_t size, size_t alignment) {
   void *memory = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED)
     return nullptr;
-  char *begin = static_cast<char *>(memory), *aligned = reinterpret_cast<char *>(roundUp(reinterpret_cast<size_t>(begin), kHugePage));
+  char *begin = static_cast<char *>(memory),
+       *aligned = reinterpret_cast<char *>(roundUp(reinterpret_cast<size_t>(begin), kHugePage));
   if (aligned > begin)
     munmap(begin, size_t(aligned - begin));
   if (size_t tail = size_t(begin + mapped - (aligned + wanted)))

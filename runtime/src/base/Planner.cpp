@@ -9,7 +9,9 @@ namespace moe {
 std::vector<uint64_t> packArena(const std::vector<Lifetime> &buffers, uint64_t alignment, uint64_t &outSize) {
   std::vector<uint32_t> order(buffers.size());
   std::iota(order.begin(), order.end(), 0u);
-  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return buffers[a].size != buffers[b].size ? buffers[a].size > buffers[b].size : a < b; });
+  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+    return buffers[a].size != buffers[b].size ? buffers[a].size > buffers[b].size : a < b;
+  });
   struct Placed {
     uint64_t begin, end;
     int64_t first, last;
@@ -35,7 +37,9 @@ std::vector<uint64_t> packArena(const std::vector<Lifetime> &buffers, uint64_t a
     offsets[index] = best;
     outSize = std::max(outSize, best + size);
     Placed place{best, best + size, buffer.first, buffer.last};
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), place, [](const Placed &a, const Placed &b) { return a.begin < b.begin; }), place);
+    placed.insert(std::upper_bound(placed.begin(), placed.end(), place,
+                                   [](const Placed &a, const Placed &b) { return a.begin < b.begin; }),
+                  place);
   }
   return offsets;
 }

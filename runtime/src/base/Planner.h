@@ -12,8 +12,8 @@ struct Lifetime {
   int64_t first, last; // steps, inclusive
 };
 
-/// The offset of every buffer, a multiple of |alignment|; |outSize| is the arena's size. Buffers of size 0 get offset 0.
-/// Largest first, each at the smallest gap that holds it. Sizes must sum to less than 2^63.
+/// The offset of every buffer, a multiple of |alignment|; |outSize| is the arena's size. Buffers of size 0 get offset
+/// 0. Largest first, each at the smallest gap that holds it. Sizes must sum to less than 2^63.
 std::vector<uint64_t> packArena(const std::vector<Lifetime> &buffers, uint64_t alignment, uint64_t &outSize);
 
 } // namespace moe

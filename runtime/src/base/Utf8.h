@@ -24,7 +24,11 @@ inline void appendUtf8(std::string &out, uint32_t code) {
 /// Bytes of the well-formed sequence at |at|; 0 if it is malformed, -1 if it is only cut off by the text's end.
 inline int utf8Length(std::string_view text, size_t at) {
   unsigned char first = (unsigned char)text[at];
-  int length = first < 0x80 ? 1 : first >= 0xc2 && first < 0xe0 ? 2 : first >= 0xe0 && first < 0xf0 ? 3 : first >= 0xf0 && first < 0xf5 ? 4 : 0;
+  int length = first < 0x80                    ? 1
+               : first >= 0xc2 && first < 0xe0 ? 2
+               : first >= 0xe0 && first < 0xf0 ? 3
+               : first >= 0xf0 && first < 0xf5 ? 4
+                                               : 0;
   for (int i = 1; i < length; ++i) {
     if (at + i >= text.size())
       return -1;
@@ -40,7 +44,8 @@ inline int utf8Length(std::string_view text, size_t at) {
   return length;
 }
 
-/// Bytes at |at| that one replacement character stands for: the longest part that begins a well-formed sequence, at least one.
+/// Bytes at |at| that one replacement character stands for: the longest part that begins a well-formed sequence, at
+/// least one.
 inline size_t utf8MalformedLength(std::string_view text, size_t at) {
   for (size_t length = 3; length > 1; --length)
     if (at + length <= text.size() && utf8Length(text.substr(0, at + length), at) == -1)
@@ -52,10 +57,14 @@ inline size_t utf8MalformedLength(std::string_view text, size_t at) {
 inline uint32_t utf8Decode(std::string_view text, size_t at, int length) {
   auto byte = [&](int i) { return uint32_t((unsigned char)text[at + i]); };
   switch (length) {
-  case 1: return byte(0);
-  case 2: return (byte(0) & 31) << 6 | (byte(1) & 63);
-  case 3: return (byte(0) & 15) << 12 | (byte(1) & 63) << 6 | (byte(2) & 63);
-  default: return (byte(0) & 7) << 18 | (byte(1) & 63) << 12 | (byte(2) & 63) << 6 | (byte(3) & 63);
+  case 1:
+    return byte(0);
+  case 2:
+    return (byte(0) & 31) << 6 | (byte(1) & 63);
+  case 3:
+    return (byte(0) & 15) << 12 | (byte(1) & 63) << 6 | (byte(2) & 63);
+  default:
+    return (byte(0) & 7) << 18 | (byte(1) & 63) << 12 | (byte(2) & 63) << 6 | (byte(3) & 63);
   }
 }
 

@@ -1,7 +1,8 @@
 // CpuDevice.cpp - runs entries with the kernels of the best variant that this processor meets.
 //
-// A launch is cut into chunks of whole items. A kernel's time for one item is remembered, so that launches that take less than
-// it costs to wake a thread run in the caller alone. Items do not depend on each other: how they are cut never changes a result.
+// A launch is cut into chunks of whole items. A kernel's time for one item is remembered, so that launches that take
+// less than it costs to wake a thread run in the caller alone. Items do not depend on each other: how they are cut
+// never changes a result.
 #include "base/Device.h"
 #include "cpu/Isa.h"
 #include "cpu/ThreadPool.h"
@@ -13,17 +14,20 @@
 namespace moe {
 namespace {
 
-constexpr double kAloneNs = 3000;   // a launch that is expected to take less runs in the caller
-constexpr double kChunkNs = 1500;   // chunks are not cut finer than this
+constexpr double kAloneNs = 3000; // a launch that is expected to take less runs in the caller
+constexpr double kChunkNs = 1500; // chunks are not cut finer than this
 constexpr int64_t kChunksPerThread = 8;
 
 uint64_t nowNs() {
-  return uint64_t(std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count());
+  return uint64_t(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+          .count());
 }
 
 class CpuDevice : public Device {
 public:
-  CpuDevice(const Artefact &artefact, const moe_cpu_variant_t &variant, unsigned threads, const moe_allocator_t &allocator)
+  CpuDevice(const Artefact &artefact, const moe_cpu_variant_t &variant, unsigned threads,
+            const moe_allocator_t &allocator)
       : kernels(variant.kernels), allocator(allocator), pool(threads), itemNs(artefact.module().num_kernels, -1.0) {}
 
   unsigned threads() const override { return pool.threads(); }
@@ -109,8 +113,15 @@ int32_t CpuDevice::launch(void *self, uint32_t kernel, int64_t items, const void
     const Artefact &artefact = *context.artefact;
     const Entry &entry = artefact.manifest().entries[context.request->entry];
     bool listed = step < entry.steps.size();
-    moe_step_event_t event = {sizeof(event), context.request->entry, step, artefact.manifest().kernels[kernel].c_str(),
-                              listed ? entry.steps[step].op.c_str() : "", listed ? entry.steps[step].source.c_str() : "", items, begin, nowNs()};
+    moe_step_event_t event = {sizeof(event),
+                              context.request->entry,
+                              step,
+                              artefact.manifest().kernels[kernel].c_str(),
+                              listed ? entry.steps[step].op.c_str() : "",
+                              listed ? entry.steps[step].source.c_str() : "",
+                              items,
+                              begin,
+                              nowNs()};
     device.profiler(device.profilerSelf, &event);
   }
   if (error && !context.error)
@@ -146,7 +157,8 @@ Status CpuDevice::run(const Artefact &artefact, RunRequest &request) {
   if (arena.size() < plan.arenaSize) {
     arena.reset();
     if (!arena.allocate(allocator, plan.arenaSize))
-      return Status(MOE_OUT_OF_MEMORY, format("entry %s needs %llu bytes for temporaries", entry.name.c_str(), (unsigned long long)plan.arenaSize));
+      return Status(MOE_OUT_OF_MEMORY, format("entry %s needs %llu bytes for temporaries", entry.name.c_str(),
+                                              (unsigned long long)plan.arenaSize));
   }
   alignas(64) static char nothing[64]; // where empty tensors point
   std::vector<void *> buffers;
@@ -164,26 +176,32 @@ Status CpuDevice::run(const Artefact &artefact, RunRequest &request) {
   if (error == 0 && context.error == 0 && context.refused == 0)
     return Status();
   if (context.error)
-    return Status(MOE_RUN_FAILED, format("entry %s, step %u, %s: ", entry.name.c_str(), context.failedStep,
-                                         describeStep(artefact, request.entry, context.failedStep, context.failedKernel).c_str()) +
-                                      describeError(artefact, context.error));
+    return Status(MOE_RUN_FAILED,
+                  format("entry %s, step %u, %s: ", entry.name.c_str(), context.failedStep,
+                         describeStep(artefact, request.entry, context.failedStep, context.failedKernel).c_str()) +
+                      describeError(artefact, context.error));
   if (context.refused)
-    return Status(MOE_OUT_OF_MEMORY, format("entry %s, before step %u: %llu bytes for a buffer whose size depends on data", entry.name.c_str(), context.step,
-                                            (unsigned long long)context.refused));
-  return Status(MOE_RUN_FAILED, format("entry %s, after step %u: ", entry.name.c_str(), context.step) + describeError(artefact, error));
+    return Status(MOE_OUT_OF_MEMORY,
+                  format("entry %s, before step %u: %llu bytes for a buffer whose size depends on data",
+                         entry.name.c_str(), context.step, (unsigned long long)context.refused));
+  return Status(MOE_RUN_FAILED,
+                format("entry %s, after step %u: ", entry.name.c_str(), context.step) + describeError(artefact, error));
 }
 } // namespace
 
-Status createCpuDevice(const Artefact &artefact, unsigned threads, const moe_allocator_t &allocator, std::unique_ptr<Device> &out) {
+Status createCpuDevice(const Artefact &artefact, unsigned threads, const moe_allocator_t &allocator,
+                       std::unique_ptr<Device> &out) {
   const moe_module_t &module = artefact.module();
   std::string wanted;
   for (uint32_t i = 0; i < module.num_cpu_variants; ++i) {
     if (processorMeets(module.cpu_variants[i].isa)) {
-      out = std::make_unique<CpuDevice>(artefact, module.cpu_variants[i], threads ? threads : usableProcessors(), allocator);
+      out = std::make_unique<CpuDevice>(artefact, module.cpu_variants[i], threads ? threads : usableProcessors(),
+                                        allocator);
       return Status();
     }
     wanted += (i ? " or " : "") + std::string(module.cpu_variants[i].isa);
   }
-  return Status(MOE_UNSUPPORTED, artefact.path() + ": expected a processor with " + (wanted.empty() ? "no variant at all" : wanted) + ", found one without");
+  return Status(MOE_UNSUPPORTED, artefact.path() + ": expected a processor with " +
+                                     (wanted.empty() ? "no variant at all" : wanted) + ", found one without");
 }
 } // namespace moe

@@ -35,9 +35,10 @@ struct Processor {
       saved = uint64_t(high) << 32 | low;
     }
     bool ymm = (saved & 0x6) == 0x6, zmm = (saved & 0xe6) == 0xe6;
-    v2 = has(basic.c, {0, 9, 13, 19, 20, 23}) && has(extended.c, {0});               // sse3 ssse3 cx16 sse4.1 sse4.2 popcnt lahf
-    v3 = v2 && ymm && has(basic.c, {12, 22, 28, 29}) && has(features.b, {3, 5, 8}) && has(extended.c, {5}); // fma movbe avx f16c bmi1 avx2 bmi2 lzcnt
-    v4 = v3 && zmm && has(features.b, {16, 17, 28, 30, 31});                           // avx512 f dq cd bw vl
+    v2 = has(basic.c, {0, 9, 13, 19, 20, 23}) && has(extended.c, {0}); // sse3 ssse3 cx16 sse4.1 sse4.2 popcnt lahf
+    v3 = v2 && ymm && has(basic.c, {12, 22, 28, 29}) && has(features.b, {3, 5, 8}) &&
+         has(extended.c, {5});                               // fma movbe avx f16c bmi1 avx2 bmi2 lzcnt
+    v4 = v3 && zmm && has(features.b, {16, 17, 28, 30, 31}); // avx512 f dq cd bw vl
   }
 
   bool feature(std::string_view name) const {
@@ -59,7 +60,10 @@ struct Processor {
 bool processorMeets(std::string_view isa) {
   static const Processor processor;
   std::string_view level = isa.substr(0, isa.find('+'));
-  bool met = level == "x86-64-v2" ? processor.v2 : level == "x86-64-v3" ? processor.v3 : level == "x86-64-v4" ? processor.v4 : false;
+  bool met = level == "x86-64-v2"   ? processor.v2
+             : level == "x86-64-v3" ? processor.v3
+             : level == "x86-64-v4" ? processor.v4
+                                    : false;
   for (isa.remove_prefix(level.size()); met && !isa.empty();) {
     isa.remove_prefix(1);
     std::string_view name = isa.substr(0, isa.find('+'));

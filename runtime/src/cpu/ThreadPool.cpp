@@ -14,11 +14,17 @@ namespace {
 constexpr int kSpins = 200; // pauses: a few microseconds
 
 inline void pause() { __builtin_ia32_pause(); }
-void futexWait(std::atomic<uint32_t> *word, uint32_t expected) { syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0); }
-void futexWake(std::atomic<uint32_t> *word, int threads) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, threads, nullptr, nullptr, 0); }
+void futexWait(std::atomic<uint32_t> *word, uint32_t expected) {
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0);
+}
+void futexWake(std::atomic<uint32_t> *word, int threads) {
+  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, threads, nullptr, nullptr, 0);
+}
 
 /// The ticket's high half: workers sleep until the region's number changes.
-std::atomic<uint32_t> *regionWord(std::atomic<uint64_t> &ticket) { return reinterpret_cast<std::atomic<uint32_t> *>(&ticket) + 1; }
+std::atomic<uint32_t> *regionWord(std::atomic<uint64_t> &ticket) {
+  return reinterpret_cast<std::atomic<uint32_t> *>(&ticket) + 1;
+}
 uint32_t regionOf(uint64_t ticket) { return uint32_t(ticket >> 32); }
 uint32_t leftOf(uint64_t ticket) { return uint32_t(ticket); }
 } // namespace

@@ -1,9 +1,9 @@
 // ThreadPool.h - runs the chunks of one region on several threads; a region costs about a microsecond.
 //
-// One 64-bit ticket holds the region's number (high half) and the chunks not yet taken (low half). A thread takes a chunk
-// by compare-and-swap; the number makes a late thread's exchange fail once the region has changed. The caller takes chunks
-// too, and waits until the chunks are done, not until every thread has woken: a worker that the system does not schedule
-// delays nothing. Waiting spins for some microseconds, then sleeps on a futex.
+// One 64-bit ticket holds the region's number (high half) and the chunks not yet taken (low half). A thread takes a
+// chunk by compare-and-swap; the number makes a late thread's exchange fail once the region has changed. The caller
+// takes chunks too, and waits until the chunks are done, not until every thread has woken: a worker that the system
+// does not schedule delays nothing. Waiting spins for some microseconds, then sleeps on a futex.
 #ifndef MOE_CPU_THREADPOOL_H
 #define MOE_CPU_THREADPOOL_H
 
@@ -37,7 +37,7 @@ private:
 
   std::vector<std::thread> workers;
   alignas(64) std::atomic<uint64_t> ticket{0};
-  alignas(64) std::atomic<uint32_t> done{0};   // chunks of this region that have returned
+  alignas(64) std::atomic<uint32_t> done{0}; // chunks of this region that have returned
   std::atomic<uint32_t> callerSleeps{0};
   alignas(64) std::atomic<uint32_t> sleepers{0};
   std::atomic<bool> stopping{false};

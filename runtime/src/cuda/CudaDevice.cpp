@@ -1,5 +1,6 @@
-// CudaDevice.cpp - runs entries on a CUDA device through the driver: weights uploaded once, temporaries in one arena, launches queued
-// on one stream, outputs copied back at the end. Nothing in here waits for a count: only outputs and moe_host_t::read do.
+// CudaDevice.cpp - runs entries on a CUDA device through the driver: weights uploaded once, temporaries in one arena,
+// launches queued on one stream, outputs copied back at the end. Nothing in here waits for a count: only outputs and
+// moe_host_t::read do.
 #include "base/Device.h"
 #include "cuda/Driver.h"
 
@@ -13,11 +14,13 @@ namespace {
 using cuda::DevicePointer;
 using cuda::Driver;
 
-constexpr size_t kAlign = 256; // of every buffer; the driver aligns allocations as much
+constexpr size_t kAlign = 256;   // of every buffer; the driver aligns allocations as much
 constexpr int32_t kStopped = -1; // what our functions return to the host program once something failed
 
 uint64_t nowNs() {
-  return uint64_t(std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count());
+  return uint64_t(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+          .count());
 }
 size_t roundUp(size_t size) { return (size + kAlign - 1) / kAlign * kAlign; }
 void *hostView(DevicePointer memory) { return reinterpret_cast<void *>(memory); }
@@ -47,7 +50,8 @@ private:
   };
 
   Status failure(const std::string &what, cuda::Result error) const {
-    return Status(error == cuda::kOutOfMemory ? MOE_OUT_OF_MEMORY : MOE_DEVICE_ERROR, name + ": " + what + ": " + driver.describe(error));
+    return Status(error == cuda::kOutOfMemory ? MOE_OUT_OF_MEMORY : MOE_DEVICE_ERROR,
+                  name + ": " + what + ": " + driver.describe(error));
   }
   Status reserve(Memory &memory, size_t size, const std::string &purpose);
   Status loadImage(const Artefact &artefact);
@@ -129,7 +133,8 @@ Status CudaDevice::create(const Artefact &artefact) {
   return uploadWeights(artefact);
 }
 
-/// Takes the first cubin that runs on this chip, else the first PTX; "sm_90a" is for 9.0 alone, other cubins for their major version.
+/// Takes the first cubin that runs on this chip, else the first PTX; "sm_90a" is for 9.0 alone, other cubins for their
+/// major version.
 Status CudaDevice::loadImage(const Artefact &artefact) {
   const moe_module_t &code = artefact.module();
   const moe_device_image_t *best = nullptr;
@@ -142,13 +147,15 @@ Status CudaDevice::loadImage(const Artefact &artefact) {
     char *suffix;
     int version = int(strtol(image.chip + 3, &suffix, 10)), wantedMajor = version / 10, wantedMinor = version % 10;
     bool exact = *suffix != 0, cubin = strcmp(image.format, "cubin") == 0;
-    bool same = wantedMajor == major && wantedMinor == minor, newer = major > wantedMajor || (major == wantedMajor && minor >= wantedMinor);
+    bool same = wantedMajor == major && wantedMinor == minor,
+         newer = major > wantedMajor || (major == wantedMajor && minor >= wantedMinor);
     if (exact ? same : cubin ? newer && major == wantedMajor : newer)
       if (!best || (cubin && strcmp(best->format, "cubin") != 0))
         best = &image;
   }
   if (!best)
-    return Status(MOE_UNSUPPORTED, name + format(": expected code for sm_%d%d, found %s", major, minor, offered.empty() ? "none" : offered.c_str()));
+    return Status(MOE_UNSUPPORTED, name + format(": expected code for sm_%d%d, found %s", major, minor,
+                                                 offered.empty() ? "none" : offered.c_str()));
   std::string text(static_cast<const char *>(best->data), best->size); // PTX must end in a zero byte
   char log[4096] = "";
   int options[] = {cuda::kJitErrorLog, cuda::kJitErrorLogSize};
@@ -157,13 +164,16 @@ Status CudaDevice::loadImage(const Artefact &artefact) {
     module = nullptr;
     for (char *c = log; *c; ++c)
       *c = *c == '\n' ? ' ' : *c;
-    return failure(std::string("cannot load the ") + best->chip + " " + best->format + (*log ? std::string(" (") + log + ")" : ""), error);
+    return failure(std::string("cannot load the ") + best->chip + " " + best->format +
+                       (*log ? std::string(" (") + log + ")" : ""),
+                   error);
   }
   functions.resize(code.num_kernels);
   for (uint32_t kernel = 0; kernel < code.num_kernels; ++kernel) {
     if (code.kernel_block_size[kernel] < 1 || code.kernel_block_size[kernel] > 1024)
-      return Status(MOE_BAD_ARTEFACT, artefact.path() + format(": kernel %s: expected 1 to 1024 threads in a block, found %u", code.kernel_names[kernel],
-                                                               code.kernel_block_size[kernel]));
+      return Status(MOE_BAD_ARTEFACT,
+                    artefact.path() + format(": kernel %s: expected 1 to 1024 threads in a block, found %u",
+                                             code.kernel_names[kernel], code.kernel_block_size[kernel]));
     if (cuda::Result error = driver.moduleGetFunction(&functions[kernel], module, code.kernel_names[kernel]))
       return failure(std::string("no kernel ") + code.kernel_names[kernel], error);
   }
@@ -176,7 +186,8 @@ Status CudaDevice::uploadWeights(const Artefact &artefact) {
     Memory memory;
     MOE_RETURN_IF_ERROR(reserve(memory, files[file].size, "the weights of " + files[file].file));
     weightFiles.push_back(memory);
-    if (cuda::Result error = driver.copyToDevice(memory.data, artefact.weightFile(file).data(), files[file].size, stream))
+    if (cuda::Result error =
+            driver.copyToDevice(memory.data, artefact.weightFile(file).data(), files[file].size, stream))
       return failure("cannot copy the weights of " + files[file].file, error);
   }
   if (cuda::Result error = driver.streamSynchronize(stream))
@@ -201,11 +212,14 @@ int32_t CudaDevice::launch(void *self, uint32_t kernel, int64_t items, const voi
   int64_t threads = artefact.module().kernel_block_size[kernel], blocks = (items + threads - 1) / threads;
   auto where = [&] { return format("step %u, ", step) + describeStep(artefact, context.request->entry, step, kernel); };
   if (blocks > INT32_MAX) {
-    context.problem = Status(MOE_UNSUPPORTED, device.name + ": " + where() + format(": expected at most %d blocks, found %lld", INT32_MAX, (long long)blocks));
+    context.problem =
+        Status(MOE_UNSUPPORTED, device.name + ": " + where() +
+                                    format(": expected at most %d blocks, found %lld", INT32_MAX, (long long)blocks));
     return kStopped;
   }
   uint64_t begin = device.profiler ? nowNs() : 0;
-  cuda::Result error = device.driver.launchKernel(device.functions[kernel], unsigned(blocks), 1, 1, unsigned(threads), 1, 1, 0, device.stream, nullptr, extra);
+  cuda::Result error = device.driver.launchKernel(device.functions[kernel], unsigned(blocks), 1, 1, unsigned(threads),
+                                                  1, 1, 0, device.stream, nullptr, extra);
   if (!error && device.profiler)
     error = device.driver.streamSynchronize(device.stream);
   if (error) {
@@ -215,8 +229,15 @@ int32_t CudaDevice::launch(void *self, uint32_t kernel, int64_t items, const voi
   if (device.profiler) {
     const Entry &entry = artefact.manifest().entries[context.request->entry];
     bool listed = step < entry.steps.size();
-    moe_step_event_t event = {sizeof(event), context.request->entry, step, artefact.manifest().kernels[kernel].c_str(),
-                              listed ? entry.steps[step].op.c_str() : "", listed ? entry.steps[step].source.c_str() : "", items, begin, nowNs()};
+    moe_step_event_t event = {sizeof(event),
+                              context.request->entry,
+                              step,
+                              artefact.manifest().kernels[kernel].c_str(),
+                              listed ? entry.steps[step].op.c_str() : "",
+                              listed ? entry.steps[step].source.c_str() : "",
+                              items,
+                              begin,
+                              nowNs()};
     device.profiler(device.profilerSelf, &event);
   }
   return 0;
@@ -261,7 +282,8 @@ int32_t CudaDevice::read(void *self, const void *source, uint64_t size, void *de
 }
 
 /// Device memory for everything, inputs copied.
-Status CudaDevice::prepare(const Artefact &artefact, RunRequest &request, Context &context, std::vector<void *> &buffers) {
+Status CudaDevice::prepare(const Artefact &artefact, RunRequest &request, Context &context,
+                           std::vector<void *> &buffers) {
   const Entry &entry = artefact.manifest().entries[request.entry];
   MOE_RETURN_IF_ERROR(reserve(arena, request.plan->arenaSize, "the temporaries of entry " + entry.name));
   auto outputBytes = [&](size_t i) {
@@ -323,11 +345,15 @@ Status CudaDevice::run(const Artefact &artefact, RunRequest &request) {
   std::vector<void *> buffers;
   Status status = prepare(artefact, request, context, buffers);
   if (status.ok()) {
-    int32_t error = artefact.module().entries[request.entry].run(&kHost, &context, request.plan->extents.data(), buffers.data());
+    int32_t error =
+        artefact.module().entries[request.entry].run(&kHost, &context, request.plan->extents.data(), buffers.data());
     status = !context.problem.ok() ? context.problem
-             : error               ? Status(MOE_RUN_FAILED, format("entry %s, after step %u: ", artefact.manifest().entries[request.entry].name.c_str(), context.step) +
-                                                  describeError(artefact, error))
-                                   : finish(artefact, request, context);
+             : error
+                 ? Status(MOE_RUN_FAILED,
+                          format("entry %s, after step %u: ", artefact.manifest().entries[request.entry].name.c_str(),
+                                 context.step) +
+                              describeError(artefact, error))
+                 : finish(artefact, request, context);
   }
   if (!status.ok())
     driver.streamSynchronize(stream); // nothing may still use what is freed below

@@ -18,7 +18,8 @@ struct Loaded {
     auto find = [&](auto &function, const char *name) {
       function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library, name));
       if (!function && status.ok())
-        status = Status(MOE_UNSUPPORTED, std::string("libcuda.so.1: expected the function ") + name + ", found none; the driver is too old");
+        status = Status(MOE_UNSUPPORTED, std::string("libcuda.so.1: expected the function ") + name +
+                                             ", found none; the driver is too old");
     };
     find(driver.init, "cuInit");
     find(driver.deviceGetCount, "cuDeviceGetCount");

@@ -1,4 +1,5 @@
-// Driver.h - the parts of the CUDA driver that we call, declared by ourselves and found with dlopen: no CUDA headers, no link.
+// Driver.h - the parts of the CUDA driver that we call, declared by ourselves and found with dlopen: no CUDA headers,
+// no link.
 #ifndef MOE_CUDA_DRIVER_H
 #define MOE_CUDA_DRIVER_H
 
@@ -33,8 +34,9 @@ struct Driver {
   Result (*moduleLoad)(void **module, const void *image, unsigned count, int *options, void **values);
   Result (*moduleUnload)(void *module);
   Result (*moduleGetFunction)(void **function, void *module, const char *name);
-  Result (*launchKernel)(void *function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY, unsigned blockZ, unsigned sharedBytes,
-                         void *stream, void **parameters, void **extra);
+  Result (*launchKernel)(void *function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX,
+                         unsigned blockY, unsigned blockZ, unsigned sharedBytes, void *stream, void **parameters,
+                         void **extra);
   Result (*getErrorName)(Result error, const char **name);
   Result (*getErrorString)(Result error, const char **text);
 
