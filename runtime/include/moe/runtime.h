@@ -91,7 +91,7 @@ MOE_API size_t moe_dtype_size(moe_dtype_t dtype);
 // --- Memory
 // -----------------------------------------------------------------------------------------------------------
 
-// Where a session takes its host memory from: arenas, outputs, and copies of weights. Called from the thread that uses
+// Where a session takes its host memory from: arenas and outputs. Called from the thread that uses
 // the session.
 typedef struct moe_allocator_t {
   size_t struct_size;
