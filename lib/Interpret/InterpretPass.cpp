@@ -19,12 +19,11 @@ using namespace mlir;
 using namespace mlir::moe;
 
 void moe::addGenericLowering(OpPassManager &pm) {
-  // By name: the passes live in a library that the interpreter does not depend on.
+  // By name: the pipeline lives in a library that the interpreter does not depend on.
   std::string ignored;
   llvm::raw_string_ostream os(ignored);
-  for (StringRef pass : {"moe-fold-weights", "moe-convert-onnx"})
-    if (PassInfo::lookup(pass))
-      (void)parsePassPipeline(pass, pm, os);
+  if (PassPipelineInfo::lookup("moe-raise-generic"))
+    (void)parsePassPipeline("moe-raise-generic", pm, os);
 }
 
 static bool hasOnnx(ModuleOp module) {

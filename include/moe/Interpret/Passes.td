@@ -7,7 +7,7 @@ def MoeInterpret : Pass<"moe-interpret", "ModuleOp"> {
   let description = [{
     `case=DIR`: runs the entry on the inputs of a case (input_N.pb, output_N.pb), reports each output on stderr and fails
     when one differs by more than the tolerance. `print`: prints the results to stdout; without a case the entry takes no
-    inputs. Works on tensor-level IR; a module with `onnx` ops is first lowered, in a copy, by `moe-convert-onnx` and
+    inputs. Works on tensor-level IR; a module with `onnx` ops is first lowered, in a copy, by `moe-raise-generic`,
     without recognising anything. The module itself is not changed.
   }];
   let constructor = "mlir::moe::createMoeInterpret()";
