@@ -179,7 +179,7 @@ FailureOr<SmallVector<RunValue>> Runner::call(Operation *at, StringRef name, Arr
   if (!function.getBody().hasOneBlock())
     return function.emitOpError("expects one block, found ") << function.getBody().getBlocks().size();
   if (depth >= kMaxDepth)
-    return at->emitError() << "calls more than " << kMaxDepth << " functions deep";
+    return at->emitOpError("calls more than ") << kMaxDepth << " functions deep";
   ++depth;
   Map values;
   Map *caller = std::exchange(frame, &values);

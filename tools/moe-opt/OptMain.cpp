@@ -2,6 +2,7 @@
 #include "OptMain.h"
 
 #include "moe/Import/ImportOnnx.h"
+#include "moe/Support/ExitCode.h"
 
 #include "mlir/Bytecode/BytecodeWriter.h"
 #include "mlir/IR/AsmState.h"
@@ -40,7 +41,7 @@ static std::unique_ptr<llvm::MemoryBuffer> importModel(StringRef path, DialectRe
 }
 
 int moe::optMain(int argc, char **argv, DialectRegistry &registry) {
-  enum { kDone = 0, kFailed = 1, kBadInput = 2 };
+  
   llvm::InitLLVM init(argc, argv);
   std::string header = registerCLIOptions("moe-opt: compiler passes for mixture-of-experts models\n"
                                           "An .onnx input is imported first. Exit 0 done, 1 a pass or check failed, 2 wrong use or bad input.\n",
@@ -85,7 +86,7 @@ int moe::optMain(int argc, char **argv, DialectRegistry &registry) {
     return passes.setupPassPipeline(manager);
   });
   if (failed(MlirOptMain(output->os(), std::move(input), registry, config)))
-    return parsed ? kFailed : kBadInput;
+    return parsed && !sawBadInput() ? kCheckFailed : kBadInput;
   output->keep();
   return kDone;
 }
