@@ -278,6 +278,22 @@ struct Extra {
 };
 } // namespace
 
+/// sums[n] = row . column n, each in one chain with k ascending; several columns at once, since their chains are independent.
+static void addProducts(const float *row, int64_t depth, const float *w, int64_t stepK, int64_t stepN, int64_t columns, float *sums) {
+  std::fill_n(sums, columns, 0.0f);
+  if (columns == 8) {
+    float s[8] = {};
+    for (int64_t k = 0; k < depth; ++k)
+      for (int n = 0; n < 8; ++n)
+        s[n] += row[k] * w[k * stepK + n * stepN];
+    std::copy_n(s, 8, sums);
+    return;
+  }
+  for (int64_t k = 0; k < depth; ++k)
+    for (int64_t n = 0; n < columns; ++n)
+      sums[n] += row[k] * w[k * stepK + n * stepN];
+}
+
 static LogicalResult runGroupedMatmul(Runner &runner, GroupedMatmulOp op) {
   HostTensor x = runner.tensor(op.getX());
   std::vector<float> values = x.floats();
@@ -335,14 +351,13 @@ static LogicalResult runGroupedMatmul(Runner &runner, GroupedMatmulOp op) {
       int lanes = static_cast<int>(std::min<int64_t>(kLanes, columns - first));
       for (auto [i, weight] : llvm::enumerate(weights)) {
         float *sums = registers.floats(program.arguments[i]);
-        for (int n = 0; n < lanes; ++n) {
-          int64_t column = first + n, stride = panel ? panel : 1;
-          const float *w = panel ? weight.data() + ((g * ((columns + panel - 1) / panel) + column / panel) * depth) * panel + column % panel
+        for (int n = 0; n < lanes;) {
+          int64_t column = first + n, width = panel ? std::min<int64_t>(panel - column % panel, lanes - n) : std::min(8, lanes - n);
+          int64_t panels = panel ? (columns + panel - 1) / panel : 0;
+          const float *w = panel ? weight.data() + (g * panels + column / panel) * depth * panel + column % panel
                                  : weight.data() + (g * columns + column) * depth;
-          float sum = 0;
-          for (int64_t k = 0; k < depth; ++k)
-            sum += row[k] * w[k * stride];
-          sums[n] = sum;
+          addProducts(row, depth, w, panel ? panel : 1, panel ? 1 : depth, width, sums + n);
+          n += width;
         }
       }
       for (auto [i, extra] : llvm::enumerate(extras)) {

@@ -45,6 +45,11 @@ static void printNumber(llvm::raw_ostream &os, const HostTensor &tensor, int64_t
   }
   char text[40];
   bool isDouble = tensor.element() == Element::F64;
+  if (value == std::trunc(value) && std::fabs(value) < 1e6) {
+    std::snprintf(text, sizeof(text), "%.0f", value);
+    os << text;
+    return;
+  }
   for (int digits = 1; digits <= 17; ++digits) {
     std::snprintf(text, sizeof(text), "%.*g", digits, value);
     double back = std::strtod(text, nullptr);

@@ -5,7 +5,7 @@
 // CHECK: result 1: tensor<i64> 55
 // CHECK: result 2: tensor<i32> 128
 // CHECK: result 3: tensor<f32> 2.5
-// CHECK: result 4: tensor<4x2xi32> [[0, 1], [1, 2], [2, 3], [3, 4]]
+// CHECK{LITERAL}: result 4: tensor<4x2xi32> [[0, 1], [1, 2], [2, 3], [3, 4]]
 // CHECK: result 5: tensor<index> 3
 func.func private @fibonacci(%n: i64) -> i64 {
   %c1 = arith.constant 1 : i64

@@ -6,14 +6,14 @@
 // CHECK: result 1: tensor<12xi32> [3, 6, 9, 0, 4, 10, 1, 7, 11, 2, 5, 8]
 // CHECK: result 2: tensor<12xi32> [3, 6, 9, 0, 4, 10, 1, 7, 11, 2, 5, 8]
 // Expert e multiplies by scale[e]: y[0] = 0.5 * 10 * x[0] + 0.25 * 1 * x[0], y[1] = 2 * 100 * x[1] + 1 * 10 * x[1].
-// CHECK: result 3: tensor<2x2xf32> {{\[\[}}5.25, 10.5], [630, 840]]
-// CHECK: result 4: tensor<2x2xf32> {{\[\[}}5.25, 10.5], [630, 840]]
+// CHECK{LITERAL}: result 3: tensor<2x2xf32> [[5.25, 10.5], [630, 840]]
+// CHECK{LITERAL}: result 4: tensor<2x2xf32> [[5.25, 10.5], [630, 840]]
 // No token.
 // CHECK: result 5: tensor<0x2xf32> []
 // Weights on the input of a body that squares: the square of (weight * x) * scale.
-// CHECK: result 6: tensor<2x2xf32> {{\[\[}}25.0625, 100.25], [360900, 641600]]
+// CHECK{LITERAL}: result 6: tensor<2x2xf32> [[25.0625, 100.25], [360900, 641600]]
 // Packed weights [1, 2, 2, 2] of three columns, a bias per column and a residual at the source row.
-// CHECK: result 7: tensor<2x3xf32> {{\[\[}}13, 26, 39], [24, 49, 74]]
+// CHECK{LITERAL}: result 7: tensor<2x3xf32> [[13, 26, 39], [24, 49, 74]]
 func.func @main() -> (tensor<5xi32>, tensor<12xi32>, tensor<12xi32>, tensor<2x2xf32>, tensor<2x2xf32>, tensor<?x2xf32>, tensor<2x2xf32>, tensor<2x3xf32>) {
   %ids = arith.constant dense<[[1, 2, 3], [0, 1, 3], [0, 2, 3], [0, 1, 2]]> : tensor<4x3xi64>
   %d:3 = moe.dispatch %ids {num_experts = 4} : (tensor<4x3xi64>) -> (tensor<5xi32>, tensor<12xi32>, tensor<12xi32>)

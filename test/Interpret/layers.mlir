@@ -5,17 +5,17 @@
 // CHECK: result 0: tensor<3xf32> [2.53738{{[0-9]*}}, -41.99971{{[0-9]*}}, -0.02710{{[0-9]*}}]
 // CHECK: result 1: tensor<3xf32> [1.46211{{[0-9]*}}, -89.9959{{[0-9]*}}, -0.0711{{[0-9]*}}]
 // Rows of mean square 4 and 1, times a weight.
-// CHECK: result 2: tensor<2x2xf32> {{\[\[}}1, 2], [-1, 2]]
+// CHECK{LITERAL}: result 2: tensor<2x2xf32> [[1, 2], [-1, 2]]
 // A quarter turn of the first pair, half-split and interleaved; what is beyond the tables stays.
-// CHECK: result 3: tensor<1x1x1x6xf32> {{\[\[\[\[}}-3, 2, 1, 4, 5, 6]]]]
-// CHECK: result 4: tensor<1x1x1x6xf32> {{\[\[\[\[}}-2, 1, 3, 4, 5, 6]]]]
+// CHECK{LITERAL}: result 3: tensor<1x1x1x6xf32> [[[[-3, 2, 1, 4, 5, 6]]]]
+// CHECK{LITERAL}: result 4: tensor<1x1x1x6xf32> [[[[-2, 1, 3, 4, 5, 6]]]]
 // Equal keys: means over what each query may see: causal; a window of one; all.
-// CHECK: result 5: tensor<1x2x3x1xf32> {{\[\[\[\[}}1], [2], [3]], {{\[\[}}1], [2], [3]]]]
-// CHECK: result 6: tensor<1x2x3x1xf32> {{\[\[\[\[}}1], [3], [5]], {{\[\[}}1], [3], [5]]]]
-// CHECK: result 7: tensor<1x2x3x1xf32> {{\[\[\[\[}}3], [3], [3]], {{\[\[}}3], [3], [3]]]]
+// CHECK{LITERAL}: result 5: tensor<1x2x3x1xf32> [[[[1], [2], [3]], [[1], [2], [3]]]]
+// CHECK{LITERAL}: result 6: tensor<1x2x3x1xf32> [[[[1], [3], [5]], [[1], [3], [5]]]]
+// CHECK{LITERAL}: result 7: tensor<1x2x3x1xf32> [[[[3], [3], [3]], [[3], [3], [3]]]]
 // A sink with the weight of one key; a mask of -inf over a whole row gives 0.
-// CHECK: result 8: tensor<1x2x3x1xf32> {{\[\[\[\[}}2.25], [2.25], [2.25]], {{\[\[}}2.25], [2.25], [2.25]]]]
-// CHECK: result 9: tensor<1x2x3x1xf32> {{\[\[\[\[}}0], [1], [3]], {{\[\[}}0], [1], [3]]]]
+// CHECK{LITERAL}: result 8: tensor<1x2x3x1xf32> [[[[2.25], [2.25], [2.25]], [[2.25], [2.25], [2.25]]]]
+// CHECK{LITERAL}: result 9: tensor<1x2x3x1xf32> [[[[0], [1], [3]], [[0], [1], [3]]]]
 func.func @main() -> (tensor<3xf32>, tensor<3xf32>, tensor<2x2xf32>, tensor<1x1x1x6xf32>, tensor<1x1x1x6xf32>, tensor<1x2x3x1xf32>,
     tensor<1x2x3x1xf32>, tensor<1x2x3x1xf32>, tensor<1x2x3x1xf32>, tensor<1x2x3x1xf32>) {
   %g = arith.constant dense<[1.0, 10.0, -3.0]> : tensor<3xf32>

@@ -1,18 +1,18 @@
 // RUN: moe-opt %s --moe-interpret=print -o /dev/null | FileCheck %s
 // linalg ops through their maps and bodies: named, generic, reductions, indices, reads of other tensors.
 
-// CHECK: result 0: tensor<2x2xf32> [[58, 64], [139, 154]]
-// CHECK: result 1: tensor<3x2xf32> [[1, 4], [2, 5], [3, 6]]
+// CHECK{LITERAL}: result 0: tensor<2x2xf32> [[58, 64], [139, 154]]
+// CHECK{LITERAL}: result 1: tensor<3x2xf32> [[1, 4], [2, 5], [3, 6]]
 // CHECK: result 2: tensor<2xf32> [6, 15]
-// CHECK: result 3: tensor<2x3xi64> [[0, 1, 2], [10, 11, 12]]
-// CHECK: result 4: tensor<2x3xf32> [[4, 5, 6], [1, 2, 3]]
+// CHECK{LITERAL}: result 3: tensor<2x3xi64> [[0, 1, 2], [10, 11, 12]]
+// CHECK{LITERAL}: result 4: tensor<2x3xf32> [[4, 5, 6], [1, 2, 3]]
 // CHECK: result 5: tensor<3xf32> [0.09003057, 0.24472848, 0.66524094]
 // CHECK: result 6: tensor<f32> 21
-// CHECK: result 7: tensor<2x3xf32> [[7, 7, 7], [8, 8, 8]]
+// CHECK{LITERAL}: result 7: tensor<2x3xf32> [[7, 7, 7], [8, 8, 8]]
 // CHECK: result 8: tensor<3xf32> [3, 5, 7]
 // CHECK: result 9: tensor<2x0xf32> []
 // CHECK: result 10: tensor<0x2xf32> []
-// CHECK: result 11: tensor<2x3xf32> [[2, 2, 3], [4, 5, 6]]
+// CHECK{LITERAL}: result 11: tensor<2x3xf32> [[2, 2, 3], [4, 5, 6]]
 #id = affine_map<(i, j) -> (i, j)>
 #row = affine_map<(i, j) -> (i)>
 func.func @main() -> (tensor<2x2xf32>, tensor<3x2xf32>, tensor<2xf32>, tensor<2x3xi64>, tensor<2x3xf32>, tensor<3xf32>, tensor<f32>,

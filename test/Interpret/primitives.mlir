@@ -1,16 +1,16 @@
 // RUN: moe-opt %s --moe-interpret=print -o /dev/null | FileCheck %s
 // The total order, running sums, scatters with duplicates, indices of what is not zero.
 
-// CHECK: result 0: tensor<2x3xf32> {{\[\[}}3, 2, 2], [0, -1, nan]]
-// CHECK: result 1: tensor<2x3xi64> {{\[\[}}3, 1, 2], [1, 0, 2]]
-// CHECK: result 2: tensor<2x2xi64> {{\[\[}}0, 1], [3, 0]]
+// CHECK{LITERAL}: result 0: tensor<2x3xf32> [[3, 2, 2], [0, -1, nan]]
+// CHECK{LITERAL}: result 1: tensor<2x3xi64> [[3, 1, 2], [1, 0, 2]]
+// CHECK{LITERAL}: result 2: tensor<2x2xi64> [[0, 1], [3, 0]]
 // CHECK: result 3: tensor<4xi64> [1, 2, 0, 3]
 // CHECK: result 4: tensor<4xi32> [1, 3, 6, 10]
 // CHECK: result 5: tensor<4xi32> [9, 7, 4, 0]
-// CHECK: result 6: tensor<2x2xf32> {{\[\[}}1, 4], [1, 4]]
+// CHECK{LITERAL}: result 6: tensor<2x2xf32> [[1, 4], [1, 4]]
 // CHECK: result 7: tensor<4xf32> [10, 60, 0, 40]
 // CHECK: result 8: tensor<4xf32> [10, 30, 0, 40]
-// CHECK: result 9: tensor<2x4xi64> {{\[\[}}0, 1, 0, 0], [1, 1, 0, 0]]
+// CHECK{LITERAL}: result 9: tensor<2x4xi64> [[0, 1, 0, 0], [1, 1, 0, 0]]
 // CHECK: result 10: tensor<i64> 2
 func.func @main() -> (tensor<2x3xf32>, tensor<2x3xi64>, tensor<2x2xi64>, tensor<4xi64>, tensor<4xi32>, tensor<4xi32>, tensor<2x2xf32>, tensor<4xf32>,
     tensor<4xf32>, tensor<2x4xi64>, tensor<i64>) {

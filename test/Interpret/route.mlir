@@ -3,28 +3,28 @@
 
 // Softmax over all, ties to the lower index, without and with renormalization; and softmax over the chosen logits.
 // CHECK: result 0: tensor<1x2xf32> {{\[\[}}0.56005{{[0-9]*}}, 0.20603{{[0-9]*}}]]
-// CHECK: result 1: tensor<1x2xi64> {{\[\[}}0, 1]]
+// CHECK{LITERAL}: result 1: tensor<1x2xi64> [[0, 1]]
 // CHECK: result 2: tensor<1x2xf32> {{\[\[}}0.73105{{[0-9]*}}, 0.26894{{[0-9]*}}]]
-// CHECK: result 3: tensor<1x2xi64> {{\[\[}}0, 1]]
+// CHECK{LITERAL}: result 3: tensor<1x2xi64> [[0, 1]]
 // CHECK: result 4: tensor<1x2xf32> {{\[\[}}0.73105{{[0-9]*}}, 0.26894{{[0-9]*}}]]
-// CHECK: result 5: tensor<1x2xi64> {{\[\[}}0, 1]]
+// CHECK{LITERAL}: result 5: tensor<1x2xi64> [[0, 1]]
 // Sigmoid scores with a selection bias, 2 of 4 groups by the sum of their two best: groups 1 and 3.
 // CHECK: result 6: tensor<1x2xf32> {{\[\[}}1.27433{{[0-9]*}}, 1.22566{{[0-9]*}}]]
-// CHECK: result 7: tensor<1x2xi64> {{\[\[}}2, 3]]
+// CHECK{LITERAL}: result 7: tensor<1x2xi64> [[2, 3]]
 // Without groups the bias alone moves expert 4 out.
-// CHECK: result 8: tensor<1x2xi64> {{\[\[}}0, 2]]
+// CHECK{LITERAL}: result 8: tensor<1x2xi64> [[0, 2]]
 // Negative choice scores: zero in place of -inf lets a masked expert win.
-// CHECK: result 9: tensor<1x2xi64> {{\[\[}}2, 0]]
-// CHECK: result 10: tensor<1x2xi64> {{\[\[}}2, 3]]
+// CHECK{LITERAL}: result 9: tensor<1x2xi64> [[2, 0]]
+// CHECK{LITERAL}: result 10: tensor<1x2xi64> [[2, 3]]
 // The sigmoid of the largest logit, and NaN as the smallest.
 // CHECK: result 11: tensor<2x1xf32> {{\[\[}}0.8807{{[0-9]*}}], [0.731058{{[0-9]*}}]]
-// CHECK: result 12: tensor<2x1xi64> {{\[\[}}0], [3]]
+// CHECK{LITERAL}: result 12: tensor<2x1xi64> [[0], [3]]
 // Normalized by the Euclidean norm; by the sum but at least eps.
-// CHECK: result 13: tensor<1x2xf32> {{\[\[}}0.8, 0.6]]
-// CHECK: result 14: tensor<1x2xf32> {{\[\[}}0.5, 0.25]]
+// CHECK{LITERAL}: result 13: tensor<1x2xf32> [[0.8, 0.6]]
+// CHECK{LITERAL}: result 14: tensor<1x2xf32> [[0.5, 0.25]]
 // Two picks, each over the logits near its own maximum.
-// CHECK: result 15: tensor<1x2xf32> {{\[\[}}0.50249{{[0-9]*}}, 1]]
-// CHECK: result 16: tensor<1x2xi64> {{\[\[}}1, 0]]
+// CHECK: result 15: tensor<1x2xf32> {{\[\[}}0.502{{[0-9]*}}, 1]]
+// CHECK{LITERAL}: result 16: tensor<1x2xi64> [[1, 0]]
 func.func @main() -> (tensor<1x2xf32>, tensor<1x2xi64>, tensor<1x2xf32>, tensor<1x2xi64>, tensor<1x2xf32>, tensor<1x2xi64>,
     tensor<1x2xf32>, tensor<1x2xi64>, tensor<1x2xi64>, tensor<1x2xi64>, tensor<1x2xi64>, tensor<2x1xf32>, tensor<2x1xi64>,
     tensor<1x2xf32>, tensor<1x2xf32>, tensor<1x2xf32>, tensor<1x2xi64>) {
