@@ -25,9 +25,12 @@ static FailureOr<SmallVector<NamedTensor>> readFiles(func::FuncOp function, Stri
   }
 }
 
-/// `tensor` as a value of `type`: the same bits, whatever signedness the type has lost.
-static FailureOr<HostTensor> fit(func::FuncOp function, const HostTensor &tensor, Type type, StringRef what) {
+/// `tensor` as a value of `type`: the same bits, whatever signedness the type has lost. Some writers store a scalar with
+/// shape [1].
+static FailureOr<HostTensor> fit(func::FuncOp function, HostTensor tensor, Type type, StringRef what) {
   auto ranked = dyn_cast<RankedTensorType>(type);
+  if ((!ranked || ranked.getRank() == 0) && tensor.shape() == ArrayRef<int64_t>{1})
+    tensor = tensor.reshaped({});
   Type element = getElementTypeOrSelf(type);
   bool sameElement = tensor.elementType() == element ||
                      (isa<IntegerType>(tensor.elementType()) && isa<IntegerType>(element) &&
