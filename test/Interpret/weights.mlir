@@ -1,6 +1,6 @@
 // RUN: rm -rf %t && mkdir -p %t && cp %s %t/file && ln -s file %t/link
 // RUN: cd %t && moe-opt %s -split-input-file --moe-interpret=print -o /dev/null > out 2>err; FileCheck %s < out && FileCheck %s --check-prefix=ERROR < err
-// Weights are read from beneath the module's folder; the first bytes of this file are "// RUN: ".
+// Weights are read from beneath the module's folder; this file begins with two slashes, a space and an R.
 
 // CHECK: result 0: tensor<2x2xi8> {{\[\[}}47, 47], [32, 82]]
 // CHECK: result 1: tensor<2x2xf32> {{\[\[}}47, 32], [47, 82]]
