@@ -51,6 +51,18 @@ std::vector<ValueInfo> Model::values(uint32_t entry, bool inputs) const {
   return list;
 }
 
+std::vector<ValueInfo> Model::inputs(uint32_t entry) const {
+  int64_t vocabulary = -1;
+  for (const ValueInfo &output : outputs(entry))
+    if (output.role == "logits" && !output.dims.empty())
+      vocabulary = output.dims.back().extent;
+  std::vector<ValueInfo> list = values(entry, true);
+  for (ValueInfo &input : list)
+    if (input.role == "token_ids" && input.maxValue < 0 && vocabulary > 0)
+      input.maxValue = vocabulary - 1;
+  return list;
+}
+
 Status Model::run(uint32_t entry, const std::vector<Tensor> &inputs, std::vector<moe_tensor_t> &outputs) {
   std::vector<moe_tensor_t> views;
   for (const Tensor &input : inputs)

@@ -35,7 +35,8 @@ public:
 
   uint32_t numEntries() const { return info_.num_entries; }
   moe_entry_info_t entry(uint32_t entry) const;
-  std::vector<ValueInfo> inputs(uint32_t entry) const { return values(entry, true); }
+  /// Where the manifest does not limit token ids, the logits' vocabulary does.
+  std::vector<ValueInfo> inputs(uint32_t entry) const;
   std::vector<ValueInfo> outputs(uint32_t entry) const { return values(entry, false); }
 
   /// Runs an entry. The outputs' data belong to the session until its next run.
