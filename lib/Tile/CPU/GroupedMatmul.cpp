@@ -82,7 +82,7 @@ public:
 
 private:
   void item(V group, V first, V rows, V firstPanel, V panels);
-  void epilogue(V group, V row, V rows, V panel, V tile, V weightStride);
+  void epilogue(V group, V row, V rows, V panel, V panels, V tile, V weightStride);
   V sourceRow(V p) {
     if (!op.getRows())
       return p;
@@ -176,9 +176,7 @@ void ProductKernel::item(V group, V first, V rows, V firstPanel, V panels) {
                                ValueRange{r, packed, s * most * c.index(plan.piece), w, at, count, panelStride, sums,
                                           tile + c.index(i) * weightStride, tileSize, depth, whole ? c.boolean(true) : start});
         }
-        auto finish = [&] {
-          c.loop(zero, count, [&](V q) { epilogue(group, first + r0, n, firstPanel + p + q, tile + q * tileSize, weightStride); });
-        };
+        auto finish = [&] { epilogue(group, first + r0, n, firstPanel + p, count, tile, weightStride); };
         if (whole)
           finish();
         else
@@ -198,46 +196,49 @@ Value ProductKernel::readLine(Value memref, ArrayRef<V> at, V mask) {
   return vector::MaskedLoadOp::create(b, c.loc, type, memref, indices, mask, none);
 }
 
-/// Rows [row, row + rows) of the output, the 16 columns of `panel`.
-void ProductKernel::epilogue(V group, V row, V rows, V panel, V tile, V weightStride) {
+/// Rows [row, row + rows) of the output, `panels` panels from `panel`. A row's columns are written one after the other:
+/// rows may lie whole pages apart.
+void ProductKernel::epilogue(V group, V row, V rows, V panel, V panels, V tile, V weightStride) {
   Block &body = op.getEpilogue().front();
   auto f32 = VectorType::get({kPanel}, b.getF32Type());
-  V n = panel * c.index(kPanel);
-  V mask;
-  if (plan.columns % kPanel)
-    mask = c.wrap(vector::CreateMaskOp::create(b, c.loc, VectorType::get({kPanel}, b.getI1Type()),
-                                               ValueRange{c.min(c.index(kPanel), c.index(plan.columns) - n)}));
-  // What is the same for all rows is read once.
-  SmallVector<Value> fixed(op.getExtras().size());
-  for (auto [i, extra] : llvm::enumerate(op.getExtras())) {
-    int64_t kind = op.getExtraKinds()[i];
-    if (kind == 1)
-      fixed[i] = readLine(extra, {group, n}, mask);
-    else if (kind == 2)
-      fixed[i] = readLine(extra, {n}, mask);
-  }
+  V width = c.index(kPanel), tileSize = c.index(maxRows(target) * kPanel);
   c.loop(zero, rows, [&](V r) {
     V p = row + r;
-    SmallVector<Value> arguments;
-    for (int64_t i = 0; i < plan.weights; ++i)
-      arguments.push_back(vector::LoadOp::create(b, c.loc, f32, sums, ValueRange{tile + c.index(i) * weightStride + r * c.index(kPanel)}));
+    // What is the same for a whole row is read once.
+    SmallVector<Value> fixed(op.getExtras().size());
+    V source;
     for (auto [i, extra] : llvm::enumerate(op.getExtras())) {
       int64_t kind = op.getExtraKinds()[i];
-      if (kind == 0)
-        arguments.push_back(readLine(extra, {p, n}, mask));
-      else if (kind == 3)
-        arguments.push_back(vector::BroadcastOp::create(
-            b, c.loc, VectorType::get({kPanel}, cast<MemRefType>(extra.getType()).getElementType()), c.load(extra, {p})));
-      else if (kind == 4)
-        arguments.push_back(readLine(extra, {sourceRow(p), n}, mask));
-      else
-        arguments.push_back(fixed[i]);
+      if (kind == 3)
+        fixed[i] = vector::BroadcastOp::create(
+            b, c.loc, VectorType::get({kPanel}, cast<MemRefType>(extra.getType()).getElementType()), c.load(extra, {p}));
+      else if (kind == 4 && !source.v)
+        source = sourceRow(p);
     }
-    Value result = cloneVectorized(b, c.loc, body, arguments, kPanel);
-    if (mask.v)
-      vector::MaskedStoreOp::create(b, c.loc, out, ValueRange{p, n}, mask, result);
-    else
-      vector::StoreOp::create(b, c.loc, result, out, ValueRange{p, n});
+    c.loop(zero, panels, [&](V q) {
+      V n = (panel + q) * width, sum = tile + q * tileSize + r * width;
+      V mask;
+      if (plan.columns % kPanel)
+        mask = c.wrap(vector::CreateMaskOp::create(b, c.loc, VectorType::get({kPanel}, b.getI1Type()),
+                                                   ValueRange{c.min(width, c.index(plan.columns) - n)}));
+      SmallVector<Value> arguments;
+      for (int64_t i = 0; i < plan.weights; ++i)
+        arguments.push_back(vector::LoadOp::create(b, c.loc, f32, sums, ValueRange{sum + c.index(i) * weightStride}));
+      for (auto [i, extra] : llvm::enumerate(op.getExtras())) {
+        switch (op.getExtraKinds()[i]) {
+        case 0: arguments.push_back(readLine(extra, {p, n}, mask)); break;
+        case 1: arguments.push_back(readLine(extra, {group, n}, mask)); break;
+        case 2: arguments.push_back(readLine(extra, {n}, mask)); break;
+        case 3: arguments.push_back(fixed[i]); break;
+        default: arguments.push_back(readLine(extra, {source, n}, mask));
+        }
+      }
+      Value result = cloneVectorized(b, c.loc, body, arguments, kPanel);
+      if (mask.v)
+        vector::MaskedStoreOp::create(b, c.loc, out, ValueRange{p, n}, mask, result);
+      else
+        vector::StoreOp::create(b, c.loc, result, out, ValueRange{p, n});
+    });
   });
 }
 
