@@ -36,6 +36,14 @@ bool ExpertsBody::hasRowAxis(Value value, bool tokensToo) {
   return llvm::any_of(axes.leaves(value), [&](int axis) { return llvm::is_contained(row, axis); });
 }
 
+/// An entry for each expert that no token has a say in.
+bool ExpertsBody::isParameter(Value value) {
+  if (term || fromRoute.contains(value) || !tensorType(value).hasStaticShape())
+    return false;
+  Axes leaves = axes.leaves(value), experts = axes.space.leaves(route.experts);
+  return llvm::any_of(leaves, [&](int axis) { return llvm::is_contained(experts, axis); }) && rowsOf(leaves).size() == experts.size();
+}
+
 bool ExpertsBody::needsReading(Value value) {
   if (term)
     return term->differs.contains(value);
@@ -46,6 +54,8 @@ bool ExpertsBody::needsReading(Value value) {
 SmallVector<Value> ExpertsBody::operandsOf(Operation *op) {
   if (isElementwise(op) || isOnnx(op, {"MatMul", "Gemm", "Einsum", "Concat"}))
     return SmallVector<Value>(op->getOperands());
+  if (isOnnx(op, {"ScatterND"}))
+    return {op->getOperand(2)};
   return {op->getOperand(0)};
 }
 
@@ -76,7 +86,7 @@ bool ExpertsBody::relateAll(Value sum) {
     if (visited.size() > 4096)
       return fail("more than 4096 values belong to one expert");
     Operation *op = value.getDefiningOp();
-    if (!op || route.of(value).kind != RouteKind::None || isConstantDerived(value))
+    if (!op || route.of(value).kind != RouteKind::None || isConstantDerived(value) || isParameter(value))
       return true;
     if (!isOnnx(op))
       return fail("'" + op->getName().getStringRef() + "' is no ONNX node");
@@ -337,6 +347,8 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalNew(Value value) {
   }
   if (isConstantDerived(value))
     return evalConstant(value);
+  if (isParameter(value))
+    return param({value}, value, {});
   if (op && isGather(op)) {
     Value data = op->getOperand(0);
     if (route.of(op->getOperand(1)).kind == RouteKind::Indices && !term) {
@@ -605,7 +617,14 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalProduct(Operation *op) {
     return std::nullopt;
   }
   Value lhs = op->getOperand(0), rhs = op->getOperand(1);
-  std::optional<Term> a = eval(lhs), b = a ? eval(rhs) : std::nullopt;
+  // Rows first, so that parameters come in the order of use.
+  bool rowsOnRight = isConstantDerived(lhs) || (lhs.getDefiningOp() && isGather(lhs.getDefiningOp()));
+  std::optional<Term> a, b;
+  if (rowsOnRight)
+    b = eval(rhs);
+  a = eval(lhs);
+  if (!rowsOnRight)
+    b = eval(rhs);
   if (!a || !b)
     return std::nullopt;
   // What both sides have and the result does not is summed.

@@ -57,6 +57,7 @@ private:
 
   bool relateAll(Value sum);
   bool relateCoordinates(Operation *gather);
+  bool isParameter(Value value);
   bool needsReading(Value value);
   bool hasRowAxis(Value value, bool tokensToo = false);
   SmallVector<Value> operandsOf(Operation *op);

@@ -1,0 +1,131 @@
+// RUN: moe-opt %s -moe-raise-experts -split-input-file | FileCheck %s
+// One term an expert, rolled into one function with the weights stacked.
+
+// All tokens through each expert, times its column of the routing matrix. The weights are four separate tensors.
+// CHECK: moe.weight @[[S2:stacked.*]] : tensor<2x8x16xf32> = #moe.recipe<concat, {axis = 0 : i64}, [#moe.recipe<reshape, {}, [#moe.piece<"w.bin", 1024, 512, tensor<8x16xf32>>], tensor<1x8x16xf32>>, #moe.recipe<reshape, {}, [#moe.piece<"w.bin", 1536, 512, tensor<8x16xf32>>], tensor<1x8x16xf32>>], tensor<2x8x16xf32>>
+// CHECK: moe.weight @[[S1:stacked.*]] : tensor<2x16x8xf32>
+// CHECK-LABEL: @columns
+// CHECK-DAG: %[[W1:.*]] = moe.get_weight @[[S1]]
+// CHECK-DAG: %[[W2:.*]] = moe.get_weight @[[S2]]
+// CHECK: %[[Y:.*]] = moe.experts %arg0, %{{.*}}#0, %{{.*}}#1 params(%[[W1]], %[[W2]])
+// CHECK: onnx.Add(%[[Y]], %arg2)
+module {
+  moe.weight @a0 : tensor<16x8xf32> = #moe.piece<"w.bin", 0, 512, tensor<16x8xf32>>
+  moe.weight @a1 : tensor<16x8xf32> = #moe.piece<"w.bin", 512, 512, tensor<16x8xf32>>
+  moe.weight @b0 : tensor<8x16xf32> = #moe.piece<"w.bin", 1024, 512, tensor<8x16xf32>>
+  moe.weight @b1 : tensor<8x16xf32> = #moe.piece<"w.bin", 1536, 512, tensor<8x16xf32>>
+  func.func @columns(%x: tensor<?x16xf32> {moe.dims = ["tokens", 16]}, %l: tensor<?x2xf32> {moe.dims = ["tokens", 2]}, %shared: tensor<?x16xf32> {moe.dims = ["tokens", 16]}) -> tensor<?x16xf32> {
+    %a0 = moe.get_weight @a0 : tensor<16x8xf32>
+    %a1 = moe.get_weight @a1 : tensor<16x8xf32>
+    %b0 = moe.get_weight @b0 : tensor<8x16xf32>
+    %b1 = moe.get_weight @b1 : tensor<8x16xf32>
+    %w, %i = moe.route %l {k = 2 : i64} : (tensor<?x2xf32>) -> (tensor<?x2xf32>, tensor<?x2xi64>)
+    %fzero = onnx.Constant dense<0.0> : tensor<f32>
+    %zero = onnx.Constant dense<0> : tensor<1xi64>
+    %one = onnx.Constant dense<1> : tensor<1xi64>
+    %two = onnx.Constant dense<2> : tensor<1xi64>
+    %shape = onnx.Shape(%l) : (tensor<?x2xf32>) -> tensor<2xi64>
+    %zeros = onnx.Expand(%fzero, %shape) : (tensor<f32>, tensor<2xi64>) -> tensor<?x2xf32>
+    %m = onnx.ScatterElements(%zeros, %i, %w) {axis = 1 : i64} : (tensor<?x2xf32>, tensor<?x2xi64>, tensor<?x2xf32>) -> tensor<?x2xf32>
+    %h1 = onnx.MatMul(%x, %a1) : (tensor<?x16xf32>, tensor<16x8xf32>) -> tensor<?x8xf32>
+    %r1 = onnx.Relu(%h1) : (tensor<?x8xf32>) -> tensor<?x8xf32>
+    %o1 = onnx.MatMul(%r1, %b1) : (tensor<?x8xf32>, tensor<8x16xf32>) -> tensor<?x16xf32>
+    %c1 = onnx.Slice(%m, %one, %two, %one) : (tensor<?x2xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x1xf32>
+    %t1 = onnx.Mul(%o1, %c1) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+    %s1 = onnx.Add(%shared, %t1) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+    %h0 = onnx.MatMul(%x, %a0) : (tensor<?x16xf32>, tensor<16x8xf32>) -> tensor<?x8xf32>
+    %r0 = onnx.Relu(%h0) : (tensor<?x8xf32>) -> tensor<?x8xf32>
+    %o0 = onnx.MatMul(%r0, %b0) : (tensor<?x8xf32>, tensor<8x16xf32>) -> tensor<?x16xf32>
+    %c0 = onnx.Slice(%m, %zero, %one, %one) : (tensor<?x2xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x1xf32>
+    %t0 = onnx.Mul(%o0, %c0) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+    %y = onnx.Add(%s1, %t0) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+    return %y : tensor<?x16xf32>
+  }
+}
+
+// -----
+
+// The tokens of each expert by NonZero, gathered, and added back. Slices of one tensor are that tensor.
+// CHECK-LABEL: @nonzero
+// CHECK: %[[W:.*]] = moe.get_weight @w1
+// CHECK: %[[Y:.*]] = moe.experts %arg0, %{{.*}}#0, %{{.*}}#1 params(%[[W]]) :
+// CHECK-NOT: onnx.NonZero
+// CHECK: return %[[Y]]
+moe.weight @w1 : tensor<2x16x16xf32> = #moe.piece<"w.bin", 0, 2048, tensor<2x16x16xf32>>
+func.func @nonzero(%x: tensor<?x16xf32> {moe.dims = ["tokens", 16]}, %l: tensor<?x2xf32> {moe.dims = ["tokens", 2]}) -> tensor<?x16xf32> {
+  %w1 = moe.get_weight @w1 : tensor<2x16x16xf32>
+  %w, %i = moe.route %l {k = 2 : i64} : (tensor<?x2xf32>) -> (tensor<?x2xf32>, tensor<?x2xi64>)
+  %fzero = onnx.Constant dense<0.0> : tensor<f32>
+  %i0 = onnx.Constant dense<0> : tensor<i64>
+  %i1 = onnx.Constant dense<1> : tensor<i64>
+  %zero = onnx.Constant dense<0> : tensor<1xi64>
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %two = onnx.Constant dense<2> : tensor<1xi64>
+  %last = onnx.Constant dense<-1> : tensor<1xi64>
+  %ids = onnx.Constant dense<[0, 1]> : tensor<2xi64>
+  %shape = onnx.Shape(%x) : (tensor<?x16xf32>) -> tensor<2xi64>
+  %acc = onnx.Expand(%fzero, %shape) : (tensor<f32>, tensor<2xi64>) -> tensor<?x16xf32>
+  %u = onnx.Unsqueeze(%i, %last) : (tensor<?x2xi64>, tensor<1xi64>) -> tensor<?x2x1xi64>
+  %e = onnx.Equal(%u, %ids) : (tensor<?x2x1xi64>, tensor<2xi64>) -> tensor<?x2x2xi1>
+  %ei = onnx.Cast(%e) {to = i64} : (tensor<?x2x2xi1>) -> tensor<?x2x2xi64>
+  %p = onnx.Transpose(%ei) {perm = array<i64: 2, 1, 0>} : (tensor<?x2x2xi64>) -> tensor<2x2x?xi64>
+  %wu = onnx.Unsqueeze(%w, %last) : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x2x1xf32>
+
+  %m0 = onnx.Gather(%p, %i0) {axis = 0 : i64} : (tensor<2x2x?xi64>, tensor<i64>) -> tensor<2x?xi64>
+  %n0 = onnx.NonZero(%m0) : (tensor<2x?xi64>) -> tensor<2x?xi64>
+  %n0t = onnx.Transpose(%n0) {perm = array<i64: 1, 0>} : (tensor<2x?xi64>) -> tensor<?x2xi64>
+  %k0 = onnx.Slice(%n0t, %zero, %one, %one) : (tensor<?x2xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %t0 = onnx.Slice(%n0t, %one, %two, %one) : (tensor<?x2xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %x0 = onnx.GatherND(%x, %t0) : (tensor<?x16xf32>, tensor<?x1xi64>) -> tensor<?x16xf32>
+  %a0 = onnx.Gather(%w1, %i0) {axis = 0 : i64} : (tensor<2x16x16xf32>, tensor<i64>) -> tensor<16x16xf32>
+  %h0 = onnx.Gemm(%x0, %a0) {transB = 1 : i64} : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %at0 = onnx.Concat(%t0, %k0) {axis = -1 : i64} : (tensor<?x1xi64>, tensor<?x1xi64>) -> tensor<?x2xi64>
+  %v0 = onnx.GatherND(%wu, %at0) : (tensor<?x2x1xf32>, tensor<?x2xi64>) -> tensor<?x1xf32>
+  %o0 = onnx.Mul(%h0, %v0) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %y0 = onnx.ScatterND(%acc, %t0, %o0) {reduction = "add"} : (tensor<?x16xf32>, tensor<?x1xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
+
+  %m1 = onnx.Gather(%p, %i1) {axis = 0 : i64} : (tensor<2x2x?xi64>, tensor<i64>) -> tensor<2x?xi64>
+  %n1 = onnx.NonZero(%m1) : (tensor<2x?xi64>) -> tensor<2x?xi64>
+  %n1t = onnx.Transpose(%n1) {perm = array<i64: 1, 0>} : (tensor<2x?xi64>) -> tensor<?x2xi64>
+  %k1 = onnx.Slice(%n1t, %zero, %one, %one) : (tensor<?x2xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %t1 = onnx.Slice(%n1t, %one, %two, %one) : (tensor<?x2xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %x1 = onnx.GatherND(%x, %t1) : (tensor<?x16xf32>, tensor<?x1xi64>) -> tensor<?x16xf32>
+  %a1 = onnx.Gather(%w1, %i1) {axis = 0 : i64} : (tensor<2x16x16xf32>, tensor<i64>) -> tensor<16x16xf32>
+  %h1 = onnx.Gemm(%x1, %a1) {transB = 1 : i64} : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %at1 = onnx.Concat(%t1, %k1) {axis = -1 : i64} : (tensor<?x1xi64>, tensor<?x1xi64>) -> tensor<?x2xi64>
+  %v1 = onnx.GatherND(%wu, %at1) : (tensor<?x2x1xf32>, tensor<?x2xi64>) -> tensor<?x1xf32>
+  %o1 = onnx.Mul(%h1, %v1) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %y1 = onnx.ScatterND(%y0, %t1, %o1) {reduction = "add"} : (tensor<?x16xf32>, tensor<?x1xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  return %y1 : tensor<?x16xf32>
+}
+
+// -----
+
+// Terms that are different functions are no bank of experts.
+// CHECK: moe.generic = [{node = "sum", op = "experts", reason = "terms of the sum over experts are different functions"}]
+// CHECK-LABEL: @different
+// CHECK-NOT: moe.experts
+moe.weight @wa : tensor<16x16xf32> = #moe.piece<"w.bin", 0, 1024, tensor<16x16xf32>>
+moe.weight @wb : tensor<16x16xf32> = #moe.piece<"w.bin", 1024, 1024, tensor<16x16xf32>>
+func.func @different(%x: tensor<?x16xf32> {moe.dims = ["tokens", 16]}, %l: tensor<?x2xf32> {moe.dims = ["tokens", 2]}) -> tensor<?x16xf32> {
+  %wa = moe.get_weight @wa : tensor<16x16xf32>
+  %wb = moe.get_weight @wb : tensor<16x16xf32>
+  %w, %i = moe.route %l {k = 2 : i64} : (tensor<?x2xf32>) -> (tensor<?x2xf32>, tensor<?x2xi64>)
+  %zero = onnx.Constant dense<0> : tensor<1xi64>
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %two = onnx.Constant dense<2> : tensor<1xi64>
+  %fzero = onnx.Constant dense<0.0> : tensor<f32>
+  %shape = onnx.Shape(%l) : (tensor<?x2xf32>) -> tensor<2xi64>
+  %zeros = onnx.Expand(%fzero, %shape) : (tensor<f32>, tensor<2xi64>) -> tensor<?x2xf32>
+  %m = onnx.ScatterElements(%zeros, %i, %w) {axis = 1 : i64} : (tensor<?x2xf32>, tensor<?x2xi64>, tensor<?x2xf32>) -> tensor<?x2xf32>
+  %c0 = onnx.Slice(%m, %zero, %one, %one) : (tensor<?x2xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x1xf32>
+  %c1 = onnx.Slice(%m, %one, %two, %one) : (tensor<?x2xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x1xf32>
+  %h0 = onnx.MatMul(%x, %wa) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %h1 = onnx.MatMul(%x, %wb) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %r0 = onnx.Relu(%h0) : (tensor<?x16xf32>) -> tensor<?x16xf32>
+  %r1 = onnx.Tanh(%h1) : (tensor<?x16xf32>) -> tensor<?x16xf32>
+  %o0 = onnx.Mul(%r0, %c0) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %o1 = onnx.Mul(%r1, %c1) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %y = onnx.Add(%o0, %o1) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32> loc("sum")
+  return %y : tensor<?x16xf32>
+}

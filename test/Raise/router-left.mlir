@@ -1,0 +1,48 @@
+// RUN: moe-opt %s -moe-raise-routers -split-input-file | FileCheck %s
+// What is no router is left alone and not spoken of; what is one, but of no known form, is reported.
+
+// The best tokens of a sampler: nothing is multiplied by their scores.
+// CHECK-NOT: moe.generic
+// CHECK-LABEL: @sampler
+// CHECK: onnx.TopK
+// CHECK-NOT: moe.route
+func.func @sampler(%logits: tensor<?x128xf32>) -> (tensor<?x5xf32>, tensor<?x5xi64>) {
+  %k = onnx.Constant dense<5> : tensor<1xi64>
+  %p = onnx.Softmax(%logits) : (tensor<?x128xf32>) -> tensor<?x128xf32>
+  %v, %i = onnx.TopK(%p, %k) : (tensor<?x128xf32>, tensor<1xi64>) -> (tensor<?x5xf32>, tensor<?x5xi64>)
+  return %v, %i : tensor<?x5xf32>, tensor<?x5xi64>
+}
+
+// -----
+
+// The smallest scores win: no router of ours.
+// CHECK-LABEL: @smallest
+// CHECK: onnx.TopK
+// CHECK-NOT: moe.route
+func.func @smallest(%logits: tensor<?x8xf32>, %rows: tensor<?x2x16xf32>) -> tensor<?x1x16xf32> {
+  %k = onnx.Constant dense<2> : tensor<1xi64>
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %v, %i = onnx.TopK(%logits, %k) {largest = 0 : i64} : (tensor<?x8xf32>, tensor<1xi64>) -> (tensor<?x2xf32>, tensor<?x2xi64>)
+  %u = onnx.Unsqueeze(%v, %one) : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x1x2xf32>
+  %y = onnx.MatMul(%u, %rows) : (tensor<?x1x2xf32>, tensor<?x2x16xf32>) -> tensor<?x1x16xf32>
+  return %y : tensor<?x1x16xf32>
+}
+
+// -----
+
+// The experts' weights are gathered by the ids, but the routing weights come from another tensor.
+// CHECK: module attributes {moe.generic = [{node = "pick", op = "router", reason = "the weights are no known function of the picked scores"}]}
+// CHECK-LABEL: @foreign_weights
+// CHECK: onnx.TopK
+func.func @foreign_weights(%logits: tensor<?x8xf32>, %other: tensor<?x8xf32>, %x: tensor<?x16xf32>, %w: tensor<8x16x16xf32>) -> tensor<?x2x16xf32> {
+  %k = onnx.Constant dense<2> : tensor<1xi64>
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %last = onnx.Constant dense<-1> : tensor<1xi64>
+  %v, %i = onnx.TopK(%logits, %k) : (tensor<?x8xf32>, tensor<1xi64>) -> (tensor<?x2xf32>, tensor<?x2xi64>) loc("pick")
+  %g = onnx.Gather(%w, %i) {axis = 0 : i64} : (tensor<8x16x16xf32>, tensor<?x2xi64>) -> tensor<?x2x16x16xf32>
+  %x1 = onnx.Unsqueeze(%x, %one) : (tensor<?x16xf32>, tensor<1xi64>) -> tensor<?x1x16xf32>
+  %x2 = onnx.Unsqueeze(%x1, %last) : (tensor<?x1x16xf32>, tensor<1xi64>) -> tensor<?x1x16x1xf32>
+  %h = onnx.MatMul(%g, %x2) : (tensor<?x2x16x16xf32>, tensor<?x1x16x1xf32>) -> tensor<?x2x16x1xf32>
+  %s = onnx.Squeeze(%h, %last) : (tensor<?x2x16x1xf32>, tensor<1xi64>) -> tensor<?x2x16xf32>
+  return %s : tensor<?x2x16xf32>
+}
