@@ -80,7 +80,9 @@ struct CollapseLoops : moe::impl::CollapseLoopsBase<CollapseLoops> {
           continue;
         generic = *general;
       }
-      if (generic.hasIndexSemantics())
+      // Upstream's collapsing takes maps of dims alone, not the constant places of a broadcast.
+      if (generic.hasIndexSemantics() ||
+          !llvm::all_of(generic.getIndexingMapsArray(), [](AffineMap map) { return map.isProjectedPermutation(); }))
         continue;
       SmallVector<utils::IteratorType> kinds = generic.getIteratorTypesArray();
       SmallVector<ReassociationIndices> groups;

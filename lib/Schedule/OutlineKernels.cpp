@@ -69,8 +69,24 @@ struct OutlineKernels : moe::impl::OutlineKernelsBase<OutlineKernels> {
           ops.push_back(op);
           return WalkResult::skip();
         });
-    for (Operation *op : ops)
-      outline(op, symbols);
+    for (Operation *op : ops) {
+      if (writesWhatItReads(op))
+        op->erase();
+      else
+        outline(op, symbols);
+    }
+  }
+
+  /// A copy of a buffer onto itself, which writing in place leaves behind.
+  static bool writesWhatItReads(Operation *op) {
+    auto generic = dyn_cast<linalg::GenericOp>(op);
+    if (!generic || generic.getNumDpsInits() != 1)
+      return false;
+    auto from = dyn_cast<BlockArgument>(generic.getBody()->getTerminator()->getOperand(0));
+    if (!from || from.getOwner() != generic.getBody())
+      return false;
+    OpOperand &source = op->getOpOperand(from.getArgNumber()), &target = *generic.getDpsInitOperand(0);
+    return source.get() == target.get() && generic.getMatchingIndexingMap(&source) == generic.getMatchingIndexingMap(&target);
   }
 
   void outline(Operation *op, SymbolTable &symbols) {
