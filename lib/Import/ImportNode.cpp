@@ -247,7 +247,7 @@ FailureOr<Attribute> Importer::convert(const onnxfile::Attribute &attribute, con
         return Attribute(); // undefined: the default
       Type type = elementType(attribute.integer);
       if (!type)
-        return fail(what + formatv(" expects a data type of numbers or bool, but is {0}", attribute.integer).str());
+        return fail(what + " expects a data type of numbers or bool, but is " + dataTypeName(attribute.integer));
       return Attribute(TypeAttr::get(type));
     }
     return Attribute(builder.getI64IntegerAttr(attribute.integer));

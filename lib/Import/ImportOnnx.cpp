@@ -171,7 +171,7 @@ LogicalResult Importer::declareInputs() {
       return fail(what + ": expects a tensor, but found a " + (input.otherKind.empty() ? "value without type" : input.otherKind));
     Type element = elementType(input.elementType);
     if (!element)
-      return fail(what + formatv(": expects a data type of numbers or bool, but found data type {0}", input.elementType).str());
+      return fail(what + ": expects a data type of numbers or bool, but found " + dataTypeName(input.elementType));
     if (!input.hasShape)
       return fail(what + ": expects a rank, but the file declares no shape");
     SmallVector<int64_t> shape;
@@ -253,7 +253,7 @@ LogicalResult Importer::declareOutputs() {
     auto type = cast<RankedTensorType>(value->getType());
     if (output.isTensor && output.elementType != 0 && elementType(output.elementType) != type.getElementType()) {
       std::string text;
-      llvm::raw_string_ostream(text) << what << ": expects its declared data type " << output.elementType << ", but its value has element type " << type.getElementType();
+      llvm::raw_string_ostream(text) << what << ": expects its declared data type " << dataTypeName(output.elementType) << ", but its value has element type " << type.getElementType();
       return fail(text);
     }
     SmallVector<Attribute> dims;

@@ -73,6 +73,16 @@ Type Importer::elementType(int64_t dataType) {
   }
 }
 
+std::string Importer::dataTypeName(int64_t dataType) {
+  static const char *const names[] = {"undefined", "float32", "uint8", "int8", "uint16", "int16", "int32", "int64", "string",
+                                      "bool", "float16", "float64", "uint32", "uint64", "complex64", "complex128", "bfloat16",
+                                      "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz", "uint4", "int4",
+                                      "float4e2m1", "float8e8m0", "uint2", "int2"};
+  if (dataType >= 0 && dataType < static_cast<int64_t>(std::size(names)))
+    return names[dataType];
+  return "data type " + std::to_string(dataType);
+}
+
 /// Bytes that elements take in a file; bool is a byte each, narrower types share bytes.
 static std::optional<int64_t> byteSize(RankedTensorType type) {
   int64_t count = 1, bits;
@@ -88,7 +98,7 @@ static std::optional<int64_t> byteSize(RankedTensorType type) {
 FailureOr<RankedTensorType> Importer::tensorType(const onnxfile::Tensor &tensor, const Twine &what) {
   Type element = elementType(tensor.dataType);
   if (!element)
-    return fail(what + formatv(": expects a data type of numbers or bool, but found data type {0}", tensor.dataType).str());
+    return fail(what + ": expects a data type of numbers or bool, but found " + dataTypeName(tensor.dataType));
   for (int64_t dim : tensor.dims)
     if (dim < 0)
       return fail(what + formatv(": expects extents that are not negative, but found {0}", dim).str());

@@ -44,6 +44,8 @@ public:
   // ImportTensor.cpp
   /// The MLIR type of an ONNX data type; null if there is none.
   Type elementType(int64_t dataType);
+  /// Its name for a diagnostic: "int64", "string", "data type 99".
+  static std::string dataTypeName(int64_t dataType);
   FailureOr<RankedTensorType> tensorType(const onnxfile::Tensor &tensor, const Twine &what);
   /// A constant or a weight with the tensor's values.
   FailureOr<Value> tensorValue(const onnxfile::Tensor &tensor, StringRef name, const Twine &what, Location loc);

@@ -11,9 +11,11 @@ LogicalResult OpInference::reduce() {
   if (in(1) && !(length(1) == 0)) {
     std::optional<SmallVector<int64_t>> given = constants(1);
     if (!given) {
-      if (!keep)
-        return expects() << "constant axes, since ranks are static";
-      set(0, Dims(shape.size()), element(0));
+      // Which axes go is known at run time; how many must be known now.
+      std::optional<int64_t> count = length(1);
+      if (!keep && (!count || *count > static_cast<int64_t>(shape.size())))
+        return expects() << "a known number of axes, since ranks are static";
+      set(0, Dims(shape.size() - (keep ? 0 : *count)), element(0));
       return success();
     }
     FailureOr<SmallVector<int64_t>> checked = axesOf(*given, shape.size());

@@ -129,8 +129,14 @@ LogicalResult OpInference::squeeze() {
   SmallVector<int64_t> axes;
   if (in(1)) {
     std::optional<SmallVector<int64_t>> given = constants(1);
-    if (!given)
-      return expects() << "constant axes, since ranks are static";
+    if (!given) {
+      // Which axes go is known at run time; how many must be known now.
+      std::optional<int64_t> count = length(1);
+      if (!count || *count > static_cast<int64_t>(shape.size()))
+        return expects() << "a known number of axes, since ranks are static";
+      set(0, Dims(shape.size() - *count), element(0));
+      return success();
+    }
     FailureOr<SmallVector<int64_t>> checked = axesOf(*given, shape.size());
     if (failed(checked))
       return failure();
@@ -155,8 +161,13 @@ LogicalResult OpInference::squeeze() {
 LogicalResult OpInference::unsqueeze() {
   Dims shape = dims(0u);
   std::optional<SmallVector<int64_t>> given = constants(1);
-  if (!given)
-    return expects() << "constant axes, since ranks are static";
+  if (!given) {
+    std::optional<int64_t> count = length(1);
+    if (!count)
+      return expects() << "a known number of axes, since ranks are static";
+    set(0, Dims(shape.size() + *count), element(0));
+    return success();
+  }
   FailureOr<SmallVector<int64_t>> axes = axesOf(*given, shape.size() + given->size());
   if (failed(axes))
     return failure();

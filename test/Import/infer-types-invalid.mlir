@@ -43,8 +43,8 @@ func.func @axis(%a: tensor<6xf32>) -> (tensor<0xf32>, tensor<0xi64>) {
 
 // -----
 
-func.func @unknown_axes(%a: tensor<6xf32>, %axes: tensor<1xi64>) -> tensor<0xf32> {
-  // expected-error@+1 {{'onnx.Unsqueeze' op expects constant axes, since ranks are static}}
-  %0 = onnx.Unsqueeze(%a, %axes) : (tensor<6xf32>, tensor<1xi64>) -> tensor<0xf32>
+func.func @unknown_axes(%a: tensor<6xf32>, %axes: tensor<?xi64>) -> tensor<0xf32> {
+  // expected-error@+1 {{'onnx.Unsqueeze' op expects a known number of axes, since ranks are static}}
+  %0 = onnx.Unsqueeze(%a, %axes) : (tensor<6xf32>, tensor<?xi64>) -> tensor<0xf32>
   return %0 : tensor<0xf32>
 }

@@ -105,3 +105,19 @@ func.func @products(%q: tensor<?x4x?x8xf32> {moe.dims = ["b", 4 : i64, "s", 8 : 
   %y, %nk, %nv = onnx.Attention(%q, %k, %v, none, %pk, %pv) : (tensor<?x4x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x16xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x16xf32>) -> (tensor<0xf32>, tensor<0xf32>, tensor<0xf32>)
   return %m, %y : tensor<0xf32>, tensor<0xf32>
 }
+
+// -----
+
+// Axes that only run time knows: how many there are gives the rank.
+// CHECK-LABEL: func @run_time_axes
+// CHECK: onnx.Unsqueeze{{.*}} -> tensor<?x?x?x?xf32>
+// CHECK: onnx.Squeeze{{.*}} -> tensor<?xf32>
+// CHECK: onnx.ReduceSum{{.*}} -> tensor<?x?xf32>
+// CHECK: onnx.ReduceSum{{.*}} -> tensor<?xf32>
+func.func @run_time_axes(%x: tensor<3x4xf32>, %one: tensor<1xi64>, %two: tensor<2xi64>) {
+  %0 = onnx.Unsqueeze(%x, %two) : (tensor<3x4xf32>, tensor<2xi64>) -> tensor<0xf32>
+  %1 = onnx.Squeeze(%x, %one) : (tensor<3x4xf32>, tensor<1xi64>) -> tensor<0xf32>
+  %2 = onnx.ReduceSum(%x, %one) : (tensor<3x4xf32>, tensor<1xi64>) -> tensor<0xf32>
+  %3 = onnx.ReduceSum(%x, %one) {keepdims = 0 : i64} : (tensor<3x4xf32>, tensor<1xi64>) -> tensor<0xf32>
+  return
+}
