@@ -107,7 +107,8 @@ struct EntryRecord {
     }
     if (auto view = dyn_cast<memref::CollapseShapeOp>(op)) {
       std::string product;
-      for (int64_t d : view.getReassociationIndices()[i]) {
+      SmallVector<ReassociationIndices> groups = view.getReassociationIndices();
+      for (int64_t d : groups[i]) {
         std::string factor = extent(view.getSrc(), d);
         if (factor.empty())
           return {};

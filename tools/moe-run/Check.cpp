@@ -45,6 +45,9 @@ Status readCaseTensors(const std::string &folder, const std::string &prefix, con
       return Status(MOE_INVALID_ARGUMENT,
                     path + ": expected a tensor that no other file gives, found " + values[slot].name + " again");
     given[slot] = true;
+    // Some exporters store a scalar as one element of rank 1.
+    if (values[slot].dims.empty() && tensor.shape == std::vector<int64_t>{1})
+      tensor.shape.clear();
     if (tensor.dtype != values[slot].dtype || tensor.shape.size() != values[slot].dims.size())
       return Status(MOE_INVALID_ARGUMENT, path + ": expected " + moe_dtype_name(values[slot].dtype) +
                                               format(" of rank %zu for ", values[slot].dims.size()) +
