@@ -253,8 +253,8 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalConstant(Value value) {
     fail("a constant with a value a token");
     return std::nullopt;
   }
-  if (std::optional<double> number = fillOf(value); number && tensorType(value).hasStaticShape() && tensorType(value).getNumElements() == 1 &&
-                                                    isFloat(value)) {
+  bool single = tensorType(value).hasStaticShape() && tensorType(value).getNumElements() == 1;
+  if (std::optional<double> number = single && isFloat(value) ? fillOf(value) : std::nullopt) {
     result.value = onnxFloat(*builder, bodyLoc, tensorType(value).getElementType(), *number);
     result.scalar = true;
     result.zeroAtZero = *number == 0;
@@ -873,6 +873,9 @@ bool ExpertsBody::read(Value sum, bool weightOnInput) {
   MLIRContext *ctx = route.route.getContext();
   if (!relateAll(sum))
     return false;
+  // What is left of the rows of a sum are the tokens.
+  if (!term && rowsOf(axes.leaves(sum)) != route.tokens())
+    return fail("the experts' results are not summed");
   bodyLoc = sum.getLoc();
   region = std::make_unique<Region>();
   body = new Block;

@@ -68,8 +68,11 @@ Value ChoiceReader::peel(Value value) {
 
 Value ChoiceReader::biasOf(Value value) const {
   RankedTensorType type = tensorType(value);
-  return type.hasStaticShape() && type.getNumElements() == numExperts && isConstantDerived(value) && !fillOf(value) ? value : Value();
+  return type.hasStaticShape() && type.getNumElements() == numExperts && isConstantDerived(value) ? value : Value();
 }
+
+/// A fill that no score falls below.
+static bool isLow(double fill, Type element) { return fill < -1e30 || (element.isF16() && fill < -6e4); }
 
 /// The mask over experts that comes from ids of kept groups: zeros with ones scattered in, repeated over each group.
 std::optional<KeepMask> ChoiceReader::keepMask(Value mask) {
@@ -258,7 +261,7 @@ std::optional<Choice> ChoiceReader::read(Value picked, std::string &reason) {
   if (Operation *where = definedBy(choice, {"Where"})) {
     for (int fillAt : {1, 2}) {
       std::optional<double> fill = fillOf(where->getOperand(fillAt));
-      if (!fill || !(*fill == 0 || *fill < -1e30))
+      if (!fill || !(*fill == 0 || isLow(*fill, tensorType(choice).getElementType())))
         continue;
       if (failed(axes.relate(where, ignored)))
         continue;
@@ -736,9 +739,14 @@ bool WeightReader::multiplies(Value value) {
               back.push_back(operand);
         }
       }
-      bool gathers = isOnnx(user, {"GatherND", "Gather", "GatherElements", "Slice", "Split", "Cast", "Identity", "Clip"}) ||
-                     isLayoutOp(user) || isOnnx(user, {"Mul", "Where", "ReduceSum", "Concat", "ScatterElements", "ScatterND"});
-      if (gathers)
+      // Ids that pick rows of a table (an embedding) are tokens; experts have at least a matrix each.
+      bool gathers = isOnnx(user, {"GatherND", "Gather", "GatherElements"});
+      if (gathers && user->getOperand(1) == work[i] && isConstantDerived(user->getOperand(0)) &&
+          tensorType(user->getOperand(0)).getRank() < 3)
+        continue;
+      if (gathers || isLayoutOp(user) ||
+          isOnnx(user, {"Slice", "Split", "Cast", "Identity", "Clip", "Mul", "Where", "ReduceSum", "Concat", "ScatterElements", "ScatterND",
+                        "Equal", "OneHot", "NonZero"}))
         for (Value result : user->getResults())
           if (seen.insert(result).second)
             work.push_back(result);
@@ -763,9 +771,11 @@ LogicalResult WeightReader::run(Value values, Value indices, std::string &reason
         return reason = "the tokens of the choice do not fit", failure();
     // Picked choice scores are weights where no bias is in them. Filled with 0 a masked expert can be picked with
     // weight 0 in place of one whose score is 0: the sum over experts is the same as with -inf.
-    if (!choice.bias)
-      states[values] = State{Kind::Weights};
-    else if (choice.score == ScoreFn::None) {
+    if (!choice.bias) {
+      // (With plain logits a fill of 0 would be a weight like any other.)
+      if (choice.numGroups == 1 || choice.groupFill == GroupFill::NegInf || choice.score != ScoreFn::None)
+        states[values] = State{Kind::Weights};
+    } else if (choice.score == ScoreFn::None) {
       choice.logits = choice.scores = choice.biased;
       choice.bias = choice.biased = Value();
       states[values] = State{Kind::Weights};

@@ -164,15 +164,20 @@ Value moe::stackWeights(OpBuilder &b, Location loc, ArrayRef<Value> values) {
   }
   if (anyWeight && !llvm::is_contained(recipes, Attribute()))
     return newWeight(b, loc, stackRecipes(recipes), values[0].getDefiningOp(), "stacked");
-  SmallVector<Attribute> elements;
-  for (Value value : values) {
-    DenseElementsAttr constant = onnx::getConstant(value);
-    if (!constant)
+  // Inline constants: their bytes one after the other.
+  std::vector<char> bytes;
+  bool inlined = type.getElementTypeBitWidth() >= 8;
+  for (size_t i = 0; i < values.size() && inlined; ++i) {
+    DenseElementsAttr constant = onnx::getConstant(values[i]);
+    inlined = static_cast<bool>(constant);
+    if (!inlined)
       break;
-    llvm::append_range(elements, constant.getValues<Attribute>());
+    ArrayRef<char> raw = constant.getRawData();
+    for (int64_t n = constant.isSplat() ? constant.getNumElements() : 1; n > 0; --n)
+      bytes.insert(bytes.end(), raw.begin(), raw.end());
   }
-  if (static_cast<int64_t>(elements.size()) == stacked.getNumElements())
-    return onnx::ConstantOp::create(b, loc, stacked, DenseElementsAttr::get(stacked, elements));
+  if (inlined)
+    return onnx::ConstantOp::create(b, loc, stacked, DenseElementsAttr::getFromRawBuffer(stacked, bytes));
   // Computed from weights by ops that no recipe holds yet: the stack is one more such op.
   shape[0] = 1;
   SmallVector<Value> slices;

@@ -23,7 +23,8 @@ bool UnrolledExperts::isAccumulation(Operation *op) {
 void UnrolledExperts::flatten(Value root, bool) {
   SmallVector<std::pair<Value, bool>> stack = {{root, true}};
   while (!stack.empty()) {
-    auto [value, outermost] = stack.pop_back_val();
+    Value value = stack.back().first;
+    bool outermost = stack.pop_back_val().second;
     Operation *op = value.getDefiningOp();
     if (!fromRoute.contains(value)) {
       if (!isFilledWith(value, 0))
@@ -51,7 +52,7 @@ void UnrolledExperts::flatten(Value root, bool) {
     summands.push_back({updates, op});
     Value data = op->getOperand(0);
     // The accumulator is read by the scatter alone (and by its own gather).
-    bool own = llvm::all_of(data.getUsers(), [op = op](Operation *user) { return user == op || isOnnx(user, {"Gather", "GatherND", "GatherElements", "Shape"}); });
+    bool own = llvm::all_of(data.getUsers(), [op](Operation *user) { return user == op || isOnnx(user, {"Gather", "GatherND", "GatherElements", "Shape"}); });
     if (own && data.getDefiningOp() && isAccumulation(data.getDefiningOp()) && fromRoute.contains(data) && !data.hasOneUse()) {
       // walk on although the gather uses it as well
       Operation *inner = data.getDefiningOp();

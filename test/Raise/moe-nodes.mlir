@@ -9,7 +9,7 @@
 // CHECK: onnx.Add(%{{.*}}, %[[B]])
 // CHECK: onnx.Slice
 // CHECK: onnx.Slice
-// CHECK: onnx.Clip(%{{.*}}, none, %[[L:.*]])
+// CHECK: onnx.Clip(%{{.*}}, none, %[[L:[0-9a-z_]*]])
 // CHECK: onnx.Clip(%{{.*}}, %{{.*}}, %[[L]])
 // CHECK: onnx.Sigmoid
 // CHECK: onnx.MatMul
