@@ -44,8 +44,12 @@ struct OpInference {
   std::optional<SmallVector<int64_t>> constants(unsigned i);
   /// Expressions of a small integer input (null: unknown element); nullopt if not tracked.
   std::optional<Dims> expressions(unsigned i);
-  /// Number of elements of a rank-1 input, e.g. of a shape operand.
-  std::optional<int64_t> length(unsigned i) { return rank(i) == 1 ? known(facts.shape(in(i))[0]) : std::nullopt; }
+  /// Number of elements of a rank-1 input that counts dimensions, e.g. of a shape operand; nullopt if no rank is that large.
+  std::optional<int64_t> length(unsigned i) {
+    constexpr int64_t kMaxRank = 1024;
+    std::optional<int64_t> count = rank(i) == 1 ? known(facts.shape(in(i))[0]) : std::nullopt;
+    return count && *count <= kMaxRank ? count : std::nullopt;
+  }
 
   // Results.
   /// Sets output `position`, if the op has it.

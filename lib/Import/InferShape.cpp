@@ -458,9 +458,13 @@ LogicalResult OpInference::constantOfShape() {
   AffineExpr fill;
   if (auto value = attribute<ElementsAttr>("value")) {
     type = value.getElementType();
-    if (isa<IntegerType>(type) && value.getNumElements() == 1) {
+    if (value.getNumElements() != 1)
+      return expects() << "a value with one element, but it has " << value.getNumElements();
+    if (isa<IntegerType>(type)) {
       APInt n = *value.value_begin<APInt>();
-      fill = number(type.isInteger(1) || type.isUnsignedInteger() ? n.getZExtValue() : n.getSExtValue());
+      bool isUnsigned = type.isInteger(1) || type.isUnsignedInteger();
+      if (!isUnsigned || n.getActiveBits() < 64)
+        fill = number(isUnsigned ? n.getZExtValue() : n.getSExtValue());
     }
   }
   std::optional<Dims> shape = expressions(0);

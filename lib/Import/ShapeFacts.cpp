@@ -74,7 +74,7 @@ LogicalResult ShapeFacts::Impl::infer(Operation *op) {
       readType(result);
       continue;
     }
-    int64_t count = 1;
+    int64_t count = 1, known = 1;
     for (auto [i, dim] : llvm::enumerate(record.shape)) {
       if (dim)
         dim = canonical(dim);
@@ -84,6 +84,8 @@ LogicalResult ShapeFacts::Impl::infer(Operation *op) {
                                  << *size;
       if (!dim)
         dim = newSymbol(result, i);
+      if (size && *size > 0 && __builtin_mul_overflow(known, *size, &known))
+        return op->emitOpError() << "expects a result whose size 64 bits count, but dim " << i << " of it would be " << *size;
       if (count >= 0 && (!size || __builtin_mul_overflow(count, *size, &count)))
         count = -1;
     }
@@ -91,7 +93,7 @@ LogicalResult ShapeFacts::Impl::infer(Operation *op) {
     for (AffineExpr &value : record.values)
       if (value)
         value = canonical(value);
-    known[result] = std::make_unique<TensorFacts>(std::move(record));
+    this->known[result] = std::make_unique<TensorFacts>(std::move(record));
   }
   return success();
 }

@@ -48,3 +48,20 @@ func.func @unknown_axes(%a: tensor<6xf32>, %axes: tensor<?xi64>) -> tensor<0xf32
   %0 = onnx.Unsqueeze(%a, %axes) : (tensor<6xf32>, tensor<?xi64>) -> tensor<0xf32>
   return %0 : tensor<0xf32>
 }
+
+// -----
+
+func.func @too_large(%a: tensor<1x1xf32>) -> tensor<0xf32> {
+  %shape = onnx.Constant dense<1099511627776> : tensor<2xi64>
+  // expected-error@+1 {{'onnx.Expand' op expects a result whose size 64 bits count, but dim 1 of it would be 1099511627776}}
+  %0 = onnx.Expand(%a, %shape) : (tensor<1x1xf32>, tensor<2xi64>) -> tensor<0xf32>
+  return %0 : tensor<0xf32>
+}
+
+// -----
+
+func.func @absurd_rank(%shape: tensor<1099511627776xi64>) -> tensor<0xf32> {
+  // expected-error@+1 {{'onnx.ConstantOfShape' op expects a shape operand of known length, since ranks are static}}
+  %0 = onnx.ConstantOfShape(%shape) : (tensor<1099511627776xi64>) -> tensor<0xf32>
+  return %0 : tensor<0xf32>
+}
