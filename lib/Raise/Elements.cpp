@@ -1,6 +1,8 @@
 //===- Elements.cpp - what one element of a tensor is ----------------------===//
 #include "Elements.h"
 
+#include "OnnxMatch.h"
+#include "dialects/moe/Moe.h"
 #include "dialects/onnx/Onnx.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -11,7 +13,6 @@ using namespace mlir;
 using namespace mlir::moe;
 
 static RankedTensorType typeOf(Value v) { return cast<RankedTensorType>(v.getType()); }
-static bool isFloat(Value v) { return isa<FloatType>(typeOf(v).getElementType()); }
 static bool isBool(Value v) { return typeOf(v).getElementType().isInteger(1); }
 
 //===----------------------------------------------------------------------===//
@@ -390,6 +391,14 @@ Elem ElementFacts::atConstant(Value value, ArrayRef<AffineExpr> index) {
   }
   if (known && data.getNumElements())
     return isIntegral ? number(data.getValues<APInt>()[flat]) : number(data.getValues<APFloat>()[flat]);
+  if (isBool(value) || isFloat(value)) {
+    SmallVector<double> all;
+    for (int64_t n = 0, e = data.getNumElements(); n < e && e <= 4096; ++n)
+      all.push_back(isBool(value) ? data.getValues<bool>()[n] : number(data.getValues<APFloat>()[n]).number);
+    if (!all.empty())
+      if (auto found = band(value, index, [&](int64_t n) { return all[n]; }))
+        return *found;
+  }
   // Integers that count up along one dim (stored positions).
   if (isIntegral && !isBool(value) && data.getNumElements() <= 65536) {
     std::optional<SmallVector<int64_t>> all = onnx::getConstantInts(value);
@@ -414,6 +423,85 @@ Elem ElementFacts::atConstant(Value value, ArrayRef<AffineExpr> index) {
     }
   }
   return makeElement(value, index);
+}
+
+/// One number everywhere; or two, of which one stands at j <= i + c and (perhaps) j >= i + w of the last two dims.
+std::optional<Elem> ElementFacts::band(Value value, ArrayRef<AffineExpr> index, function_ref<double(int64_t)> element) {
+  ArrayRef<int64_t> shape = typeOf(value).getShape();
+  int64_t count = typeOf(value).getNumElements();
+  if (count == 0)
+    return std::nullopt;
+  double first = element(0);
+  std::optional<double> other;
+  for (int64_t n = 1; n < count; ++n)
+    if (double x = element(n); x != first) {
+      if (other && *other != x)
+        return std::nullopt;
+      other = x;
+    }
+  bool isCondition = isBool(value);
+  auto number = [&](double x) { return isCondition ? truth(x != 0) : isFloat(value) ? makeFloat(x) : makeInt(constant(x)); };
+  if (!other)
+    return number(first);
+  if (shape.size() < 2)
+    return std::nullopt;
+  int64_t rows = shape[shape.size() - 2], columns = shape.back();
+  if (rows * columns != count)
+    return std::nullopt;
+  for (double inside : {first, *other}) {
+    // Inside, row i holds columns low..high with high = i + c, low = high - w + 1, cut off at the borders.
+    std::optional<int64_t> c, w;
+    bool fits = true;
+    for (int64_t i = 0; i < rows && fits; ++i) {
+      int64_t low = columns, high = -1, inRow = 0;
+      for (int64_t j = 0; j < columns; ++j)
+        if (element(i * columns + j) == inside) {
+          low = std::min(low, j);
+          high = j;
+          ++inRow;
+        }
+      if (inRow == 0 || inRow != high - low + 1) {
+        fits = false;
+        break;
+      }
+      if (high < columns - 1)
+        fits &= !c || *c == high - i, c = high - i;
+      if (low > 0)
+        fits &= !w || *w == low - i, w = low - i;
+    }
+    // A full last column alone does not say where the diagonal is.
+    for (int64_t i = 0; c && i < rows && fits; ++i) {
+      int64_t high = std::min(columns - 1, i + *c), low = w ? std::max<int64_t>(0, i + *w) : 0;
+      for (int64_t j = 0; j < columns && fits; ++j)
+        fits = (element(i * columns + j) == inside) == (j >= low && j <= high);
+    }
+    if (!fits || !c)
+      continue;
+    AffineExpr i = index[index.size() - 2], j = index[index.size() - 1];
+    Elem condition = makeCompare(Elem::NonNegative, i + *c - j, *this);
+    if (w)
+      condition = makeAnd(condition, makeCompare(Elem::NonNegative, j - i - *w, *this), *this);
+    return makeSelect(condition, number(inside), number(inside == first ? *other : first), *this);
+  }
+  return std::nullopt;
+}
+
+Elem ElementFacts::atStored(Value value, ArrayRef<AffineExpr> index) {
+  RankedTensorType type;
+  std::unique_ptr<llvm::MemoryBuffer> buffer = readPiece(value, 8 << 20, type);
+  Type element = type ? type.getElementType() : Type();
+  if (!buffer || !(element.isInteger(1) || element.isF32()) || type.getShape() != typeOf(value).getShape() ||
+      element != typeOf(value).getElementType())
+    return makeElement(value, index);
+  const char *bytes = buffer->getBufferStart();
+  auto read = [&](int64_t n) -> double {
+    if (element.isInteger(1))
+      return bytes[n] != 0;
+    float number;
+    memcpy(&number, bytes + 4 * n, 4);
+    return number;
+  };
+  return band(value, index, read).value_or(makeElement(value, index));
 }
 
 Elem ElementFacts::atConcat(Operation *op, Value value, ArrayRef<AffineExpr> index) {
@@ -484,6 +572,8 @@ Elem ElementFacts::at(Value value, ArrayRef<AffineExpr> index) {
     return makeElement(value, here);
   if (onnx::getConstant(value))
     return atConstant(value, here);
+  if (isa<GetWeightOp>(op))
+    return atStored(value, here);
   Elem result = atOp(op, value, here);
   // Wherever only moves and unknowns meet, the element keeps its place in this value.
   return result;

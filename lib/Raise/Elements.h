@@ -88,6 +88,9 @@ private:
   Elem atOp(Operation *op, Value value, ArrayRef<AffineExpr> index);
   Elem atConcat(Operation *op, Value value, ArrayRef<AffineExpr> index);
   Elem atConstant(Value value, ArrayRef<AffineExpr> index);
+  /// The same for a weight in a file: one number everywhere, or two that make a band along the diagonal (a stored mask).
+  Elem atStored(Value value, ArrayRef<AffineExpr> index);
+  std::optional<Elem> band(Value value, ArrayRef<AffineExpr> index, function_ref<double(int64_t)> element);
   /// The operand's element at an index of the broadcast result.
   std::optional<Elem> operand(Value operand, Value result, ArrayRef<AffineExpr> index);
   bool reshape(Value from, Value to, Index &index);

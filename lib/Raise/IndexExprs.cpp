@@ -42,6 +42,10 @@ IndexExprs::Poly IndexExprs::multiply(const Poly &a, const Poly &b) {
 IndexExprs::Poly IndexExprs::poly(AffineExpr expr) {
   if (auto constant = dyn_cast<AffineConstantExpr>(expr))
     return constant.getValue() ? Poly{{Product(), constant.getValue()}} : Poly();
+  // A dim over one place is 0.
+  if (auto dim = dyn_cast<AffineDimExpr>(expr);
+      dim && dim.getPosition() < extents.size() && extents[dim.getPosition()] == getAffineConstantExpr(1, context))
+    return {};
   auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
   if (!binary)
     return {{Product{expr}, 1}};

@@ -92,8 +92,7 @@ std::optional<SmallVector<int64_t>> moe::cutAxes(Operation *op) {
 // Known values
 //===----------------------------------------------------------------------===//
 
-/// The bytes of a weight that is one piece of a file, if it has at most `limit` bytes.
-static std::unique_ptr<llvm::MemoryBuffer> readPiece(Value value, int64_t limit, RankedTensorType &type) {
+std::unique_ptr<llvm::MemoryBuffer> moe::readPiece(Value value, int64_t limit, RankedTensorType &type) {
   auto get = value.getDefiningOp<GetWeightOp>();
   if (!get)
     return nullptr;

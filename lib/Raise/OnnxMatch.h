@@ -4,6 +4,8 @@
 
 #include "dialects/onnx/Onnx.h"
 
+#include "llvm/Support/MemoryBuffer.h"
+
 namespace mlir::moe {
 
 using onnx::getInput;
@@ -23,6 +25,8 @@ std::optional<SmallVector<int64_t>> reducedAxes(Operation *op);
 /// Axes along which a Slice, Split or Concat cuts; nullopt if they are not constant.
 std::optional<SmallVector<int64_t>> cutAxes(Operation *op);
 
+/// The bytes of a weight that is one piece of a file, and its type there; null if it is none, or has more than `limit` bytes.
+std::unique_ptr<llvm::MemoryBuffer> readPiece(Value value, int64_t limit, RankedTensorType &type);
 /// Integers of a constant or of a weight that lives in a file; nullopt for others, and above 1 Mi elements.
 std::optional<SmallVector<int64_t>> constantIntegers(Value value);
 /// Every element of `value` is `number`: constants, weights in files, Expand and ConstantOfShape of such a number.

@@ -70,8 +70,8 @@ public:
   bool findSoftmax();
   /// Fills `found`; false with a reason otherwise.
   bool match();
-  /// A product of queries and keys was reached, so this is an attention even if it does not match.
-  bool sawScores = false;
+  /// The softmax stands between two products of computed values: an attention, even if it does not match.
+  bool isAttention() const;
   std::string reason;
   FoundAttention found;
   std::unique_ptr<ElementFacts> elements;
@@ -89,6 +89,8 @@ private:
   bool takeScores(Placed at, Operation *scores, double factor);
   bool takeMask(Operation *op, unsigned scoreOperand, const Placed &at, double factor, FoundMask mask);
   bool leadsToProduct(Value v, unsigned depth = 0);
+  /// `expr` runs over the whole of a dim, which is one place if its extent is 1.
+  bool isDim(AffineExpr expr, AttentionDim dim) { return elements->equal(expr, elements->dim(dim)); }
 
   ShapeFacts &facts;
   Operation *product;
@@ -114,6 +116,30 @@ bool Search::findSoftmax() {
       v = op->getOperand(0);
     else
       return false;
+  }
+  return false;
+}
+
+bool Search::isAttention() const {
+  if (isStored(product->getOperand(1)))
+    return false;
+  SmallVector<Value> open{found.softmax->getOperand(0)};
+  DenseSet<Operation *> seen;
+  while (!open.empty() && seen.size() < 64) {
+    Operation *op = open.pop_back_val().getDefiningOp();
+    if (!op || !seen.insert(op).second)
+      continue;
+    if (isa<onnx::MatMulOp, onnx::MsFusedMatMulOp, onnx::EinsumOp>(op) && op->getNumOperands() == 2) {
+      if (!isStored(op->getOperand(0)) && !isStored(op->getOperand(1)))
+        return true;
+      continue;
+    }
+    if (isa<onnx::AddOp, onnx::SubOp, onnx::MulOp, onnx::DivOp, onnx::NegOp, onnx::WhereOp, onnx::CastOp, onnx::ReshapeOp,
+            onnx::TransposeOp, onnx::SqueezeOp, onnx::UnsqueezeOp, onnx::ExpandOp, onnx::IdentityOp, onnx::TanhOp,
+            onnx::ConcatOp, onnx::SliceOp, onnx::SplitOp, onnx::ClipOp, onnx::MaxOp, onnx::MinOp, onnx::PadOp>(op))
+      for (Value operand : op->getOperands())
+        if (isFloat(operand))
+          open.push_back(operand);
   }
   return false;
 }
@@ -178,7 +204,7 @@ bool Search::walkToSoftmax(Placed &at) {
     if (!op)
       return false;
     if (auto softmax = dyn_cast<onnx::SoftmaxOp>(op)) {
-      if (!isLastAxis(softmax.getAxis(), at.value) || at.index.empty() || at.index.back() != elements->dim(kKey))
+      if (!isLastAxis(softmax.getAxis(), at.value) || at.index.empty() || !isDim(at.index.back(), kKey))
         return no("the softmax does not run over the keys");
       found.softmax = op;
       at.value = softmax.getInput();
@@ -343,11 +369,10 @@ bool Search::takeScores(Placed at, Operation *scores, double factor) {
   if (rank < 2 || typeOf(q).getRank() != static_cast<int64_t>(rank) || typeOf(k).getRank() != static_cast<int64_t>(rank))
     return no("the product of queries and keys has operands of different rank");
   if (isStored(k) || isStored(product->getOperand(1)))
-    return false;
-  sawScores = true;
+    return no("keys or values are stored");
   if (cutColumn && !found.sinks)
     return no("the softmax has a column that is no sink");
-  if (at.index[rank - 2] != elements->dim(kQuery) || at.index[rank - 1] != elements->dim(kKey))
+  if (!isDim(at.index[rank - 2], kQuery) || !isDim(at.index[rank - 1], kKey))
     return no("the scores are not [queries, keys]");
   bool transQ = false, transK = false;
   if (auto fused = dyn_cast<onnx::MsFusedMatMulOp>(scores)) {
@@ -445,7 +470,7 @@ struct RaiseAttention : moe::impl::RaiseAttentionBase<RaiseAttention> {
         found = succeeded(buildAttention(search.found, *search.elements, search.extents, rewriter, search.reason));
         numAttentions += found;
       }
-      if (!found && search.sawScores)
+      if (!found && search.isAttention())
         reportGeneric(anchor, "attention", search.reason);
     }
     for (Operation *node : nodes) {
