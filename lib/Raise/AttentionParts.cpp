@@ -259,7 +259,11 @@ LogicalResult moe::buildAttention(FoundAttention &found, ElementFacts &elements,
     else if (*mask.fill * mask.factor <= -1e30)
       kept = Kept{mask.dropsWhereTrue ? makeNot(e, elements) : e, *mask.fill * mask.factor};
     Positions here;
-    if (kept && parsePositions(kept->condition, elements, offset, here) && (here.causal || !here.window)) {
+    bool parsed = kept && parsePositions(kept->condition, elements, offset, here);
+    // One query at the end sees every key: causal without saying so.
+    if (parsed && here.window && elements.nonNegative(elements.dim(kQuery) + offset - elements.dim(kKey)))
+      here.causal = true;
+    if (parsed && (here.causal || !here.window)) {
       exact.push_back({&mask, here, kept->fill});
       continue;
     }
