@@ -9,8 +9,22 @@ function(moe_add_library name)
   target_link_libraries(${name} PUBLIC ${ARG_LINK} MLIR LLVM)
   add_dependencies(${name} moe-headers ${ARG_DEPENDS})
   if(MOE_USE_PCH AND NOT ARG_NO_PCH)
-    target_precompile_headers(${name} REUSE_FROM MoePch)
+    moe_reuse_pch(${name})
   endif()
+endfunction()
+
+# Lets a target use the header that MoePch precompiled. With clang under Ninja the header is named relative to the build
+# folder, so that a compiler cache finds the same command in every checkout.
+function(moe_reuse_pch name)
+  if(NOT (CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND CMAKE_GENERATOR STREQUAL "Ninja"))
+    target_precompile_headers(${name} REUSE_FROM MoePch)
+    return()
+  endif()
+  set(pch lib/Support/CMakeFiles/MoePch.dir/cmake_pch.hxx.pch)
+  target_compile_options(${name} PRIVATE -Winvalid-pch "SHELL:-Xclang -include-pch -Xclang ${pch}")
+  get_target_property(sources ${name} SOURCES)
+  set_property(SOURCE ${sources} APPEND PROPERTY OBJECT_DEPENDS ${CMAKE_BINARY_DIR}/${pch})
+  add_dependencies(${name} MoePch)
 endfunction()
 
 # moe_tablegen(TD-file OUTPUT generator-flag...): one generated file, registered with the headers target.
