@@ -26,7 +26,7 @@ void moe::buildFusePipeline(OpPassManager &pm, const FuseOptions &options) {
 namespace {
 struct FusePipelineOptions : PassPipelineOptions<FusePipelineOptions> {
   Option<int64_t> panel{*this, "panel", llvm::cl::desc("columns in a panel of packed weights; 0: not packed"), llvm::cl::init(16)};
-  Option<bool> narrow{*this, "narrow", llvm::cl::desc("keep bf16 weights in bf16"), llvm::cl::init(false)};
+  Option<bool> narrow{*this, "narrow", llvm::cl::desc("keep bf16 weights in bf16"), llvm::cl::init(true)};
 };
 } // namespace
 

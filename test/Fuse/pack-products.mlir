@@ -1,6 +1,6 @@
-// RUN: moe-opt %s -moe-pack-products | FileCheck %s
-// RUN: moe-opt %s -moe-pack-products=narrow | FileCheck %s --check-prefix=NARROW
-// RUN: moe-opt %s -moe-pack-products=panel=0 | FileCheck %s --check-prefix=PLAIN
+// RUN: moe-opt %s -moe-pack-products=narrow=false | FileCheck %s
+// RUN: moe-opt %s -moe-pack-products | FileCheck %s --check-prefix=NARROW
+// RUN: moe-opt %s -moe-pack-products="panel=0" | FileCheck %s --check-prefix=PLAIN
 
 moe.weight @kn : tensor<32x20xf32> = #moe.recipe<cast, {}, [#moe.piece<"w.bin", 0, 1280, tensor<32x20xbf16>>], tensor<32x20xf32>>
 moe.weight @bank : tensor<4x8x32xf32> = #moe.piece<"w.bin", 1280, 4096, tensor<4x8x32xf32>>

@@ -24,7 +24,7 @@ struct FuseOptions {
   /// Columns in a panel of packed weights; 0 leaves weights as [G, N, K].
   int64_t panel = 16;
   /// Keep bf16 weights in bf16 and widen them in registers.
-  bool narrow = false;
+  bool narrow = true;
 };
 
 /// moe.experts -> grouped products; dense products -> moe.grouped_matmul; epilogues; element-wise fusion. Tensors in

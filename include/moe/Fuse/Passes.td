@@ -24,7 +24,7 @@ def PackProducts : Pass<"moe-pack-products", "::mlir::ModuleOp"> {
     [G, N, K] -> [G, ceil(N/panel), K, panel]. One layout serves every row count.
   }];
   let options = [Option<"panel", "panel", "int64_t", "16", "columns in a panel">,
-                 Option<"narrow", "narrow", "bool", "false", "keep bf16 weights behind a widening cast in bf16; products widen them in registers">];
+                 Option<"narrow", "narrow", "bool", "true", "keep bf16 weights behind a widening cast in bf16; products widen them in registers">];
   let dependentDialects = ["::mlir::moe::MoeDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
   let statistics = [Statistic<"numDense", "dense", "contractions that became moe.grouped_matmul">,
                     Statistic<"numPacked", "packed", "products whose weights were packed">];
