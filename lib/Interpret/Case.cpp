@@ -25,8 +25,8 @@ static FailureOr<SmallVector<NamedTensor>> readFiles(func::FuncOp function, Stri
   }
 }
 
-/// `tensor` as a value of `type`: the same bits, whatever signedness the type has lost. Some writers store a scalar with
-/// shape [1].
+/// `tensor` as a value of `type`: the same bits, whatever signedness the type has lost. Some writers store a scalar
+/// with shape [1].
 static FailureOr<HostTensor> fit(func::FuncOp function, HostTensor tensor, Type type, StringRef what) {
   auto ranked = dyn_cast<RankedTensorType>(type);
   if ((!ranked || ranked.getRank() == 0) && tensor.shape() == ArrayRef<int64_t>{1})
@@ -52,8 +52,8 @@ static FailureOr<HostTensor> fit(func::FuncOp function, HostTensor tensor, Type 
 static FailureOr<SmallVector<HostTensor>> arrange(func::FuncOp function, ArrayRef<NamedTensor> files, TypeRange types,
                                                   ArrayRef<StringRef> names, StringRef kind, StringRef folder) {
   if (files.size() != types.size())
-    return function.emitError() << "expects " << types.size() << " files " << kind << "_N.pb in '" << folder << "', found "
-                                << files.size();
+    return function.emitError() << "expects " << types.size() << " files " << kind << "_N.pb in '" << folder
+                                << "', found " << files.size();
   SmallVector<int64_t> source(types.size(), -1);
   for (auto [f, file] : llvm::enumerate(files))
     for (auto [i, name] : llvm::enumerate(names))

@@ -143,7 +143,8 @@ static LogicalResult runRoute(Runner &runner, RouteOp op) {
   if (op.getSelectionBias())
     bias = runner.tensor(op.getSelectionBias()).floats();
   std::vector<float> weights;
-  auto weightType = cast<RankedTensorType>(op.getResult(0).getType()), indexType = cast<RankedTensorType>(op.getResult(1).getType());
+  auto weightType = cast<RankedTensorType>(op.getResult(0).getType()),
+       indexType = cast<RankedTensorType>(op.getResult(1).getType());
   HostTensor indices(indexType.getElementType(), {tokens, k});
   char *out = indices.mutableData();
   for (int64_t t = 0; t < tokens; ++t) {
@@ -166,7 +167,8 @@ static LogicalResult runRoute(Runner &runner, RouteOp op) {
 static LogicalResult checkExperts(Operation *op, const HostTensor &indices, int64_t experts) {
   for (int64_t a = 0, n = indices.numElements(); a < n; ++a)
     if (int64_t e = indices.integer(a); e < 0 || e >= experts)
-      return op->emitOpError("expects expert numbers in [0, ") << experts << "), found " << e << " for assignment " << a;
+      return op->emitOpError("expects expert numbers in [0, ")
+             << experts << "), found " << e << " for assignment " << a;
   return success();
 }
 
@@ -278,8 +280,10 @@ struct Extra {
 };
 } // namespace
 
-/// sums[n] = row . column n, each in one chain with k ascending; several columns at once, since their chains are independent.
-static void addProducts(const float *row, int64_t depth, const float *w, int64_t stepK, int64_t stepN, int64_t columns, float *sums) {
+/// sums[n] = row . column n, each in one chain with k ascending; several columns at once, since their chains are
+/// independent.
+static void addProducts(const float *row, int64_t depth, const float *w, int64_t stepK, int64_t stepN, int64_t columns,
+                        float *sums) {
   std::fill_n(sums, columns, 0.0f);
   if (columns == 8) {
     float s[8] = {};
@@ -345,14 +349,16 @@ static LogicalResult runGroupedMatmul(Runner &runner, GroupedMatmulOp op) {
       return op.emitOpError("expects source rows in [0, ") << sourceRows << "), found " << r << " for row " << p;
     for (const Extra &extra : extras)
       if (extra.at(p, g, r, columns - 1, columns) >= extra.tensor.numElements())
-        return op.emitOpError("expects an extra with a value for row ") << p << ", found [" << extra.tensor.shape() << "]";
+        return op.emitOpError("expects an extra with a value for row ")
+               << p << ", found [" << extra.tensor.shape() << "]";
     const float *row = values.data() + r * depth;
     for (int64_t first = 0; first < columns; first += kLanes) {
       int lanes = static_cast<int>(std::min<int64_t>(kLanes, columns - first));
       for (auto [i, weight] : llvm::enumerate(weights)) {
         float *sums = registers.floats(program.arguments[i]);
         for (int n = 0; n < lanes;) {
-          int64_t column = first + n, width = panel ? std::min<int64_t>(panel - column % panel, lanes - n) : std::min(8, lanes - n);
+          int64_t column = first + n,
+                  width = panel ? std::min<int64_t>(panel - column % panel, lanes - n) : std::min(8, lanes - n);
           int64_t panels = panel ? (columns + panel - 1) / panel : 0;
           const float *w = panel ? weight.data() + (g * panels + column / panel) * depth * panel + column % panel
                                  : weight.data() + (g * columns + column) * depth;
@@ -386,7 +392,8 @@ static LogicalResult runCombine(Runner &runner, CombineOp op) {
     out.assign(tokens * width, 0.0f);
   if (static_cast<int64_t>(out.size()) != tokens * width ||
       (op.getWeights() && static_cast<int64_t>(weights.size()) != tokens * k))
-    return op.emitOpError("expects weights [") << tokens << ", " << k << "] and a residual [" << tokens << ", " << width << "]";
+    return op.emitOpError("expects weights [")
+           << tokens << ", " << k << "] and a residual [" << tokens << ", " << width << "]";
   for (int64_t a = 0; a < tokens * k; ++a) {
     int64_t p = position.integer(a);
     if (p < 0 || p >= y.dim(0))

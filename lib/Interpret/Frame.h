@@ -22,7 +22,8 @@ struct RunValue {
   RunValue(Scalar scalar) : scalar(scalar) {}
 };
 
-/// Runs ops. Each op family is a function `std::optional<LogicalResult> run…Op(Runner &, Operation *)`; nullopt: not mine.
+/// Runs ops. Each op family is a function `std::optional<LogicalResult> run…Op(Runner &, Operation *)`; nullopt: not
+/// mine.
 class Runner {
 public:
   explicit Runner(ModuleOp module);

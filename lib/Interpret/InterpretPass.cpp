@@ -3,11 +3,11 @@
 #include "moe/Interpret/Interpreter.h"
 #include "moe/Interpret/Passes.h"
 #include "moe/Interpret/VerifyRaise.h"
+#include "moe/Raise/Passes.h"
 #include "moe/Support/ExitCode.h"
 
 #include "dialects/moe/Moe.h"
 #include "mlir/Pass/PassManager.h"
-#include "mlir/Pass/PassRegistry.h"
 #include "llvm/Support/raw_ostream.h"
 
 namespace mlir::moe {
@@ -19,11 +19,9 @@ using namespace mlir;
 using namespace mlir::moe;
 
 void moe::addGenericLowering(OpPassManager &pm) {
-  // By name: the pipeline lives in a library that the interpreter does not depend on.
-  std::string ignored;
-  llvm::raw_string_ostream os(ignored);
-  if (PassPipelineInfo::lookup("moe-raise-generic"))
-    (void)parsePassPipeline("moe-raise-generic", pm, os);
+  RaiseOptions options;
+  options.recognise = false;
+  buildRaisePipeline(pm, options);
 }
 
 static bool hasOnnx(ModuleOp module) {

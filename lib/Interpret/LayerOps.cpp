@@ -17,8 +17,8 @@ static LogicalResult setFloats(Runner &runner, Operation *op, ArrayRef<int64_t> 
 static LogicalResult runAttention(Runner &runner, AttentionOp op) {
   HostTensor q = runner.tensor(op.getQuery()), k = runner.tensor(op.getKey()), v = runner.tensor(op.getValue()), mask;
   std::vector<float> query = q.floats(), key = k.floats(), value = v.floats(), masks, sinks;
-  int64_t batches = q.dim(0), heads = q.dim(1), queries = q.dim(2), size = q.dim(3), kvHeads = k.dim(1), length = k.dim(2),
-          valueSize = v.dim(3);
+  int64_t batches = q.dim(0), heads = q.dim(1), queries = q.dim(2), size = q.dim(3), kvHeads = k.dim(1),
+          length = k.dim(2), valueSize = v.dim(3);
   if (k.dim(0) != batches || v.dim(0) != batches || v.dim(1) != kvHeads || v.dim(2) != length || k.dim(3) != size ||
       kvHeads == 0 || heads % kvHeads != 0)
     return op.emitOpError("expects query, key and value that fit, found [")
@@ -31,7 +31,8 @@ static LogicalResult runAttention(Runner &runner, AttentionOp op) {
     SmallVector<int64_t> strides = rowMajor(mask.shape());
     for (int d = 0; d < 4; ++d) {
       if (mask.dim(d) != wanted[d] && mask.dim(d) != 1)
-        return op.emitOpError("expects a mask that broadcasts to [") << ArrayRef<int64_t>(wanted) << "], found [" << mask.shape() << "]";
+        return op.emitOpError("expects a mask that broadcasts to [")
+               << ArrayRef<int64_t>(wanted) << "], found [" << mask.shape() << "]";
       maskSteps.push_back(mask.dim(d) == 1 ? 0 : strides[d]);
     }
   }
@@ -54,7 +55,8 @@ static LogicalResult runAttention(Runner &runner, AttentionOp op) {
             z[j] = softcap * std::tanh(z[j] / softcap);
           if (!masks.empty())
             z[j] += masks[b * maskSteps[0] + h * maskSteps[1] + i * maskSteps[2] + j * maskSteps[3]];
-          if ((op.getCausal() && j > position) || (op.getWindow() > 0 && j <= position - static_cast<int64_t>(op.getWindow())))
+          if ((op.getCausal() && j > position) ||
+              (op.getWindow() > 0 && j <= position - static_cast<int64_t>(op.getWindow())))
             z[j] = -INFINITY;
           max = std::isnan(z[j]) ? z[j] : std::fmax(max, z[j]);
         }
@@ -98,13 +100,15 @@ static LogicalResult runRope(Runner &runner, RopeOp op) {
   std::vector<float> in = x.floats(), cos = c.floats(), sin = s.floats(), out = in;
   int64_t batches = x.dim(0), heads = x.dim(1), length = x.dim(2), size = x.dim(3), half = c.dim(2);
   if ((c.dim(0) != batches && c.dim(0) != 1) || c.dim(1) != length || c.shape() != s.shape() || 2 * half > size)
-    return op.emitOpError("expects tables for [") << x.shape() << "], found [" << c.shape() << "] and [" << s.shape() << "]";
+    return op.emitOpError("expects tables for [")
+           << x.shape() << "], found [" << c.shape() << "] and [" << s.shape() << "]";
   for (int64_t b = 0; b < batches; ++b)
     for (int64_t h = 0; h < heads; ++h)
       for (int64_t p = 0; p < length; ++p) {
         int64_t row = ((b * heads + h) * length + p) * size, table = ((c.dim(0) == 1 ? 0 : b) * length + p) * half;
         for (int64_t i = 0; i < half; ++i) {
-          int64_t first = row + (op.getInterleaved() ? 2 * i : i), second = row + (op.getInterleaved() ? 2 * i + 1 : i + half);
+          int64_t first = row + (op.getInterleaved() ? 2 * i : i),
+                  second = row + (op.getInterleaved() ? 2 * i + 1 : i + half);
           out[first] = in[first] * cos[table + i] - in[second] * sin[table + i];
           out[second] = in[second] * cos[table + i] + in[first] * sin[table + i];
         }
@@ -115,9 +119,11 @@ static LogicalResult runRope(Runner &runner, RopeOp op) {
 static LogicalResult runSwiglu(Runner &runner, SwigluOp op) {
   HostTensor gate = runner.tensor(op.getGate()), up = runner.tensor(op.getUp());
   if (gate.shape() != up.shape())
-    return op.emitOpError("expects gate and up of one shape, found [") << gate.shape() << "] and [" << up.shape() << "]";
+    return op.emitOpError("expects gate and up of one shape, found [")
+           << gate.shape() << "] and [" << up.shape() << "]";
   std::vector<float> values = gate.floats(), other = up.floats();
-  float alpha = op.getAlpha().convertToFloat(), beta = op.getBeta().convertToFloat(), limit = op.getLimit().convertToFloat();
+  float alpha = op.getAlpha().convertToFloat(), beta = op.getBeta().convertToFloat(),
+        limit = op.getLimit().convertToFloat();
   for (auto [out, u] : llvm::zip(values, other)) {
     float g = out > limit ? limit : out; // NaN stays NaN
     float l = u > limit ? limit : u < -limit ? -limit : u;

@@ -1,7 +1,7 @@
 //===- LinalgOps.cpp - linalg ops through their maps and bodies -----------===//
 //
-// The loops run in the order of the op's iterators, except that one parallel loop becomes the lanes of the body's program
-// and runs innermost. An output element is then combined in the same order as in the plain nest.
+// The loops run in the order of the op's iterators, except that one parallel loop becomes the lanes of the body's
+// program and runs innermost. An output element is then combined in the same order as in the plain nest.
 //
 //===----------------------------------------------------------------------===//
 #include "Frame.h"
@@ -88,7 +88,8 @@ LogicalResult Nest::findRanges() {
         if (range < 0)
           range = extent;
         else if (range != extent)
-          return op->emitOpError("expects dimension ") << r << " of operand " << k << " to have extent " << range << ", found " << extent;
+          return op->emitOpError("expects dimension ")
+                 << r << " of operand " << k << " to have extent " << range << ", found " << extent;
       }
   for (auto [d, range] : llvm::enumerate(ranges))
     if (range < 0)
@@ -114,7 +115,7 @@ LogicalResult Nest::findAccesses() {
       }
       if (low < 0 || high >= operand.dim(r))
         return op->emitOpError("reads [") << low << ", " << high << "] of dimension " << r << " of operand " << k
-               << ", whose extent is " << operand.dim(r);
+                                          << ", whose extent is " << operand.dim(r);
     }
     accesses.push_back(std::move(access));
   }
@@ -148,7 +149,8 @@ LogicalResult Nest::extract(const Instruction &instruction, int count) {
     const int64_t *indices = registers.ints(reg);
     for (int i = 0; i < count; ++i) {
       if (indices[i] < 0 || indices[i] >= extent)
-        return instruction.op->emitOpError("expects index ") << d << " to be in [0, " << extent << "), found " << indices[i];
+        return instruction.op->emitOpError("expects index ")
+               << d << " to be in [0, " << extent << "), found " << indices[i];
       offsets[i] = offsets[i] * extent + indices[i];
     }
   }
@@ -174,8 +176,8 @@ LogicalResult Nest::runLanes(ScalarProgram &program, int64_t first, int count) {
       continue;
     const HostTensor &operand = operands[k];
     int64_t stride = lanes >= 0 ? access.coefficients[lanes] : 0;
-    registers.load(program.arguments[k], operand.element(), operand.data() + offset(access, index) * operand.bytesPerElement(),
-                   stride, count);
+    registers.load(program.arguments[k], operand.element(),
+                   operand.data() + offset(access, index) * operand.bytesPerElement(), stride, count);
   }
   for (const Instruction &instruction : program.instructions) {
     if (instruction.opcode == Opcode::LinalgIndex) {
@@ -249,7 +251,8 @@ LogicalResult Nest::runOpByOp() {
         continue;
       }
       std::optional<ScalarType> type = getScalarType(operands[k].elementType());
-      one.load(0, operands[k].element(), operands[k].data() + offset(access, index) * operands[k].bytesPerElement(), 0, 1);
+      one.load(0, operands[k].element(), operands[k].data() + offset(access, index) * operands[k].bytesPerElement(), 0,
+               1);
       arguments.push_back(one.get(0, type->kind));
     }
     runner.linalgIndices.push_back(index);
@@ -260,7 +263,8 @@ LogicalResult Nest::runOpByOp() {
     for (auto [o, value] : llvm::enumerate(*values)) {
       const HostTensor &operand = operands[inputs + o];
       one.setLane(0, getScalarType(operand.elementType())->kind, 0, value.scalar);
-      one.store(0, operand.element(), outputs[o] + offset(accesses[inputs + o], index) * operand.bytesPerElement(), 0, 1);
+      one.store(0, operand.element(), outputs[o] + offset(accesses[inputs + o], index) * operand.bytesPerElement(), 0,
+                1);
     }
   } while (advance(index, ranges));
   return success();
@@ -323,7 +327,8 @@ static LogicalResult runSoftmax(Runner &runner, linalg::SoftmaxOp op) {
       for (int64_t k = 0; k < n; ++k)
         sum += std::exp(input.number(position(k)) - max);
       for (int64_t k = 0; k < n; ++k)
-        storeDouble(input.element(), at + position(k) * bytes, std::exp(input.number(position(k)) - max) / sum, Overflow::ToNaN);
+        storeDouble(input.element(), at + position(k) * bytes, std::exp(input.number(position(k)) - max) / sum,
+                    Overflow::ToNaN);
     }
   return runner.setResult(op, 0, std::move(*out));
 }

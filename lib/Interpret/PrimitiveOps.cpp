@@ -23,7 +23,8 @@ struct Numbers {
     }
     int64_t x = loadInteger(element, a), y = loadInteger(element, b);
     if (element == Element::U64)
-      return largest ? static_cast<uint64_t>(x) > static_cast<uint64_t>(y) : static_cast<uint64_t>(x) < static_cast<uint64_t>(y);
+      return largest ? static_cast<uint64_t>(x) > static_cast<uint64_t>(y)
+                     : static_cast<uint64_t>(x) < static_cast<uint64_t>(y);
     return largest ? x > y : x < y;
   }
   /// into = combine(into, with)
@@ -137,7 +138,8 @@ static LogicalResult runScan(Runner &runner, ScanOp op) {
 }
 
 static LogicalResult runScatter(Runner &runner, ScatterOp op) {
-  HostTensor indices = runner.tensor(op.getIndices()), updates = runner.tensor(op.getUpdates()), out = runner.tensor(op.getData());
+  HostTensor indices = runner.tensor(op.getIndices()), updates = runner.tensor(op.getUpdates()),
+             out = runner.tensor(op.getData());
   int64_t width = indices.shape().back();
   SmallVector<int64_t> expected(indices.shape().drop_back());
   expected.append(out.shape().begin() + width, out.shape().end());
@@ -163,7 +165,8 @@ static LogicalResult runScatter(Runner &runner, ScatterOp op) {
     if (!inside)
       continue;
     for (int64_t i = 0; i < slice; ++i)
-      numbers.combine(op.getCombiner(), to + (start + i) * numbers.bytes, updates.data() + (r * slice + i) * numbers.bytes);
+      numbers.combine(op.getCombiner(), to + (start + i) * numbers.bytes,
+                      updates.data() + (r * slice + i) * numbers.bytes);
   }
   return runner.setResult(op, 0, std::move(out));
 }
@@ -193,7 +196,9 @@ static LogicalResult runNonZero(Runner &runner, NonZeroOp op) {
 
 std::optional<LogicalResult> moe::runPrimitiveOp(Runner &runner, Operation *op) {
   return llvm::TypeSwitch<Operation *, std::optional<LogicalResult>>(op)
-      .Case([&](TopKOp topK) { return runOrder(runner, op, HostTensor(runner.tensor(topK.getX())), topK.getK(), topK.getLargest()); })
+      .Case([&](TopKOp topK) {
+        return runOrder(runner, op, HostTensor(runner.tensor(topK.getX())), topK.getK(), topK.getLargest());
+      })
       .Case([&](SortOp sort) {
         HostTensor x = runner.tensor(sort.getX());
         return runOrder(runner, op, x, x.shape().back(), sort.getDescending());

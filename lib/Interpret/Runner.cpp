@@ -12,8 +12,8 @@
 using namespace mlir;
 using namespace mlir::moe;
 
-static constexpr int kMaxDepth = 200;                    // nested calls
-static constexpr int64_t kMaxBytes = int64_t(1) << 36;   // of one tensor
+static constexpr int kMaxDepth = 200;                  // nested calls
+static constexpr int64_t kMaxBytes = int64_t(1) << 36; // of one tensor
 
 Runner::Runner(ModuleOp module) : module(module) {
   if (auto folder = module->getAttrOfType<StringAttr>("moe.weights_dir"))
@@ -137,7 +137,8 @@ FailureOr<HostTensor> Runner::constant(Operation *op, ElementsAttr attr) {
     if (!values)
       return op->emitOpError("has a constant that the interpreter cannot read: ") << attr;
     for (auto [i, number] : llvm::enumerate(*values))
-      storeInteger(element, out + i * bytes, isUnsigned(element) ? static_cast<int64_t>(number.getZExtValue()) : number.getSExtValue());
+      storeInteger(element, out + i * bytes,
+                   isUnsigned(element) ? static_cast<int64_t>(number.getZExtValue()) : number.getSExtValue());
   }
   constants[attr] = *value;
   return value;

@@ -193,14 +193,16 @@ private:
     if (width == 64)
       map(regs.ints(in.out), f, regs.ints(in.in[0]), regs.ints(in.in[1]));
     else
-      map(regs.ints(in.out), [&](int64_t a, int64_t b) { return canonical(f(a, b), width); }, regs.ints(in.in[0]),
+      map(
+          regs.ints(in.out), [&](int64_t a, int64_t b) { return canonical(f(a, b), width); }, regs.ints(in.in[0]),
           regs.ints(in.in[1]));
   }
   template <typename F> void signedBinary(F f) {
     intBinary([&](int64_t a, int64_t b) { return f(asSigned(a, width), asSigned(b, width)); });
   }
   template <typename F> void unsignedBinary(F f) {
-    intBinary([&](int64_t a, int64_t b) { return static_cast<int64_t>(f(asUnsigned(a, width), asUnsigned(b, width))); });
+    intBinary(
+        [&](int64_t a, int64_t b) { return static_cast<int64_t>(f(asUnsigned(a, width), asUnsigned(b, width))); });
   }
   /// Division: the divisor is not zero, and INT_MIN / -1 wraps.
   template <typename F> LogicalResult signedDivision(F f, int64_t byMinusOne) {
@@ -276,7 +278,9 @@ void Executor::select() {
 
 void Executor::compareInts() {
   auto test = [&](auto f) { map(regs.ints(in.out), f, regs.ints(in.in[0]), regs.ints(in.in[1])); };
-  auto signedTest = [&](auto f) { test([&, f](int64_t a, int64_t b) { return f(asSigned(a, width), asSigned(b, width)); }); };
+  auto signedTest = [&](auto f) {
+    test([&, f](int64_t a, int64_t b) { return f(asSigned(a, width), asSigned(b, width)); });
+  };
   auto unsignedTest = [&](auto f) {
     test([&, f](int64_t a, int64_t b) { return f(asUnsigned(a, width), asUnsigned(b, width)); });
   };
@@ -408,7 +412,8 @@ static int64_t evaluate(AffineExpr expr, ArrayRef<int64_t> operands, unsigned nu
   if (auto symbol = dyn_cast<AffineSymbolExpr>(expr))
     return operands[numDims + symbol.getPosition()];
   auto binary = cast<AffineBinaryOpExpr>(expr);
-  int64_t a = evaluate(binary.getLHS(), operands, numDims, valid), b = evaluate(binary.getRHS(), operands, numDims, valid);
+  int64_t a = evaluate(binary.getLHS(), operands, numDims, valid),
+          b = evaluate(binary.getRHS(), operands, numDims, valid);
   switch (expr.getKind()) {
   case AffineExprKind::Add:
     return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
@@ -458,24 +463,25 @@ void Executor::extended() {
     else
       wide = static_cast<__int128>(asUnsigned(a, width)) + asUnsigned(b, width);
     regs.ints(in.out)[i] = canonical(static_cast<int64_t>(wide), width);
-    regs.ints(in.second)[i] =
-        in.opcode == Opcode::AddUIExtended ? static_cast<int64_t>(wide >> width & 1) : canonical(static_cast<int64_t>(wide >> width), width);
+    regs.ints(in.second)[i] = in.opcode == Opcode::AddUIExtended
+                                  ? static_cast<int64_t>(wide >> width & 1)
+                                  : canonical(static_cast<int64_t>(wide >> width), width);
   }
 }
 
 LogicalResult Executor::run() {
   switch (in.opcode) {
-#define UNARY(code, expression)                                                                                                \
-  case Opcode::code:                                                                                                           \
-    floatUnary([](auto a) -> decltype(a) { return expression; });                                                              \
+#define UNARY(code, expression)                                                                                        \
+  case Opcode::code:                                                                                                   \
+    floatUnary([](auto a) -> decltype(a) { return expression; });                                                      \
     return success();
-#define BINARY(code, expression)                                                                                               \
-  case Opcode::code:                                                                                                           \
-    floatBinary([](auto a, auto b) -> decltype(a) { return expression; });                                                     \
+#define BINARY(code, expression)                                                                                       \
+  case Opcode::code:                                                                                                   \
+    floatBinary([](auto a, auto b) -> decltype(a) { return expression; });                                             \
     return success();
-#define INTEGER(code, family, type, expression)                                                                                \
-  case Opcode::code:                                                                                                           \
-    family([&](type a, type b) -> type { return expression; });                                                                \
+#define INTEGER(code, family, type, expression)                                                                        \
+  case Opcode::code:                                                                                                   \
+    family([&](type a, type b) -> type { return expression; });                                                        \
     return success();
     UNARY(NegF, -a)
     UNARY(AbsF, std::fabs(a))
@@ -510,7 +516,7 @@ LogicalResult Executor::run() {
     UNARY(Trunc, std::trunc(a))
     BINARY(AddF, a + b)
     BINARY(SubF, a - b)
-    BINARY(MulF, a *b)
+    BINARY(MulF, a * b)
     BINARY(DivF, a / b)
     BINARY(RemF, std::fmod(a, b))
     BINARY(MaximumF, a != a ? a : b != b ? b : a == b ? (std::signbit(a) ? b : a) : a > b ? a : b)
@@ -624,7 +630,11 @@ LogicalResult Executor::run() {
       if (in.result.element == Element::F32)
         map(regs.floats(in.out), [](double a) { return a; }, regs.doubles(in.in[0]));
       else // one rounding
-        map(regs.floats(in.out), [&](double a) { return decodeFloat(in.result.element, encodeFloat(in.result.element, a, Overflow::ToNaN)); },
+        map(
+            regs.floats(in.out),
+            [&](double a) {
+              return decodeFloat(in.result.element, encodeFloat(in.result.element, a, Overflow::ToNaN));
+            },
             regs.doubles(in.in[0]));
     } else if (in.result.kind == Kind::Double) {
       if (in.type.kind == Kind::Double)

@@ -40,7 +40,7 @@ enum class Opcode : uint8_t;
 
 struct Instruction {
   Opcode opcode;
-  ScalarType type;   // of the first operand
+  ScalarType type; // of the first operand
   ScalarType result;
   int out = -1, second = -1; // registers written; `second` for ops with two results
   SmallVector<int, 3> in;
@@ -70,8 +70,8 @@ private:
   std::vector<Scalar> lanes;
 };
 
-/// Fills in everything of `instruction` but its registers. False when `op` is not a scalar op on numbers. Elementwise ops
-/// on tensors count by their element types.
+/// Fills in everything of `instruction` but its registers. False when `op` is not a scalar op on numbers. Elementwise
+/// ops on tensors count by their element types.
 bool compileScalarOp(Operation *op, Instruction &instruction);
 
 /// Runs one instruction that needs neither tensors nor indices, on `count` lanes. One diagnostic on failure.

@@ -27,8 +27,8 @@ inline bool advance(llvm::MutableArrayRef<int64_t> index, llvm::ArrayRef<int64_t
 }
 
 /// Copies `sizes` elements of `bytes` bytes between strided memories; strides in elements, any sign.
-inline void copyElements(unsigned bytes, llvm::ArrayRef<int64_t> sizes, const char *in, llvm::ArrayRef<int64_t> inStrides,
-                         char *out, llvm::ArrayRef<int64_t> outStrides) {
+inline void copyElements(unsigned bytes, llvm::ArrayRef<int64_t> sizes, const char *in,
+                         llvm::ArrayRef<int64_t> inStrides, char *out, llvm::ArrayRef<int64_t> outStrides) {
   if (sizes.empty()) {
     std::memcpy(out, in, bytes);
     return;

@@ -214,7 +214,8 @@ FailureOr<NamedTensor> moe::readTensorFile(MLIRContext *context, StringRef path,
     unsigned width = elementBytes(element);
     int64_t numbers = bytes / width;
     if (static_cast<int64_t>(proto.numbers.size()) != numbers)
-      return emitError() << "expects '" << path << "' to have " << numbers << " numbers, found " << proto.numbers.size();
+      return emitError() << "expects '" << path << "' to have " << numbers << " numbers, found "
+                         << proto.numbers.size();
     typed.resize(bytes);
     for (int64_t i = 0; i < numbers; ++i)
       std::memcpy(typed.data() + i * width, &proto.numbers[i], width);

@@ -35,8 +35,8 @@ static LogicalResult fill(HostTensor &tensor, Type type, Scalar value) {
 }
 
 /// Checks that a slice lies within `shape`.
-static LogicalResult checkSlice(Operation *op, ArrayRef<int64_t> shape, ArrayRef<int64_t> offsets, ArrayRef<int64_t> sizes,
-                                ArrayRef<int64_t> strides) {
+static LogicalResult checkSlice(Operation *op, ArrayRef<int64_t> shape, ArrayRef<int64_t> offsets,
+                                ArrayRef<int64_t> sizes, ArrayRef<int64_t> strides) {
   for (auto [d, extent] : llvm::enumerate(shape)) {
     int64_t o = offsets[d], n = sizes[d], s = strides[d];
     int64_t last = n > 0 ? o + (n - 1) * s : o;
@@ -62,7 +62,8 @@ static SmallVector<int64_t> multiply(ArrayRef<int64_t> a, ArrayRef<int64_t> b) {
 }
 
 /// Drops the unit extents of `sizes` that `type`, of lower rank, does not have.
-static FailureOr<SmallVector<int64_t>> reduceRank(Operation *op, ArrayRef<int64_t> sizes, llvm::SmallBitVector dropped) {
+static FailureOr<SmallVector<int64_t>> reduceRank(Operation *op, ArrayRef<int64_t> sizes,
+                                                  llvm::SmallBitVector dropped) {
   SmallVector<int64_t> shape;
   for (auto [d, size] : llvm::enumerate(sizes)) {
     if (!dropped.test(d))
@@ -93,7 +94,8 @@ static LogicalResult runExtractSlice(Runner &runner, tensor::ExtractSliceOp op) 
 }
 
 /// Writes `source` into the slice of `out`; the source may lack unit dims.
-template <typename OpTy> static LogicalResult insertSlice(Runner &runner, OpTy op, const HostTensor &source, HostTensor &out) {
+template <typename OpTy>
+static LogicalResult insertSlice(Runner &runner, OpTy op, const HostTensor &source, HostTensor &out) {
   SmallVector<int64_t> offsets = runner.fold(op.getMixedOffsets()), sizes = runner.fold(op.getMixedSizes()),
                        strides = runner.fold(op.getMixedStrides());
   if (failed(checkSlice(op, out.shape(), offsets, sizes, strides)))
@@ -144,7 +146,8 @@ static LogicalResult runInsert(Runner &runner, tensor::InsertOp op) {
       return op.emitOpError("expects index ") << d << " to be in [0, " << out.dim(d) << "), found " << i;
     at = at * out.dim(d) + i;
   }
-  storeScalar(op.getScalar().getType(), runner.get(op.getScalar()).scalar, out.mutableData() + at * out.bytesPerElement());
+  storeScalar(op.getScalar().getType(), runner.get(op.getScalar()).scalar,
+              out.mutableData() + at * out.bytesPerElement());
   return runner.setResult(op, 0, std::move(out));
 }
 
@@ -176,7 +179,8 @@ static LogicalResult runExpand(Runner &runner, tensor::ExpandShapeOp op) {
     for (int64_t k : group)
       product *= shape[k];
     if (product != source.dim(d))
-      return op.emitOpError("expects extents that multiply to ") << source.dim(d) << " for dimension " << d << ", found " << product;
+      return op.emitOpError("expects extents that multiply to ")
+             << source.dim(d) << " for dimension " << d << ", found " << product;
   }
   return setReshaped(runner, op, source, shape);
 }
@@ -200,8 +204,8 @@ static LogicalResult runConcat(Runner &runner, tensor::ConcatOp op) {
   for (const HostTensor &input : inputs) {
     for (int64_t d = 0; d < input.rank(); ++d)
       if (d != axis && input.dim(d) != shape[d])
-        return op.emitOpError("expects inputs that agree outside dimension ") << axis << ", found [" << inputs[0].shape()
-               << "] and [" << input.shape() << "]";
+        return op.emitOpError("expects inputs that agree outside dimension ")
+               << axis << ", found [" << inputs[0].shape() << "] and [" << input.shape() << "]";
     shape[axis] += input.dim(axis);
   }
   FailureOr<HostTensor> out = runner.make(op, inputs[0].elementType(), shape);
@@ -342,7 +346,8 @@ static LogicalResult runGather(Runner &runner, tensor::GatherOp op) {
       start += index * strides[d];
     }
     if (volume)
-      copyElements(source.bytesPerElement(), slice, source.data() + start * source.bytesPerElement(), strides, at, rowMajor(slice));
+      copyElements(source.bytesPerElement(), slice, source.data() + start * source.bytesPerElement(), strides, at,
+                   rowMajor(slice));
     at += volume * source.bytesPerElement();
   }
   return runner.setResult(op, 0, std::move(*out));
@@ -380,7 +385,8 @@ static LogicalResult runBitcast(Runner &runner, Operation *op) {
   HostTensor source = runner.tensor(op->getOperand(0));
   std::optional<Element> to = getElement(getElementTypeOrSelf(op->getResult(0).getType()));
   if (!to || packedBits(*to) != packedBits(source.element()))
-    return op->emitOpError("expects element types of one width, found ") << source.elementType() << " and " << op->getResult(0).getType();
+    return op->emitOpError("expects element types of one width, found ")
+           << source.elementType() << " and " << op->getResult(0).getType();
   HostTensor out = source.retyped(getElementTypeOrSelf(op->getResult(0).getType()));
   if (packedBits(*to) < 8) { // one byte each, but sign extension differs
     char *at = out.mutableData();
@@ -415,8 +421,8 @@ std::optional<LogicalResult> moe::runTensorOp(Runner &runner, Operation *op) {
       })
       .Case([&](tensor::BitcastOp) { return runBitcast(runner, op); })
       .Case([&](UnrealizedConversionCastOp cast) -> LogicalResult {
-        if (cast.getNumOperands() != 1 || cast.getNumResults() != 1 || !isa<RankedTensorType>(cast.getOperand(0).getType()) ||
-            !isa<RankedTensorType>(cast.getResult(0).getType()))
+        if (cast.getNumOperands() != 1 || cast.getNumResults() != 1 ||
+            !isa<RankedTensorType>(cast.getOperand(0).getType()) || !isa<RankedTensorType>(cast.getResult(0).getType()))
           return cast.emitOpError("is only known between two tensors");
         return runBitcast(runner, op);
       })

@@ -5,6 +5,7 @@
 #include "dialects/onnx/Onnx.h"
 #include "moe/Emit/Emit.h"
 #include "moe/Fuse/Passes.h"
+#include "moe/Interpret/VerifyRaise.h"
 #include "moe/Lower/Passes.h"
 #include "moe/Schedule/Passes.h"
 #include "moe/Tile/Passes.h"
@@ -212,8 +213,15 @@ LogicalResult moe::compileModel(const CompileOptions &options, MLIRContext *cont
       // Each phase ends in its own check; ops are verified once, below.
       pm.enableVerifier(false);
       buildPhase(phase, pm, options);
+      OwningOpRef<ModuleOp> before;
+      if (phase == Phase::Raise && options.verifyRaise)
+        before = (*module).clone();
       if (failed(pm.run(*module)) || failed(verify(*module)))
         return failure();
+      if (before && failed(verifyRaise(*before, *module))) {
+        report.checkFailed = true;
+        return failure();
+      }
     }
     if (phase >= done)
       (*module)->setAttr("moe.phase", StringAttr::get(context, phaseName(phase)));

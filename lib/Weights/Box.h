@@ -29,8 +29,8 @@ inline Dims rowMajorStrides(llvm::ArrayRef<int64_t> shape) {
   return strides;
 }
 
-/// Copies `sizes` elements of `bytes` (1, 2, 4 or 8) from strided memory to strided memory; strides in elements. Blocked
-/// so that transposes stay in cache.
+/// Copies `sizes` elements of `bytes` (1, 2, 4 or 8) from strided memory to strided memory; strides in elements.
+/// Blocked so that transposes stay in cache.
 void copyStrided(unsigned bytes, llvm::ArrayRef<int64_t> sizes, const char *in, llvm::ArrayRef<int64_t> inStrides,
                  char *out, llvm::ArrayRef<int64_t> outStrides);
 

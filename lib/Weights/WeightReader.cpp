@@ -25,7 +25,8 @@ static FailureOr<SourcePtr> build(Attribute attr, SourceContext &context, int de
   }
   if (auto constant = dyn_cast<DenseElementsAttr>(attr)) {
     if (type.getElementTypeBitWidth() < 8)
-      return context.emitError() << "expects an inline constant in a recipe to have elements of whole bytes, found " << type;
+      return context.emitError() << "expects an inline constant in a recipe to have elements of whole bytes, found "
+                                 << type;
     return makeConstant(constant);
   }
   auto recipe = cast<RecipeAttr>(attr);

@@ -112,7 +112,7 @@ int main(int argc, char **argv) {
   });
   CompileReport report;
   if (failed(compileModel(options, &context, report)))
-    return 2;
+    return report.checkFailed ? 1 : 2;
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (options.json)
     printJson(report, seconds);

@@ -29,7 +29,8 @@ FailureOr<NamedTensor> readTensorFile(MLIRContext *context, StringRef path,
 struct Case {
   SmallVector<HostTensor> inputs, outputs;
 };
-/// A file of shape [1] fits a scalar. One diagnostic at `function` for a missing or malformed file, a wrong type or shape.
+/// A file of shape [1] fits a scalar. One diagnostic at `function` for a missing or malformed file, a wrong type or
+/// shape.
 FailureOr<Case> readCase(func::FuncOp function, StringRef folder);
 
 /// Tolerances: |found - expected| <= atol + rtol * |expected|. Negative: the default of the output's element type: f32,

@@ -11,8 +11,8 @@
 
 namespace mlir::moe {
 
-/// A dense row-major array with a runtime shape. Elements are unpacked (Elements.h): each takes whole bytes. Copies share
-/// their memory until one of them is written to. Thread-compatible.
+/// A dense row-major array with a runtime shape. Elements are unpacked (Elements.h): each takes whole bytes. Copies
+/// share their memory until one of them is written to. Thread-compatible.
 class HostTensor {
 public:
   HostTensor() = default;

@@ -39,6 +39,7 @@ struct CompileReport {
   };
   std::vector<Generic> generic;
   std::string plan; ///< JSON, if asked for
+  bool checkFailed = false; ///< compileModel failed because --verify-raise found a difference
 };
 
 /// The dialects and interfaces that the phases need, and nothing more: starting up is cheap.
