@@ -107,7 +107,12 @@ LogicalResult moe::emitArtefact(ModuleOp module, StringRef output, const EmitOpt
   std::vector<Job> jobs;
   std::vector<std::pair<std::string, std::string>> variants;
   std::vector<std::string> isas;
+  ModuleOp device;
   for (auto inner : module.getOps<ModuleOp>()) {
+    if (inner->hasAttr("moe.device")) {
+      device = inner;
+      continue;
+    }
     auto isa = inner->getAttrOfType<StringAttr>("moe.isa");
     if (isa) {
       std::string prefix = inner.getName()->str() + ".";
@@ -136,8 +141,11 @@ LogicalResult moe::emitArtefact(ModuleOp module, StringRef output, const EmitOpt
     objects.push_back(std::move(job.object));
   }
   std::string error;
+  std::vector<DeviceImage> images;
+  if (device && !compileForGpu(device, options.chip, folder.place, images, error))
+    return fail("code generation for " + options.chip + " failed: " + error);
   Bytes table;
-  if (!compileTable(manifest, variants, {}, 0, table, error))
+  if (!compileTable(manifest, variants, images, device ? kBlockSize : 0, table, error))
     return fail("code generation failed: " + error);
   objects.push_back(std::move(table));
   std::string code = folder.file("code.so");

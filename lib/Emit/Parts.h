@@ -23,6 +23,11 @@ struct DeviceImage {
 /// ("x86-64-v4"); `prefix` is put before the names of its kernels. False with a message in `error` on failure.
 bool compileForCpu(ModuleOp module, StringRef isa, StringRef prefix, bool isHost, Bytes &object, std::string &error);
 
+/// Translates the device's module into PTX for `chip` and, where ptxas is on the PATH, a cubin. `folder` is for temporary
+/// files. False with a message in `error` on failure.
+bool compileForGpu(ModuleOp module, StringRef chip, StringRef folder, std::vector<DeviceImage> &images,
+                   std::string &error);
+
 /// The object that holds the module's table (runtime/include/moe/module_abi.h) and the few functions that compiled code
 /// may call by itself (memcpy and its kind).
 bool compileTable(DictionaryAttr manifest, ArrayRef<std::pair<std::string, std::string>> variants,
@@ -47,6 +52,8 @@ struct WeightTable {
   std::vector<WeightFile> files;
 };
 constexpr int64_t kChunkSize = 4 << 20;
+/// Threads in a block of a device kernel.
+constexpr uint32_t kBlockSize = 128;
 
 /// Streams all weights and constants that the manifest names into files of `folder`.
 LogicalResult writeWeights(ModuleOp module, DictionaryAttr manifest, StringRef folder, WeightTable &table);

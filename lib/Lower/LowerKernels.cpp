@@ -7,12 +7,16 @@
 // The inner function exists for its parameters: pointers that never overlap say so (a buffer is written through one
 // argument alone unless it is marked `moe.may_alias`), which the loop vectoriser needs.
 //
+// On a device the inner function is the kernel: its parameters are the words of the argument block, then the number of
+// items, and each thread is one item.
+//
 //===----------------------------------------------------------------------===//
 #include "Arguments.h"
 #include "moe/Lower/Passes.h"
 
 #include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
 #include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 
 namespace mlir::moe {
 #define GEN_PASS_DEF_LOWERKERNELS
@@ -73,6 +77,45 @@ struct LowerKernels : moe::impl::LowerKernelsBase<LowerKernels> {
     return UnrealizedConversionCastOp::create(b, loc, type, Value(descriptor)).getResult(0);
   }
 
+  /// Device code: scalars arrive as whole words, and the last two parameters, the range of items, become one: how many
+  /// there are. The thread's own number is its item; threads past the end get an empty range.
+  static SmallVector<Type> bindThreads(Block *block, ArrayRef<Type> words) {
+    OpBuilder b = OpBuilder::atBlockBegin(block);
+    Location loc = block->getParentOp()->getLoc();
+    Type i64 = b.getI64Type(), i32 = b.getI32Type();
+    SmallVector<Type> types;
+    for (BlockArgument arg : block->getArguments().drop_back(2)) {
+      Type type = arg.getType();
+      if (!isa<LLVM::LLVMPointerType>(type) && type != i64) {
+        arg.setType(i64);
+        unsigned width = type.getIntOrFloatBitWidth();
+        Value bits = arg;
+        Operation *first = nullptr;
+        if (width < 64)
+          bits = arith::TruncIOp::create(b, loc, b.getIntegerType(width), arg), first = bits.getDefiningOp();
+        if (isa<FloatType>(type))
+          bits = arith::BitcastOp::create(b, loc, type, bits);
+        if (!first)
+          first = bits.getDefiningOp();
+        arg.replaceAllUsesExcept(bits, first);
+      }
+      types.push_back(arg.getType());
+    }
+    unsigned n = block->getNumArguments();
+    BlockArgument begin = block->getArgument(n - 2), items = block->getArgument(n - 1);
+    Value thread = NVVM::ThreadIdXOp::create(b, loc, i32), group = NVVM::BlockIdXOp::create(b, loc, i32),
+          size = NVVM::BlockDimXOp::create(b, loc, i32);
+    auto wide = [&](Value v) -> Value { return LLVM::ZExtOp::create(b, loc, i64, v); };
+    Value item = LLVM::AddOp::create(b, loc, LLVM::MulOp::create(b, loc, wide(group), wide(size)), wide(thread));
+    Value one = LLVM::ConstantOp::create(b, loc, i64, b.getI64IntegerAttr(1));
+    Value end = LLVM::SMinOp::create(b, loc, items, LLVM::AddOp::create(b, loc, item, one));
+    items.replaceAllUsesExcept(end, end.getDefiningOp());
+    begin.replaceAllUsesWith(item);
+    block->eraseArgument(n - 2);
+    types.push_back(i64);
+    return types;
+  }
+
   void lower(func::FuncOp kernel, const LLVMTypeConverter &converter) {
     OpBuilder b(kernel);
     Location loc = kernel.getLoc();
@@ -110,15 +153,22 @@ struct LowerKernels : moe::impl::LowerKernelsBase<LowerKernels> {
     for (NamedAttribute attr : llvm::to_vector(kernel->getDiscardableAttrs()))
       kernel->removeAttr(attr.getName());
     kernel->removeAttr("arg_attrs");
-    kernel.setName(bodyName);
+    bool device = getOperation()->hasAttr("moe.device");
+    if (device)
+      words = bindThreads(block, words);
     kernel.setFunctionType(b.getFunctionType(words, {}));
+    for (auto [i, unique] : llvm::enumerate(noalias))
+      if (unique)
+        kernel.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), b.getUnitAttr());
+    if (device) {
+      kernel->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), b.getUnitAttr());
+      return;
+    }
+    kernel.setName(bodyName);
     kernel.setPrivate();
     // Internal, and never inlined into the wrapper, which would lose what the parameters say.
     kernel->setAttr("llvm.linkage", LLVM::LinkageAttr::get(context, LLVM::Linkage::Internal));
     kernel->setAttr("passthrough", b.getStrArrayAttr({"noinline"}));
-    for (auto [i, unique] : llvm::enumerate(noalias))
-      if (unique)
-        kernel.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), b.getUnitAttr());
     if (vectorized)
       kernel->setAttr("passthrough", b.getStrArrayAttr({"noinline", "moe-vectorized"}));
 

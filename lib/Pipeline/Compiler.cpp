@@ -9,10 +9,9 @@
 #include "moe/Lower/Passes.h"
 #include "moe/Schedule/Passes.h"
 #include "moe/Tile/Passes.h"
-#if __has_include("moe/Import/ImportOnnx.h")
 #include "moe/Import/ImportOnnx.h"
-#define MOE_HAS_IMPORT 1
-#endif
+#include "moe/Import/Passes.h"
+#include "moe/Interpret/VerifyRaise.h"
 #include "moe/Raise/Passes.h"
 
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
@@ -21,6 +20,7 @@
 #include "mlir/Conversion/IndexToLLVM/IndexToLLVM.h"
 #include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
 #include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
+#include "mlir/Conversion/NVVMToLLVM/NVVMToLLVM.h"
 #include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
 #include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -46,7 +46,8 @@ using namespace mlir::moe;
 void moe::registerCompilerDialects(DialectRegistry &registry) {
   registry.insert<MoeDialect, mlir::onnx::OnnxDialect, affine::AffineDialect, arith::ArithDialect,
                   bufferization::BufferizationDialect, cf::ControlFlowDialect, func::FuncDialect, index::IndexDialect,
-                  linalg::LinalgDialect, LLVM::LLVMDialect, math::MathDialect, memref::MemRefDialect, scf::SCFDialect,
+                  linalg::LinalgDialect, LLVM::LLVMDialect, math::MathDialect, memref::MemRefDialect,
+                  NVVM::NVVMDialect, scf::SCFDialect,
                   tensor::TensorDialect, ub::UBDialect, vector::VectorDialect>();
   registerBufferizationModels(registry);
   registerEmitTranslations(registry);
@@ -58,6 +59,7 @@ void moe::registerCompilerDialects(DialectRegistry &registry) {
   index::registerConvertIndexToLLVMInterface(registry);
   registerConvertMathToLLVMInterface(registry);
   registerConvertMemRefToLLVMInterface(registry);
+  registerConvertNVVMToLLVMInterface(registry);
   ub::registerConvertUBToLLVMInterface(registry);
   vector::registerConvertVectorToLLVMInterface(registry);
 }
@@ -77,11 +79,7 @@ OwningOpRef<ModuleOp> moe::readModel(StringRef path, MLIRContext *context) {
     return parseSourceFile<ModuleOp>(path, ParserConfig(context));
   if (ending != ".onnx")
     return fail("expects '" + path + "' to end in .onnx, .mlir or .mlirbc");
-#ifdef MOE_HAS_IMPORT
   return importOnnx(path, context);
-#else
-  return fail("this build does not read .onnx files");
-#endif
 }
 
 /// One phase's passes, in the compiler's order.
@@ -89,7 +87,7 @@ static void buildPhase(Phase phase, OpPassManager &pm, const CompileOptions &opt
   bool gpu = options.target == "cuda";
   switch (phase) {
   case Phase::Import:
-    return; // reading the file is the phase
+    return buildImportPipeline(pm); // behind reading the file
   case Phase::Raise: {
     RaiseOptions raise;
     raise.recognise = options.recognise;
@@ -199,15 +197,20 @@ LogicalResult moe::compileModel(const CompileOptions &options, MLIRContext *cont
     return failure();
   Phase last = options.plan ? Phase::Schedule : options.last;
   // A dump carries the phase it was made by; compiling goes on behind it.
-  Phase done = Phase::Import;
+  std::optional<Phase> done;
   if (auto name = (*module)->getAttrOfType<StringAttr>("moe.phase"))
-    if (std::optional<Phase> phase = parsePhase(name))
-      done = *phase;
+    done = parsePhase(name);
+  // Text that says nothing of itself is an import, or what later phases understand as it stands.
+  if (!done && !StringRef(options.input).ends_with(".onnx"))
+    done = Phase::Import;
+  OwningOpRef<ModuleOp> imported;
   if (!options.dumpFolder.empty())
     if (std::error_code code = llvm::sys::fs::create_directories(options.dumpFolder))
       return emitError(UnknownLoc::get(context)) << "cannot make the folder '" << options.dumpFolder << "': " << code.message();
   for (int i = static_cast<int>(Phase::Import); i <= static_cast<int>(std::min(last, Phase::Lower)); ++i) {
     Phase phase = static_cast<Phase>(i);
+    if (phase == Phase::Raise && options.verifyRaise && phase > done)
+      imported = (*module).clone();
     if (phase > done) {
       PassManager pm(context, ModuleOp::getOperationName(), PassManager::Nesting::Implicit);
       // Each phase ends in its own check; ops are verified once, below.
@@ -222,6 +225,10 @@ LogicalResult moe::compileModel(const CompileOptions &options, MLIRContext *cont
         report.checkFailed = true;
         return failure();
       }
+    }
+    if (imported && phase == Phase::Raise && failed(verifyRaise(*imported, *module))) {
+      report.checkFailed = true;
+      return failure();
     }
     if (phase >= done)
       (*module)->setAttr("moe.phase", StringAttr::get(context, phaseName(phase)));

@@ -10,6 +10,8 @@
 //            func.func @k0_swiglu(..., %begin: index, %end: index) attributes {moe.kernel} { scf.for ... }
 //          }
 //
+// For the GPU there is one module, marked `moe.device`, whose items are threads.
+//
 //===----------------------------------------------------------------------===//
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
@@ -109,7 +111,9 @@ struct Tile : moe::impl::TileBase<Tile> {
     for (auto [i, variant] : llvm::enumerate(variants)) {
       OpBuilder b = OpBuilder::atBlockEnd(module.getBody());
       auto inner = ModuleOp::create(b, module.getLoc(), variant.module);
-      if (!gpu)
+      if (gpu)
+        inner->setAttr("moe.device", b.getUnitAttr());
+      else
         inner->setAttr("moe.isa", b.getStringAttr(variant.isa));
       b.setInsertionPointToStart(inner.getBody());
       for (func::FuncOp kernel : kernels) {

@@ -22,7 +22,8 @@ def ExpandFloats : Pass<"moe-expand-floats"> {
 
 def LowerKernels : Pass<"moe-lower-kernels", "::mlir::ModuleOp"> {
   let summary = "Give kernels their calling convention: one block of arguments, a range of items, a return code";
-  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::func::FuncDialect"];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::func::FuncDialect"];
 }
 
 def LowerHost : Pass<"moe-lower-host", "::mlir::ModuleOp"> {

@@ -1,0 +1,45 @@
+// RUN: moe-opt %s -moe-bufferize -split-input-file | FileCheck %s
+// RUN: not moe-opt %S/Inputs/experts.mlir -moe-bufferize 2>&1 | FileCheck %s --check-prefix=REFUSES
+
+// A moe op gets buffers of the sizes it infers and writes into them.
+// CHECK-LABEL: func.func @route
+// CHECK-SAME:    (%[[LOGITS:.*]]: memref<?x8xf32>) -> (memref<?x2xf32>, memref<?x2xi64>)
+// CHECK-DAG:     %[[WEIGHTS:.*]] = memref.alloc(%{{.*}}) {{.*}}: memref<?x2xf32>
+// CHECK-DAG:     %[[IDS:.*]] = memref.alloc(%{{.*}}) {{.*}}: memref<?x2xi64>
+// CHECK:         moe.route %[[LOGITS]] outs(%[[WEIGHTS]], %[[IDS]]) {{.*}} : (memref<?x8xf32>, memref<?x2xf32>, memref<?x2xi64>) -> ()
+// CHECK:         return %[[WEIGHTS]], %[[IDS]]
+func.func @route(%logits: tensor<?x8xf32>) -> (tensor<?x2xf32>, tensor<?x2xi64>) {
+  %w, %i = moe.route %logits {k = 2 : i64} : (tensor<?x8xf32>) -> (tensor<?x2xf32>, tensor<?x2xi64>)
+  return %w, %i : tensor<?x2xf32>, tensor<?x2xi64>
+}
+
+// -----
+
+// A weight is read where it lies.
+moe.weight @w : tensor<8xf32> = #moe.piece<"w.bin", 0, 32, tensor<8xf32>>
+// CHECK-LABEL: func.func @weight
+// CHECK:         %[[W:.*]] = moe.get_weight @w : memref<8xf32>
+// CHECK:         moe.rms_norm %{{.*}} weight(%[[W]]) outs(
+func.func @weight(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  %w = moe.get_weight @w : tensor<8xf32>
+  %y = moe.rms_norm %x weight(%w) {epsilon = 1.0e-5 : f32} : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>
+  return %y : tensor<4x8xf32>
+}
+
+// -----
+
+// Scatter writes in place of data that nobody reads again; an argument is never written, so it is copied first.
+// CHECK-LABEL: func.func @scatter
+// CHECK-SAME:    (%[[ARG:.*]]: memref<8x4xf32>,
+// CHECK:         %[[COPY:.*]] = memref.alloc()
+// CHECK:         memref.copy %[[ARG]], %[[COPY]]
+// CHECK:         moe.scatter %[[COPY]], %{{.*}}, %{{.*}} outs(%[[COPY]])
+// CHECK-NOT:     memref.copy
+// CHECK:         moe.scatter %[[COPY]], %{{.*}}, %{{.*}} outs(%[[COPY]])
+func.func @scatter(%data: tensor<8x4xf32>, %at: tensor<2x1xi64>, %new: tensor<2x4xf32>) -> tensor<8x4xf32> {
+  %a = moe.scatter %data, %at, %new : (tensor<8x4xf32>, tensor<2x1xi64>, tensor<2x4xf32>) -> tensor<8x4xf32>
+  %b = moe.scatter %a, %at, %new : (tensor<8x4xf32>, tensor<2x1xi64>, tensor<2x4xf32>) -> tensor<8x4xf32>
+  return %b : tensor<8x4xf32>
+}
+
+// REFUSES: 'moe.experts' op expects to be split into dispatch, products and combine before buffers are made
