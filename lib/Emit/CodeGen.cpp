@@ -185,6 +185,14 @@ define hidden ptr @memset(ptr %to, i32 %value, i64 %n) nobuiltin nounwind {
   %r = call { ptr, i64 } asm sideeffect "rep stosb", "={di},={cx},{ax},0,1,~{memory},~{dirflag},~{fpsr},~{flags}"(i8 %byte, ptr %to, i64 %n)
   ret ptr %to
 }
+define hidden half @__truncdfhf2(double %x) nobuiltin nounwind {
+  %f = fptrunc double %x to float
+  %bits = bitcast float %f to i32
+  %same = call i32 asm sideeffect "", "=r,0"(i32 %bits)
+  %g = bitcast i32 %same to float
+  %h = fptrunc float %g to half
+  ret half %h
+}
 define hidden ptr @memmove(ptr %to, ptr %from, i64 %n) nobuiltin nounwind {
   %a = ptrtoint ptr %to to i64
   %b = ptrtoint ptr %from to i64

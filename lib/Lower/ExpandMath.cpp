@@ -137,6 +137,8 @@ struct MathCode {
     V r = fma(n, k(-1.5707963267948966), x);
     r = fma(n, k(-6.123233995736766e-17), r);
     r = fma(n, k(1.4973849048591833e-33), r);
+    // Beyond the reach of the three parts the phase is lost; the value stays within [-1, 1].
+    r = select(abs(x) < inf(), clamp(r, -0.7854, 0.7854), nan());
     SmallVector<double> odd, even;
     double factorial = 1;
     for (int t = 0; t <= 18; ++t) {
@@ -267,9 +269,11 @@ struct MathCode {
 
   /// Remainder with the dividend's sign.
   V remainder(V x, V y) {
-    V q = trunc(x / y);
-    V r = fma(neg(q), y, x), ay = abs(y);
-    // The quotient may have been rounded up to the next whole number.
+    V r = x, ay = abs(y);
+    // A quotient is exact to 53 bits, and so is what is left then: three rounds for quotients up to 2^159.
+    for (int round = 0; round < 3; ++round)
+      r = fma(neg(trunc(r / y)), y, r);
+    // The last quotient may have been rounded up to the next whole number.
     r = select((r != k(0)) & ((r < k(0)) != (x < k(0))), r + copySign(ay, x), r);
     r = select(abs(r) >= ay, r - copySign(ay, r), r);
     r = select((ay == inf()) & (abs(x) < inf()), x, r);
