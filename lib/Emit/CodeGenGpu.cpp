@@ -121,6 +121,9 @@ bool moe::compileForGpu(ModuleOp inner, StringRef chip, StringRef folder, std::v
       triple, chip, "+ptx80", llvm::TargetOptions(), std::nullopt, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
   module->setDataLayout(machine->createDataLayout());
   module->setTargetTriple(triple);
+  for (llvm::Function &f : *module)
+    if (!f.isDeclaration() && !f.hasLocalLinkage())
+      f.setCallingConv(llvm::CallingConv::PTX_Kernel);
   optimize(*module, *machine);
   Bytes ptx;
   {

@@ -113,6 +113,7 @@ LogicalResult HostWriter::write(ModuleOp module, SmallVectorImpl<unsigned> &entr
   };
   status = scratch(1);
   nothing = scratch(2);
+  fetched = scratch(2);
   LLVM::StoreOp::create(b, loc, i64(0), nothing);
   LLVM::StoreOp::create(b, loc, LLVM::ConstantOp::create(b, loc, i32, b.getI32IntegerAttr(0)), status);
   int64_t most = 1;
@@ -221,10 +222,17 @@ LogicalResult HostWriter::writeOp(Operation &op) {
     Value address = buffer.pointer;
     if (offset)
       address = LLVM::GEPOp::create(b, loc, address.getType(), element, address, ArrayRef<LLVM::GEPArg>{toI64(offset)});
-    // After an error there may be no buffer: a zero is read then, and nothing is launched any more.
-    Value null = LLVM::ZeroOp::create(b, loc, buffer.pointer.getType());
-    Value missing = LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::eq, buffer.pointer, null);
-    address = LLVM::SelectOp::create(b, loc, missing, nothing, address);
+    if (tables.device) {
+      // The buffer is the device's; the runtime fetches the value.
+      unsigned bytes = element.isIndex() ? 8 : (element.getIntOrFloatBitWidth() + 7) / 8;
+      LLVM::CallOp::create(b, loc, TypeRange(), "moe_read", ValueRange{host, context, status, address, i64(bytes), fetched});
+      address = fetched;
+    } else {
+      // After an error there may be no buffer: a zero is read then, and nothing is launched any more.
+      Value null = LLVM::ZeroOp::create(b, loc, buffer.pointer.getType());
+      Value missing = LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::eq, buffer.pointer, null);
+      address = LLVM::SelectOp::create(b, loc, missing, nothing, address);
+    }
     Value result;
     if (element.isIndex())
       result = toIndex(LLVM::LoadOp::create(b, loc, b.getI64Type(), address));

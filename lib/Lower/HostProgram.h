@@ -24,6 +24,7 @@ struct ProgramTables {
   llvm::StringMap<unsigned> kernels;
   llvm::StringMap<std::string> kernelOps; ///< the operation a kernel was made from
   SmallVector<std::string> errors;        ///< errors[i] has code i + 1
+  bool device = false;                    ///< buffers are device memory
   unsigned errorCode(StringRef message);
 };
 
@@ -43,7 +44,7 @@ private:
   OpBuilder *builder = nullptr;
   IRMapping values; ///< host scalars
   DenseMap<Value, HostBuffer> buffers;
-  Value host, context, extents, bufferTable, outputExtents, temporaryBytes, status, arguments, nothing;
+  Value host, context, extents, bufferTable, outputExtents, temporaryBytes, status, arguments, nothing, fetched;
   DenseMap<Value, unsigned> weightSlots;
   unsigned firstWeight = 0, firstTemporary = 0;
 

@@ -58,6 +58,23 @@ llvm.func internal @moe_allocate(%host: !llvm.ptr, %context: !llvm.ptr, %status:
 ^end(%result: !llvm.ptr):
   llvm.return %result : !llvm.ptr
 }
+llvm.func internal @moe_read(%host: !llvm.ptr, %context: !llvm.ptr, %status: !llvm.ptr, %from: !llvm.ptr, %size: i64,
+                             %to: !llvm.ptr) attributes {passthrough = ["noinline"]} {
+  %none = llvm.mlir.constant(0 : i32) : i32
+  %zero = llvm.mlir.constant(0 : i64) : i64
+  llvm.store %zero, %to : i64, !llvm.ptr
+  %s = llvm.load %status : !llvm.ptr -> i32
+  %clean = llvm.icmp "eq" %s, %none : i32
+  llvm.cond_br %clean, ^call, ^end
+^call:
+  %at = llvm.getelementptr %host[32] : (!llvm.ptr) -> !llvm.ptr, i8
+  %f = llvm.load %at : !llvm.ptr -> !llvm.ptr
+  %r = llvm.call %f(%context, %from, %size, %to) : !llvm.ptr, (!llvm.ptr, !llvm.ptr, i64, !llvm.ptr) -> i32
+  llvm.store %r, %status : i32, !llvm.ptr
+  llvm.br ^end
+^end:
+  llvm.return
+}
 llvm.func internal @moe_output(%host: !llvm.ptr, %context: !llvm.ptr, %status: !llvm.ptr, %number: i32,
                                %extents: !llvm.ptr) -> !llvm.ptr attributes {passthrough = ["noinline"]} {
   %none = llvm.mlir.constant(0 : i32) : i32
@@ -86,6 +103,8 @@ struct LowerHost : moe::impl::LowerHostBase<LowerHost> {
     Builder b(&getContext());
     ProgramTables tables;
     tables.errors.push_back("out of memory");
+    for (auto inner : module.getOps<ModuleOp>())
+      tables.device |= inner->hasAttr("moe.device");
     SmallVector<func::FuncOp> entries, kernels;
     SmallVector<Attribute> kernelNames;
     for (auto func : module.getOps<func::FuncOp>()) {

@@ -161,7 +161,7 @@ struct LowerKernels : moe::impl::LowerKernelsBase<LowerKernels> {
       if (unique)
         kernel.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), b.getUnitAttr());
     if (device) {
-      kernel->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), b.getUnitAttr());
+      kernel->setAttr("moe.kernel", b.getUnitAttr());
       return;
     }
     kernel.setName(bodyName);

@@ -4,14 +4,14 @@
 // RUN: FileCheck %s --check-prefix=MANIFEST --input-file=%t.moe/manifest.json
 
 // LOWER:    module @gpu attributes {moe.device}
-// LOWER:    llvm.func @k0_generic({{.*}}) attributes {{{.*}}nvvm.kernel
+// LOWER:    llvm.func @k0_generic({{.*}}) attributes {{{.*}}moe.kernel
 
 // The PTX is in code.so, one entry per kernel: the words of the argument block, then the number of items.
 // PTX:      .target sm_90a
 // PTX:      .visible .entry k0_generic(
 // PTX:      .param .u64 {{.*}}k0_generic_param_0
-// PTX:      mov.u32 {{.*}}, %ctaid.x;
-// PTX:      mov.u32 {{.*}}, %tid.x;
+// PTX-DAG:  mov.u32 {{.*}}, %ctaid.x;
+// PTX-DAG:  mov.u32 {{.*}}, %tid.x;
 
 // MANIFEST: "target": "cuda"
 // MANIFEST: "chip": "sm_90a"
