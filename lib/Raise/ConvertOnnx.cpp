@@ -38,6 +38,7 @@ static const LowerTable &lowerTable() {
     addGather(t);
     addSelect(t);
     addAttention(t);
+    addMsAttention(t);
     addMoe(t);
     addLoss(t);
     return t;

@@ -251,6 +251,7 @@ void addConv(LowerTable &table);
 void addGather(LowerTable &table);
 void addSelect(LowerTable &table);
 void addAttention(LowerTable &table);
+void addMsAttention(LowerTable &table);
 void addMoe(LowerTable &table);
 void addLoss(LowerTable &table);
 

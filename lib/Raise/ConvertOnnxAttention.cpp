@@ -1,7 +1,7 @@
 //===- ConvertOnnxAttention.cpp - Attention and RotaryEmbedding as plain tensor code ----===//
 // What remains of these nodes after recognising, and what the oracle computes: scores, bias, softmax, weighted sum.
 //===----------------------------------------------------------------------===//
-#include "ConvertOnnx.h"
+#include "ConvertOnnxAttention.h"
 
 #include <cmath>
 
@@ -9,27 +9,22 @@ using namespace mlir;
 using namespace mlir::moe;
 using namespace mlir::moe::convert;
 
-namespace {
-
 using F = arith::CmpFPredicate;
 using I = arith::CmpIPredicate;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-/// [B, S, heads * D] -> [B, heads, S, D].
-Value splitHeads(OnnxLowering &l, Value v, int64_t heads) {
+Value convert::splitHeads(OnnxLowering &l, Value v, int64_t heads) {
   Sizes n = l.sizes(v);
   Value split = l.reshape(v, {n[0], n[1], l.at(heads), l.floorDiv(n[2], l.at(heads))});
   return l.transpose(split, {0, 2, 1, 3});
 }
 
-/// [B, H, S, D] -> [B, S, H * D].
-Value joinHeads(OnnxLowering &l, Value v) {
+Value convert::joinHeads(OnnxLowering &l, Value v) {
   Value t = l.transpose(v, {0, 2, 1, 3});
   return l.collapse(t, 2, 4);
 }
 
-/// x [B, H, S, K] by y [B, Hkv, ...]: head h of x meets head h / (H / Hkv) of y. `transposed`: y is [.., L, K], else [.., K, L].
-Value headProduct(OnnxLowering &l, Value x, Value y, bool transposed) {
+Value convert::headProduct(OnnxLowering &l, Value x, Value y, bool transposed) {
   Sizes nx = l.sizes(x), ny = l.sizes(y);
   Type acc = computeType(ranked(x).getElementType());
   OpFoldResult columns = transposed ? ny[2] : ny[3];
@@ -49,22 +44,7 @@ Value headProduct(OnnxLowering &l, Value x, Value y, bool transposed) {
   return l.reshape(p, {nx[0], nx[1], nx[2], columns});
 }
 
-/// Which keys a query may see. All members may be absent.
-struct Visibility {
-  Value mask;                 // any rank up to 4, broadcast from the right; a short last dim hides the keys after it
-  Type maskType;
-  bool causal = false;
-  int64_t left = -1, right = -1;
-  Value offset;               // index: keys before the first query
-  Value lengths;              // [B]: keys that are there; the offset is then lengths[b] - S
-  Type lengthType;
-  int64_t lengthBias = 0;     // added to lengths
-
-  bool any() const { return mask || causal || left >= 0 || right >= 0 || lengths; }
-};
-
-/// scores + bias, -inf where a key is hidden.
-Value applyBias(OnnxLowering &l, Value scores, const Visibility &see) {
+Value convert::applyBias(OnnxLowering &l, Value scores, const Visibility &see) {
   Type acc = ranked(scores).getElementType();
   Sizes n = l.sizes(scores);
   int64_t maskRank = see.mask ? ranked(see.mask).getRank() : 0;
@@ -101,8 +81,6 @@ Value applyBias(OnnxLowering &l, Value scores, const Visibility &see) {
     Value offset = see.offset;
     if (see.lengths) {
       Value length = s.toIndex(s.make<tensor::ExtractOp>(see.lengths, ValueRange{s.position(0)}));
-      if (see.lengthBias)
-        length = s.add(length, s.index(see.lengthBias));
       hide(s.cmp(I::sge, key, length));
       if (!offset)
         offset = s.sub(length, queries);
@@ -122,34 +100,42 @@ Value applyBias(OnnxLowering &l, Value scores, const Visibility &see) {
   });
 }
 
-/// Softmax over the last dim in which a row that is all -inf gives zeros.
-Value maskedSoftmax(OnnxLowering &l, Value z) {
+Value convert::maskedSoftmax(OnnxLowering &l, Value z, Value sinks) {
   Type acc = ranked(z).getElementType();
-  Value top = l.insertUnitDims(l.reduceMax(z, {3}), {3});
-  Value e = l.elementwise(acc, {z, top}, [&](Scalars &s, ValueRange x) {
-    Value none = s.cmp(F::OEQ, x[1], s.constant(acc, -kInfinity));
-    return s.exp(s.sub(x[0], s.select(none, s.constant(acc, 0), x[1])));
-  });
-  Value sum = l.insertUnitDims(l.reduceSum(e, {3}), {3});
-  return l.elementwise(acc, {e, sum}, [&](Scalars &s, ValueRange x) {
+  Value top = l.reduceMax(z, {3});
+  auto d = [&](unsigned i) { return l.b.getAffineDimExpr(i); };
+  AffineMap perHead = AffineMap::get(3, 0, {d(1)}, l.b.getContext()), rows = l.b.getMultiDimIdentityMap(3);
+  Type sinkType = sinks ? ranked(sinks).getElementType() : Type();
+  if (sinks)
+    top = l.generic(acc, l.sizes(top), {top, sinks}, {rows, perHead},
+                    [&](Scalars &s, ValueRange x) { return s.max(x[0], s.cast(x[1], sinkType, acc)); });
+  auto shifted = [&](Scalars &s, Value x, Value top) {
+    Value none = s.cmp(F::OEQ, top, s.constant(acc, -kInfinity));
+    return s.exp(s.sub(x, s.select(none, s.constant(acc, 0), top)));
+  };
+  Value e = l.elementwise(acc, {z, l.insertUnitDims(top, {3})}, [&](Scalars &s, ValueRange x) { return shifted(s, x[0], x[1]); });
+  Value sum = l.reduceSum(e, {3});
+  if (sinks)
+    sum = l.generic(acc, l.sizes(sum), {sum, top, sinks}, {rows, rows, perHead},
+                    [&](Scalars &s, ValueRange x) { return s.add(x[0], shifted(s, s.cast(x[2], sinkType, acc), x[1])); });
+  return l.elementwise(acc, {e, l.insertUnitDims(sum, {3})}, [&](Scalars &s, ValueRange x) {
     Value none = s.cmp(F::OEQ, x[1], s.constant(acc, 0));
     return s.make<arith::DivFOp>(x[0], s.select(none, s.constant(acc, 1), x[1]));
   });
 }
 
-Value scaleBy(OnnxLowering &l, Value v, Value factor) {
+Value convert::scaleBy(OnnxLowering &l, Value v, Value factor) {
   return l.elementwise(ranked(v).getElementType(), {v}, [&](Scalars &s, ValueRange x) { return s.mul(x[0], factor); });
 }
 
-Value softcap(OnnxLowering &l, Value v, double cap) {
+Value convert::softcap(OnnxLowering &l, Value v, double cap) {
   Type acc = ranked(v).getElementType();
   return l.elementwise(acc, {v}, [&](Scalars &s, ValueRange x) {
     return s.mul(s.constant(acc, cap), s.make<math::TanhOp>(s.make<arith::DivFOp>(x[0], s.constant(acc, cap))));
   });
 }
 
-/// The given scale, or 1 / sqrt(head size), as a scalar of type acc.
-Value scaleValue(OnnxLowering &l, Type acc, OpFoldResult headSize, bool zeroMeansDefault) {
+Value convert::scaleValue(OnnxLowering &l, Type acc, OpFoldResult headSize, bool zeroMeansDefault) {
   Scalars s = l.scalars();
   double given = l.floatAttr("scale", zeroMeansDefault ? 0.0 : std::nan(""));
   if (!std::isnan(given) && !(zeroMeansDefault && given == 0))
@@ -160,7 +146,7 @@ Value scaleValue(OnnxLowering &l, Type acc, OpFoldResult headSize, bool zeroMean
   return s.make<arith::DivFOp>(s.constant(acc, 1), s.make<math::SqrtOp>(d));
 }
 
-LogicalResult lowerAttention(OnnxLowering &l) {
+static LogicalResult lowerAttention(OnnxLowering &l) {
   Value q = l.input(0), k = l.input(1), v = l.input(2);
   int64_t rank = l.rankOf(0);
   if ((rank != 3 && rank != 4) || l.rankOf(1) != rank || l.rankOf(2) != rank)
@@ -221,16 +207,7 @@ LogicalResult lowerAttention(OnnxLowering &l) {
 // Rotation
 //===----------------------------------------------------------------------===//
 
-struct Rotation {
-  Value cos, sin;        // [positions, R/2], or [B, S, R/2] without `positions`
-  Value positions;       // [B, S] or null
-  Value offset;          // [1]: position = offset + s, or null
-  int64_t batchDim, headDim, sequenceDim; // of a rank-4 x; the last is the head's
-  bool interleaved;
-  int64_t rotated;       // R; 0: all
-};
-
-Value rotate(OnnxLowering &l, Value x, const Rotation &r) {
+Value convert::rotate(OnnxLowering &l, Value x, const Rotation &r) {
   Type elem = ranked(x).getElementType(), wide = computeType(elem);
   Type table = ranked(r.cos).getElementType();
   Sizes n = l.sizes(x);
@@ -274,7 +251,7 @@ Value rotate(OnnxLowering &l, Value x, const Rotation &r) {
 }
 
 /// x of rank 4 [B, heads, S, D], or of rank 3 [B, S, heads * D].
-LogicalResult rotateNode(OnnxLowering &l, Rotation r, int64_t heads) {
+static LogicalResult rotateNode(OnnxLowering &l, Rotation r, int64_t heads) {
   Value x = l.input(0);
   int64_t rank = l.rankOf(0);
   if (rank != 3 && rank != 4)
@@ -295,7 +272,7 @@ LogicalResult rotateNode(OnnxLowering &l, Rotation r, int64_t heads) {
   return success();
 }
 
-LogicalResult lowerRotary(OnnxLowering &l) {
+static LogicalResult lowerRotary(OnnxLowering &l) {
   Rotation r{l.input(1), l.input(2), l.input(3), {}, 0, 0, 0, l.intAttr("interleaved", 0) != 0, l.intAttr("rotary_embedding_dim", 0)};
   if (l.rankOf(1) != (l.has(3) ? 2 : 3))
     return l.unsupported("expects cos_cache and sin_cache of rank 2 with position_ids, of rank 3 without");
@@ -303,7 +280,7 @@ LogicalResult lowerRotary(OnnxLowering &l) {
 }
 
 /// com.microsoft: input, position_ids ([B, S], or [1]: the first position), cos_cache, sin_cache.
-LogicalResult lowerMsRotary(OnnxLowering &l) {
+static LogicalResult lowerMsRotary(OnnxLowering &l) {
   if (l.intAttr("is_packed_batching", 0))
     return l.unsupported("expects is_packed_batching 0");
   int64_t width = ranked(l.onnxInput(2)).getDimSize(1), rotated = l.intAttr("rotary_embedding_dim", 0), heads = l.intAttr("num_heads", 0);
@@ -317,8 +294,6 @@ LogicalResult lowerMsRotary(OnnxLowering &l) {
   Rotation r{l.input(2), l.input(3), one ? Value() : l.input(1), one ? l.input(1) : Value(), 0, 0, 0, l.intAttr("interleaved", 0) != 0, rotated};
   return rotateNode(l, r, heads);
 }
-
-} // namespace
 
 void convert::addAttention(LowerTable &t) {
   t["Attention"] = lowerAttention;

@@ -417,6 +417,9 @@ Value OnnxLowering::transpose(Value v, ArrayRef<int64_t> perm) {
 }
 
 Value OnnxLowering::slice(Value v, ArrayRef<OpFoldResult> offsets, ArrayRef<OpFoldResult> lengths, ArrayRef<OpFoldResult> strides) {
+  // An empty slice has no offset in bounds.
+  if (llvm::any_of(lengths, [](OpFoldResult s) { return getConstantIntValue(s) == 0; }))
+    return empty(ranked(v).getElementType(), lengths);
   Sizes steps(strides);
   steps.resize(offsets.size(), at(1));
   auto attributes = [&](ArrayRef<OpFoldResult> list) {
