@@ -7,17 +7,17 @@ using namespace mlir::moe::convert;
 
 using I = arith::CmpIPredicate;
 
-/// The cache after this call, [B, N, L, D]: what was before a row's `past[b]`, then its new keys, then old content or zeros.
+/// The cache after this call, [B, N, L, D]: what was before a row's `past[b]`, then its new keys, then zeros.
 static Value present(OnnxLowering &l, Value old, Value fresh, Value past, OpFoldResult length) {
   Sizes n = l.sizes(fresh), sizes = {n[0], n[1], length, n[3]};
   Type elem = ranked(fresh).getElementType();
   Value added = l.value(n[2]), capacity = old ? l.value(l.size(old, 2)) : Value();
   return l.generate(elem, sizes, [&](Scalars &s, ValueRange) {
-    Value at = s.position(2), before = s.toIndex(s.make<tensor::ExtractOp>(past, ValueRange{s.position(0)}));
+    Value batch = s.position(0), head = s.position(1), column = s.position(3);
+    Value at = s.position(2), before = s.toIndex(s.make<tensor::ExtractOp>(past, ValueRange{batch}));
     Value place = s.sub(at, before);
     auto read = [&](OpBuilder &b, Location loc, Value from, Value row) -> Value {
-      Scalars t{b, loc};
-      return t.make<tensor::ExtractOp>(from, ValueRange{t.position(0), t.position(1), row, t.position(3)});
+      return tensor::ExtractOp::create(b, loc, from, ValueRange{batch, head, row, column});
     };
     auto orOld = [&](OpBuilder &b, Location loc) {
       Scalars t{b, loc};
@@ -25,7 +25,7 @@ static Value present(OnnxLowering &l, Value old, Value fresh, Value past, OpFold
       if (!old)
         return zero;
       auto kept = scf::IfOp::create(
-          b, loc, t.cmp(I::slt, at, capacity), [&](OpBuilder &b, Location loc) { scf::YieldOp::create(b, loc, read(b, loc, old, at)); },
+          b, loc, t.cmp(I::slt, at, t.min(before, capacity)), [&](OpBuilder &b, Location loc) { scf::YieldOp::create(b, loc, read(b, loc, old, at)); },
           [&](OpBuilder &b, Location loc) { scf::YieldOp::create(b, loc, zero); });
       return kept.getResult(0);
     };

@@ -417,8 +417,8 @@ Value OnnxLowering::transpose(Value v, ArrayRef<int64_t> perm) {
 }
 
 Value OnnxLowering::slice(Value v, ArrayRef<OpFoldResult> offsets, ArrayRef<OpFoldResult> lengths, ArrayRef<OpFoldResult> strides) {
-  // An empty slice has no offset in bounds.
-  if (llvm::any_of(lengths, [](OpFoldResult s) { return getConstantIntValue(s) == 0; }))
+  // Nothing can be taken from an empty tensor, and an empty slice has no offset in bounds.
+  if (llvm::is_contained(ranked(v).getShape(), 0) || llvm::any_of(lengths, [](OpFoldResult s) { return getConstantIntValue(s) == 0; }))
     return empty(ranked(v).getElementType(), lengths);
   Sizes steps(strides);
   steps.resize(offsets.size(), at(1));

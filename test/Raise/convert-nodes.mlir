@@ -68,3 +68,30 @@ func.func @nested(%x: tensor<?x8xf32>, %w: tensor<?x2xf32>, %i: tensor<?x2xi64>,
   }
   return %0 : tensor<?x8xf32>
 }
+
+// -----
+
+// The cache's new keys follow what was there; a key is seen up to the query's own place.
+// CHECK-LABEL: func @group_query
+// CHECK: scf.if
+// CHECK: tensor.extract %{{.*}} : tensor<?x2x?x16xf32>
+// CHECK: arith.cmpi sge
+// CHECK: arith.cmpi sgt
+// CHECK: math.exp
+func.func @group_query(%q: tensor<?x?x64xf32>, %k: tensor<?x?x32xf32>, %v: tensor<?x?x32xf32>, %pk: tensor<?x2x?x16xf32>, %pv: tensor<?x2x?x16xf32>,
+                       %n: tensor<?xi32>, %t: tensor<i32>) -> (tensor<?x?x64xf32>, tensor<?x2x?x16xf32>, tensor<?x2x?x16xf32>) {
+  %0:3 = onnx.ms.GroupQueryAttention(%q, %k, %v, %pk, %pv, %n, %t) {num_heads = 4 : i64, kv_num_heads = 2 : i64}
+    : (tensor<?x?x64xf32>, tensor<?x?x32xf32>, tensor<?x?x32xf32>, tensor<?x2x?x16xf32>, tensor<?x2x?x16xf32>, tensor<?xi32>, tensor<i32>)
+    -> (tensor<?x?x64xf32>, tensor<?x2x?x16xf32>, tensor<?x2x?x16xf32>)
+  return %0#0, %0#1, %0#2 : tensor<?x?x64xf32>, tensor<?x2x?x16xf32>, tensor<?x2x?x16xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func @multi_head
+// CHECK: linalg.generic {{.*}}"reduction"
+// CHECK: arith.maximumf
+func.func @multi_head(%q: tensor<?x?x64xf32>, %k: tensor<?x?x64xf32>, %v: tensor<?x?x64xf32>) -> tensor<?x?x64xf32> {
+  %0 = onnx.ms.MultiHeadAttention(%q, %k, %v) {num_heads = 4 : i64} : (tensor<?x?x64xf32>, tensor<?x?x64xf32>, tensor<?x?x64xf32>) -> tensor<?x?x64xf32>
+  return %0 : tensor<?x?x64xf32>
+}
