@@ -211,6 +211,8 @@ public:
   Value sliceAxis(Value v, int64_t axis, OpFoldResult offset, OpFoldResult size);
   Value concat(ValueRange parts, int64_t axis);
   Value castTo(Value v, RankedTensorType type);
+  /// v with a static extent in its type wherever facts know it; ops that compare types want that.
+  Value tighten(Value v);
   /// Row-major product of matrices: contracts the last dim of x with the last but one of y; leading dims broadcast. The
   /// result has `computeType` elements. `transposeY`: y is a matrix [N, K].
   Value matmul(Value x, Value y, bool transposeY = false);

@@ -276,6 +276,10 @@ Value OnnxLowering::castTo(Value v, RankedTensorType type) {
   return c;
 }
 
+Value OnnxLowering::tighten(Value v) {
+  return castTo(v, RankedTensorType::get(staticShape(sizes(v)), ranked(v).getElementType()));
+}
+
 Value OnnxLowering::reshape(Value v, ArrayRef<OpFoldResult> wanted) {
   Sizes target = llvm::map_to_vector(wanted, [&](OpFoldResult s) {
     std::optional<int64_t> c = getConstantIntValue(s);
@@ -411,7 +415,7 @@ Value OnnxLowering::transpose(Value v, ArrayRef<int64_t> perm) {
   Sizes own = sizes(v), result = llvm::map_to_vector(perm, [&](int64_t d) { return own[d]; });
   Exprs shape = shapeOf(v);
   Value init = empty(ranked(v).getElementType(), result);
-  Value t = linalg::TransposeOp::create(b, loc, v, init, perm).getResult()[0];
+  Value t = linalg::TransposeOp::create(b, loc, tighten(v), init, perm).getResult()[0];
   setShape(t, llvm::map_to_vector(perm, [&](int64_t d) { return shape[d]; }));
   return t;
 }
@@ -460,7 +464,7 @@ Value OnnxLowering::concat(ValueRange parts, int64_t axis) {
   Exprs shape = exprsOf(total);
   Sizes offsets(total.size(), at(0)), ones(total.size(), at(1));
   for (Value v : used) {
-    result = tensor::InsertSliceOp::create(b, loc, v, result, offsets, sizes(v), ones);
+    result = tensor::InsertSliceOp::create(b, loc, tighten(v), result, offsets, sizes(v), ones);
     offsets[axis] = add(offsets[axis], size(v, axis));
   }
   setShape(result, shape);

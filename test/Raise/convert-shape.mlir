@@ -92,3 +92,15 @@ func.func @others(%x: tensor<?x8xf32>, %n: tensor<i64>) -> (tensor<?x3xf32>, ten
   %2 = onnx.Range(%zero, %n, %one) : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<?xi64>
   return %0#0, %0#1, %1, %2 : tensor<?x3xf32>, tensor<?x5xf32>, tensor<?x16xf32>, tensor<?xi64>
 }
+
+// -----
+
+// An extent that facts know and the type does not is put into the type where an op compares types.
+// CHECK-LABEL: func @known_extent
+// CHECK: linalg.transpose {{.*}} outs({{.*}}tensor<8x4xf32>)
+func.func @known_extent(%x: tensor<32xf32>) -> tensor<?x?xf32> {
+  %s = onnx.Constant dense<[4, 8]> : tensor<2xi64>
+  %0 = onnx.Reshape(%x, %s) : (tensor<32xf32>, tensor<2xi64>) -> tensor<?x?xf32>
+  %1 = onnx.Transpose(%0) {perm = array<i64: 1, 0>} : (tensor<?x?xf32>) -> tensor<?x?xf32>
+  return %1 : tensor<?x?xf32>
+}
