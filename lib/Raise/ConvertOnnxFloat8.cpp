@@ -19,7 +19,7 @@ struct Format {
   unsigned width, mantissa;
   int bias;
   unsigned largest;    // largest finite code
-  unsigned nan;        // code of NaN, with the sign bit for the formats whose negative zero it is; 0: has none
+  unsigned nan;        // code of NaN, with the sign bit for the formats whose negative zero it is
   bool hasInfinity;    // the code after `largest`
   bool negativeZeroIsNan;
 };
@@ -34,7 +34,7 @@ std::optional<Format> formatOf(FloatType type) {
   if (isa<Float8E5M2FNUZType>(type))
     return Format{8, 2, 16, 0x7F, 0x80, false, true};
   if (isa<Float4E2M1FNType>(type))
-    return Format{4, 1, 1, 0x7, 0, false, false};
+    return Format{4, 1, 1, 0x7, 0x8, false, false}; // has no NaN: one is stored as -0
   return std::nullopt;
 }
 
@@ -111,7 +111,7 @@ Value convert::encodeSmallFloat(Scalars &scalars, Value x, FloatType to, bool sa
     Value multiple = s.make<math::RoundEvenOp>(s.mul(a, s.f32(std::ldexp(1.0, f->bias - 1 + f->mantissa))));
     Value tiny = s.make<arith::FPToSIOp>(s.b.getI32Type(), multiple);
     code = s.select(small, tiny, normal);
-    unsigned over = saturate || !f->nan ? f->largest : f->hasInfinity ? f->largest + 1 : f->nan;
+    unsigned over = saturate || f->width < 8 ? f->largest : f->hasInfinity ? f->largest + 1 : f->nan;
     Value tooLarge = s.cmp(I::sgt, code, s.i32(f->largest));
     code = s.select(tooLarge, s.i32(over), code);
     Value sign = s.shr(s.land(bits, s.i32(int64_t(0x80000000))), 32 - f->width);

@@ -310,7 +310,9 @@ LogicalResult lowerSpaceToDepth(OnnxLowering &l) {
   int64_t block = l.intAttr("blocksize", 1);
   Sizes n = l.sizes(x);
   OpFoldResult side = l.at(block), h = l.floorDiv(n[2], side), w = l.floorDiv(n[3], side);
-  Value moved = l.transpose(l.reshape(x, {n[0], n[1], h, side, w, side}), {0, 3, 5, 1, 2, 4});
+  bool dcr = l.stringAttr("mode", "DCR") == "DCR";
+  Value split = l.reshape(x, {n[0], n[1], h, side, w, side});
+  Value moved = l.transpose(split, dcr ? ArrayRef<int64_t>{0, 3, 5, 1, 2, 4} : ArrayRef<int64_t>{0, 1, 3, 5, 2, 4});
   l.set(l.reshape(moved, {n[0], l.mul(n[1], l.at(block * block)), h, w}));
   return success();
 }
