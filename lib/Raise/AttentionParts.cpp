@@ -27,8 +27,14 @@ struct View {
   int64_t heads = 1;
   SmallVector<int64_t> squeezes, permutation, unsqueezes;
   int cost = 0; ///< ops made, less ops that are no longer needed
+  bool mergesHeads = false; ///< the permutation has groups and heads of a group as two dims
 
   Value make(OnnxBuild &build) const {
+    if (mergesHeads) {
+      Value v = build.transpose(value, permutation);
+      ArrayRef<int64_t> shape = typeOf(v).getShape();
+      return build.reshape(v, {0, heads, -1, shape[4]}, {shape[0], heads, shape[3], shape[4]});
+    }
     return build.unsqueeze(build.transpose(build.squeeze(value, squeezes), permutation), unsqueezes);
   }
 };
@@ -48,7 +54,10 @@ public:
     double scale = 1;
     int saved = 0;
     for (unsigned steps = 0; steps < 24; ++steps) {
-      if (std::optional<View> view = one(at, roles, broadcasts)) {
+      std::optional<View> view = one(at, roles, broadcasts);
+      if (!view)
+        view = grouped(at, roles);
+      if (view) {
         view->scale = scale;
         view->cost -= saved;
         views.push_back(*view);
@@ -74,6 +83,38 @@ public:
   }
 
 private:
+  /// [batch, groups, heads of a group, rows, columns] in any order.
+  std::optional<View> grouped(const Placed &at, Roles roles) {
+    ArrayRef<AffineExpr> shape = elements.facts.shape(at.value);
+    if (at.index.size() != 5)
+      return std::nullopt;
+    View view;
+    view.value = at.value;
+    view.heads = heads;
+    view.mergesHeads = true;
+    for (int64_t n = 2; n < heads; ++n) {
+      if (heads % n)
+        continue;
+      AffineExpr h = elements.dim(kHead);
+      AffineExpr wanted[5] = {elements.dim(roles[0]), elements.simplify(h.floorDiv(n)), elements.simplify(h % n),
+                              elements.dim(roles[2]), elements.dim(roles[3])};
+      AffineExpr sizes[5] = {extents[roles[0]], elements.constant(heads / n), elements.constant(n), extents[roles[2]],
+                             extents[roles[3]]};
+      view.permutation.clear();
+      for (unsigned r = 0; r < 5; ++r)
+        for (unsigned k = 0; k < 5; ++k)
+          if (!llvm::is_contained(view.permutation, k) && elements.equal(at.index[k], wanted[r]) && elements.equal(shape[k], sizes[r])) {
+            view.permutation.push_back(k);
+            break;
+          }
+      if (view.permutation.size() == 5 && !ShapedType::isDynamic(typeOf(at.value).getDimSize(view.permutation[4]))) {
+        view.cost = 1 + !llvm::is_sorted(view.permutation);
+        return view;
+      }
+    }
+    return std::nullopt;
+  }
+
   std::optional<View> one(const Placed &at, Roles roles, ArrayRef<unsigned> broadcasts) {
     View view;
     view.value = at.value;

@@ -43,8 +43,8 @@ struct FoundAttention {
   bool keyMaskIsCondition = false;
 };
 
-/// Creates moe.attention and replaces `found.result`. Fails with a reason, and nothing changes, where an operand cannot be had
-/// in the op's form. `extents` are those of batch, head, query, key, feature and value feature.
+/// Creates moe.attention and replaces `found.result`. Fails with a reason where an operand cannot be had in the op's form; what was
+/// created by then is dead. `extents` are those of batch, head, query, key, feature and value feature.
 LogicalResult buildAttention(FoundAttention &found, ElementFacts &elements, ArrayRef<AffineExpr> extents,
                              RewriterBase &rewriter, std::string &reason);
 

@@ -173,6 +173,25 @@ func.func @merged_heads(%q: tensor<?x4x?x8xf32> {moe.dims = ["b", 4, "seq", 8]})
 
 // -----
 
+// Groups of heads as a dim of their own: queries are reshaped, keys and values keep one head a group.
+// CHECK-LABEL: func @group_dim
+// CHECK-SAME: %[[Q:[a-z0-9]+]]: tensor<2x2x2x3x8xf32>, %[[K:[a-z0-9]+]]: tensor<2x2x3x8xf32>
+func.func @group_dim(%q: tensor<2x2x2x3x8xf32>, %k: tensor<2x2x3x8xf32>) -> tensor<2x2x2x3x8xf32> {
+  // CHECK: %[[FLAT:.*]] = onnx.Reshape(%[[Q]], %{{.*}}) : (tensor<2x2x2x3x8xf32>, tensor<4xi64>) -> tensor<2x4x3x8xf32>
+  // CHECK: %[[A:.*]] = moe.attention %[[FLAT]], %[[K]], %[[K]] {scale = 1.000000e+00 : f32}
+  // CHECK: %[[Y:.*]] = onnx.Reshape(%[[A]]
+  // CHECK: return %[[Y]]
+  %two = onnx.Constant dense<2> : tensor<1xi64>
+  %k5 = onnx.Unsqueeze(%k, %two) : (tensor<2x2x3x8xf32>, tensor<1xi64>) -> tensor<2x2x1x3x8xf32>
+  %t = onnx.Transpose(%k5) {perm = array<i64: 0, 1, 2, 4, 3>} : (tensor<2x2x1x3x8xf32>) -> tensor<2x2x1x8x3xf32>
+  %s = onnx.MatMul(%q, %t) : (tensor<2x2x2x3x8xf32>, tensor<2x2x1x8x3xf32>) -> tensor<2x2x2x3x3xf32>
+  %p = onnx.Softmax(%s) : (tensor<2x2x2x3x3xf32>) -> tensor<2x2x2x3x3xf32>
+  %y = onnx.MatMul(%p, %k5) : (tensor<2x2x2x3x3xf32>, tensor<2x2x1x3x8xf32>) -> tensor<2x2x2x3x8xf32>
+  return %y : tensor<2x2x2x3x8xf32>
+}
+
+// -----
+
 // A softmax over scores of a stored matrix is no attention, and needs no report.
 // CHECK-NOT: moe.generic
 // CHECK-LABEL: func @router
