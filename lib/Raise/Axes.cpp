@@ -122,6 +122,14 @@ bool AxisSpace::unify(ArrayRef<int> a, ArrayRef<int> b) {
   return lhs.empty() && rhs.empty();
 }
 
+bool AxisSpace::equate(ArrayRef<int> a, ArrayRef<int> b) {
+  Axes lhs = leaves(a), rhs = leaves(b);
+  if (rhs.size() != 1 || lhs.empty() || atoms[rhs[0]].extent.isStatic() || extent(lhs) == atoms[rhs[0]].extent)
+    return unify(lhs, rhs);
+  atoms[rhs[0]].extent = extent(lhs);
+  return unify(lhs, rhs);
+}
+
 //===----------------------------------------------------------------------===//
 // Relating ops
 //===----------------------------------------------------------------------===//
@@ -140,10 +148,45 @@ bool moe::isLayoutOp(Operation *op) {
 }
 
 Axes AxisAnalysis::fresh(AffineExpr expr) {
-  Extent extent = Extent::get(expr);
+  auto it = known.find(expr);
+  Extent extent = it != known.end() ? it->second : Extent::get(expr);
   if (extent.isOne())
     return {};
   return {space.make(extent)};
+}
+
+void AxisAnalysis::carryExtents(Operation *op) {
+  bool expand = isOnnx(op, {"Expand"});
+  if (!isElementwise(op) && !expand)
+    return;
+  auto extentOfExpr = [&](AffineExpr expr) {
+    auto it = known.find(expr);
+    return it != known.end() ? it->second : Extent::get(expr);
+  };
+  ArrayRef<AffineExpr> out = facts.shape(op->getResult(0));
+  for (size_t fromEnd = 1; fromEnd <= out.size(); ++fromEnd) {
+    AffineExpr expr = out[out.size() - fromEnd];
+    SmallVector<Extent> extents;
+    bool all = true;
+    auto add = [&](AffineExpr e) {
+      if (!e)
+        all = false;
+      else if (Extent x = extentOfExpr(e); !x.isOne())
+        extents.push_back(x);
+    };
+    for (Value operand : expand ? op->getOperands().take_front() : op->getOperands())
+      if (ArrayRef<AffineExpr> in = facts.shape(operand); fromEnd <= in.size())
+        add(in[in.size() - fromEnd]);
+    if (expand) {
+      const SmallVector<AffineExpr> *shape = facts.elements(op->getOperand(1));
+      if (!shape)
+        return;
+      if (fromEnd <= shape->size())
+        add((*shape)[shape->size() - fromEnd]);
+    }
+    if (all && !extents.empty() && llvm::all_equal(extents) && !(extentOfExpr(expr) == extents[0]))
+      known[expr] = extents[0];
+  }
 }
 
 Layout &AxisAnalysis::layout(Value value) {
@@ -467,7 +510,7 @@ LogicalResult AxisAnalysis::relate(Operation *op, std::string &reason) {
       if (!unify(data[i], out[i]))
         return done(failure());
     for (size_t i = 0; i < lead; ++i)
-      if (!unify(at[i], updates[i]))
+      if (!space.equate(at[i], updates[i]))
         return done(failure());
     for (size_t i = width; i < data.size(); ++i)
       if (!unify(data[i], updates[lead + i - width]))

@@ -50,6 +50,9 @@ public:
   Extent extent(ArrayRef<int> axes) const;
   /// Makes two row-major groups of axes the same; false if their extents cannot agree.
   bool unify(ArrayRef<int> a, ArrayRef<int> b);
+  /// The same for dimensions that an op only allows to be equal: a single axis on each side is taken as one even if its
+  /// extents were derived in different ways. The result has the extent of `a`.
+  bool equate(ArrayRef<int> a, ArrayRef<int> b);
 
 private:
   struct Atom {
@@ -77,6 +80,11 @@ public:
   /// The axes over whose row-major positions an integer value counts: a Range over tokens, repeated for each slot,
   /// yields the token axes. Nullopt if `value` is no such count.
   std::optional<Axes> positions(Value value);
+  /// Says that `expr` is `same`, where the facts cannot know it. Call before values of that extent are related.
+  void knowExtent(AffineExpr expr, AffineExpr same) { known[expr] = Extent::get(same); }
+  AffineExpr extentOf(Value value, int64_t dim) { return facts.shape(value)[dim]; }
+  /// Carries known extents through a broadcast: a result's extent is that of its operands if they are the same.
+  void carryExtents(Operation *op);
   /// An axis of extent `expr`; none if it is 1.
   Axes fresh(AffineExpr expr);
 
@@ -90,6 +98,7 @@ private:
   ShapeFacts &facts;
   DenseMap<Value, Layout> layouts;
   DenseSet<Operation *> related;
+  DenseMap<AffineExpr, Extent> known;
 };
 
 /// An op that computes each element from the elements at the same place of its operands (with broadcasting).

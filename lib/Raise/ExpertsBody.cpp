@@ -31,6 +31,7 @@ bool ExpertsBody::hasRowAxis(Value value, bool tokensToo) {
   llvm::append_range(row, axes.space.leaves(route.experts));
   if (term && term->nonZero)
     llvm::append_range(row, axes.leaves(term->nonZero->getResult(0), 1));
+  llvm::append_range(row, route.sortedRows());
   if (tokensToo)
     llvm::append_range(row, route.tokens());
   return llvm::any_of(axes.leaves(value), [&](int axis) { return llvm::is_contained(row, axis); });
@@ -50,8 +51,23 @@ bool ExpertsBody::needsReading(Value value) {
   return fromRoute.contains(value) || hasRowAxis(value);
 }
 
+/// What joins the runs has the rows of what was cut into runs.
+bool ExpertsBody::relateRuns(Operation *op) {
+  auto &runs = route.sortedRuns.find(op)->second;
+  Layout joined = axes.layout(op->getResult(0)), source = axes.layout(runs.source), first = axes.layout(runs.first),
+         run = axes.layout(runs.firstRun);
+  bool fits = axes.space.unify(joined[0], source[0]) && source.size() == run.size() && first.size() == joined.size();
+  for (size_t i = 1; i < source.size() && fits; ++i)
+    fits = axes.space.unify(source[i], run[i]);
+  for (size_t i = 1; i < joined.size() && fits; ++i)
+    fits = axes.space.unify(joined[i], first[i]);
+  return fits;
+}
+
 /// Operands that carry elements, as opposed to shapes and places.
 SmallVector<Value> ExpertsBody::operandsOf(Operation *op) {
+  if (auto it = route.sortedRuns.find(op); it != route.sortedRuns.end())
+    return {it->second.source, it->second.first};
   if (isElementwise(op) || isOnnx(op, {"MatMul", "Gemm", "Einsum", "Concat"}))
     return SmallVector<Value>(op->getOperands());
   if (isOnnx(op, {"ScatterND"}))
@@ -66,7 +82,7 @@ bool ExpertsBody::relateCoordinates(Operation *gather) {
   std::optional<Coordinates> at = route.coordinates(gather->getOperand(1));
   if (failed(axes.relate(gather, reason)))
     return fail("");
-  Axes rows = axes.leaves(at->nonZero->getResult(0), 1);
+  Axes rows = route.rowsOf(*at);
   Layout index = axes.layout(gather->getOperand(1));
   if (isOnnx(gather, {"GatherND"}))
     index.pop_back();
@@ -83,6 +99,8 @@ bool ExpertsBody::relateAll(Value sum) {
   auto take = [&](Value value) {
     if (!visited.insert(value).second)
       return true;
+    if (llvm::any_of(route.sortedRuns, [&](auto &entry) { return entry.second.firstRun == value; }))
+      return true; // stands for the rows that were cut
     if (visited.size() > 4096)
       return fail("more than 4096 values belong to one expert");
     Operation *op = value.getDefiningOp();
@@ -97,9 +115,11 @@ bool ExpertsBody::relateAll(Value sum) {
         return relateCoordinates(op);
     }
     std::string why;
-    if (failed(axes.relate(op, why)))
+    if (route.sortedRuns.count(op) ? !relateRuns(op) : failed(axes.relate(op, why)))
       return fail(describe(op) + (why.empty() ? "" : ": " + why));
     ops.push_back(op);
+    if (auto it = route.sortedRuns.find(op); it != route.sortedRuns.end())
+      runLeaves.insert(&it->second.leaves);
     return true;
   };
   if (!take(sum))
@@ -126,6 +146,7 @@ Axes ExpertsBody::rowsOf(ArrayRef<int> leaves) {
   llvm::append_range(row, axes.space.leaves(route.experts));
   if (term && term->nonZero)
     llvm::append_range(row, axes.leaves(term->nonZero->getResult(0), 1));
+  llvm::append_range(row, route.sortedRows());
   Axes result;
   for (int axis : leaves)
     if (llvm::is_contained(row, axis))
@@ -253,6 +274,9 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalConstant(Value value) {
     fail("a constant with a value a token");
     return std::nullopt;
   }
+  for (auto *leaves : runLeaves)
+    if (auto it = leaves->find(value); it != leaves->end() && llvm::any_of(it->second, [&](Value v) { return v != it->second.front(); }))
+      return param(it->second, value, {});
   bool single = tensorType(value).hasStaticShape() && tensorType(value).getNumElements() == 1;
   if (std::optional<double> number = single && isFloat(value) ? fillOf(value) : std::nullopt) {
     result.value = onnxFloat(*builder, bodyLoc, tensorType(value).getElementType(), *number);
@@ -360,6 +384,18 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalNew(Value value) {
       return param({data}, data, axes.leaves(data, axis));
     }
     if (std::optional<Coordinates> at = route.coordinates(op->getOperand(1))) {
+      if (at->sort) {
+        // A row by its place in the sorted order: of pairs, or of tokens.
+        int64_t dim = isOnnx(op, {"GatherND"}) ? 0 : axisOf(op, "axis", 0, tensorType(data).getRank());
+        Axes picked = axes.leaves(data, dim), pairs = route.tokens();
+        llvm::append_range(pairs, route.slots());
+        if (at->dims[0] == 0 && picked == pairs && route.of(data).kind == RouteKind::Weights && axes.leaves(data) == pairs)
+          return weight();
+        if (at->dims[0] == 1 && dim == 0 && picked == route.tokens() && !fromRoute.contains(data))
+          return evalX(data);
+        fail(describe(op) + " reads sorted rows of something else than tokens and weights");
+        return std::nullopt;
+      }
       // Dimensions of the data that the coordinates run over.
       int64_t first = isOnnx(op, {"GatherND"}) ? 0 : axisOf(op, "axis", 0, tensorType(data).getRank());
       Axes picked, masked;
@@ -388,8 +424,13 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalNew(Value value) {
       return evalX(data);
     }
   }
+  for (auto &[join, runs] : route.sortedRuns)
+    if (value == runs.firstRun)
+      return eval(runs.source);
   if (!visited.contains(value) || !op)
     return evalX(value);
+  if (auto it = route.sortedRuns.find(op); it != route.sortedRuns.end())
+    return eval(it->second.first);
   if (isLayoutOp(op))
     return eval(op->getOperand(0));
   if (isGather(op) && axes.positions(op->getOperand(1)))
@@ -406,6 +447,10 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalNew(Value value) {
     // Rows added to their tokens: the sum over the slots.
     auto reduction = op->getAttrOfType<StringAttr>("reduction");
     std::optional<Axes> at = axes.positions(op->getOperand(1));
+    if (!at)
+      if (std::optional<Coordinates> sorted = route.coordinates(op->getOperand(1)); sorted && sorted->sort && sorted->dims[0] == 1 &&
+                                                                                     axes.space.unify(axes.layout(op->getOperand(0))[0], route.tokens()))
+        at = route.tokens();
     if (at && reduction && reduction.getValue() == "add" && isFilledWith(op->getOperand(0), 0) && axes.space.leaves(*at) == route.tokens())
       if (std::optional<Term> rows = eval(op->getOperand(2)))
         return sumOver(*rows, route.slots());

@@ -57,6 +57,7 @@ private:
 
   bool relateAll(Value sum);
   bool relateCoordinates(Operation *gather);
+  bool relateRuns(Operation *op);
   bool isParameter(Value value);
   bool needsReading(Value value);
   bool hasRowAxis(Value value, bool tokensToo = false);
@@ -93,6 +94,7 @@ private:
   DenseMap<Value, std::optional<Term>> terms;
   llvm::MapVector<Value, Param> params;
   DenseSet<Value> visited;
+  llvm::SmallPtrSet<DenseMap<Value, SmallVector<Value>> *, 4> runLeaves; // constants of runs of sorted rows
   Axes rowAxes, sumAxes;
   Value xBase;
   std::unique_ptr<Region> region;

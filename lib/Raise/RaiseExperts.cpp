@@ -69,6 +69,7 @@ void RaiseExperts::raise(RouteOp route, ShapeFacts &facts) {
   DenseSet<Value> fromRoute;
   SmallVector<Operation *> ops;
   collect(route, ops, fromRoute);
+  values.findSortedRuns(ops);
   OpBuilder b(route);
   bool oneSlot = values.slots().empty();
   // With one slot there is no sum to anchor at: the bank ends where its last value is still a function of the tokens.
@@ -96,6 +97,7 @@ void RaiseExperts::raise(RouteOp route, ShapeFacts &facts) {
     for (bool onInput : {false, true}) {
       ExpertsBody body(values, fromRoute);
       if (!body.read(op->getResult(0), onInput)) {
+        if (getenv("XD")) llvm::errs() << op->getName() << " " << onnx::getNodeName(op) << " in=" << onInput << " ops=" << body.numOps << ": " << body.reason << "\n";
         if (body.numOps > farthest && !onInput) {
           farthest = body.numOps;
           reason = body.reason;

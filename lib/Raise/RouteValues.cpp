@@ -217,6 +217,19 @@ std::optional<Coordinates> RouteValues::coordinates(Value value) {
     if (!op || !isOnnx(op) || op->getNumOperands() == 0)
       return std::nullopt;
     StringRef name = op->getName().stripDialect();
+    if (op == sort && value == op->getResult(1)) {
+      Coordinates result;
+      result.sort = op;
+      result.dims = {0};
+      return result;
+    }
+    if (std::optional<Value> pairs = sort ? wholeDivision(value, tensorType(route->getResult(0)).getDimSize(1)) : std::nullopt) {
+      std::optional<Coordinates> at = coordinates(*pairs);
+      if (at && at->sort && at->dims[0] == 0) {
+        at->dims = {1};
+        return at;
+      }
+    }
     if (name == "NonZero") {
       Coordinates result;
       result.nonZero = op;
@@ -230,7 +243,7 @@ std::optional<Coordinates> RouteValues::coordinates(Value value) {
       result.axis = axisOf(op, "axis", 0, tensorType(value).getRank());
       for (Value operand : op->getOperands()) {
         std::optional<Coordinates> part = coordinates(operand);
-        if (!part || (result.nonZero && part->nonZero != result.nonZero) || (part->axis >= 0 && part->axis != result.axis) ||
+        if (!part || part->sort || (result.nonZero && part->nonZero != result.nonZero) || (part->axis >= 0 && part->axis != result.axis) ||
             tensorType(operand).getDimSize(result.axis) != static_cast<int64_t>(part->dims.size()))
           return std::nullopt;
         result.nonZero = part->nonZero;

@@ -27,9 +27,13 @@ struct RouteFact {
   std::optional<int64_t> expert; // only this expert's part
 };
 
-/// Coordinates of the nonzero elements of a mask: `dims[i]` is the dimension of the mask that component i runs over.
+/// Coordinates of the nonzero elements of a mask: `dims[i]` is the dimension of the mask that component i runs over. Or
+/// places in the order sorted by expert: then `sort` is the sorting op, and the one component counts (token, slot) pairs
+/// (dims = {0}) or tokens (dims = {1}).
 struct Coordinates {
   Operation *nonZero = nullptr;
+  Operation *sort = nullptr;
+  Operation *source() const { return nonZero ? nonZero : sort; }
   SmallVector<int64_t, 2> dims;
   int64_t axis = -1; // the dimension of the value that lists the components; -1: one component, no such dimension
 };
@@ -48,9 +52,27 @@ public:
   std::optional<Coordinates> coordinates(Value value);
   /// The mask of `coordinates`: the indicator of one expert. The row axis is that of the NonZero's columns.
   RouteFact maskOf(const Coordinates &at) { return of(at.nonZero->getOperand(0)); }
+  /// The axis of the rows that coordinates list.
+  Axes rowsOf(const Coordinates &at) { return at.nonZero ? axes.leaves(at.nonZero->getResult(0), 1) : axes.leaves(at.sort->getResult(1), 0); }
+
+  /// Concats over experts of functions of the runs of sorted rows: the op, what was cut into runs, and the run of expert 0.
+  struct SortedRuns {
+    Value source, firstRun, first;
+    DenseMap<Value, SmallVector<Value>> leaves; // constants of the first run's function, with those of all experts
+  };
+  llvm::MapVector<Operation *, SortedRuns> sortedRuns;
+  Operation *sort = nullptr;
+  /// Finds the rows sorted by expert among `ops`, and what is computed run by run.
+  void findSortedRuns(ArrayRef<Operation *> ops);
+  /// Rows in sorted order, and of the first run.
+  Axes sortedRows();
 
 private:
   RouteFact compute(Value value);
+  bool isSort(Operation *op);
+  std::optional<Value> wholeDivision(Value value, int64_t by);
+  std::optional<int64_t> countOf(Value value, int depth = 0);
+  bool matchRun(Value a, Value b, Operation *split, int64_t expert, SortedRuns &runs);
   bool isExpertDim(Value value, int64_t dim) { return !experts.empty() && axes.leaves(value, dim) == axes.space.leaves(experts); }
   void showExperts(Value value, int64_t dim);
   DenseMap<Value, RouteFact> facts;

@@ -9,7 +9,7 @@ using namespace mlir::moe;
 bool UnrolledExperts::isAccumulation(Operation *op) {
   if (isOnnx(op, {"Add", "Sum"}))
     return true;
-  if (!isOnnx(op, {"ScatterND", "ScatterElements"}) || !route.coordinates(op->getOperand(1)))
+  if (!isOnnx(op, {"ScatterND", "ScatterElements"}) || !route.coordinates(op->getOperand(1)) || !route.coordinates(op->getOperand(1))->nonZero)
     return false;
   auto reduction = op->getAttrOfType<StringAttr>("reduction");
   if (reduction && reduction.getValue() == "add")
