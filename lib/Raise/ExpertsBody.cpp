@@ -83,6 +83,16 @@ bool ExpertsBody::relateCoordinates(Operation *gather) {
   if (failed(axes.relate(gather, reason)))
     return fail("");
   Axes rows = route.rowsOf(*at);
+  if (at->sort) {
+    // The places count over the picked dimension.
+    Value data = gather->getOperand(0);
+    int64_t dim = isOnnx(gather, {"GatherND"}) ? 0 : axisOf(gather, "axis", 0, tensorType(data).getRank());
+    Axes counted = route.tokens();
+    if (at->dims[0] == 0)
+      llvm::append_range(counted, route.slots());
+    if (!axes.space.unify(axes.layout(data)[dim], counted))
+      return fail("the places of " + describe(gather) + " count other rows");
+  }
   Layout index = axes.layout(gather->getOperand(1));
   if (isOnnx(gather, {"GatherND"}))
     index.pop_back();
@@ -118,6 +128,9 @@ bool ExpertsBody::relateAll(Value sum) {
     if (route.sortedRuns.count(op) ? !relateRuns(op) : failed(axes.relate(op, why)))
       return fail(describe(op) + (why.empty() ? "" : ": " + why));
     ops.push_back(op);
+    if (isOnnx(op, {"ScatterND"}))
+      if (std::optional<Coordinates> at = route.coordinates(op->getOperand(1)); at && at->sort && at->dims[0] == 1)
+        axes.space.unify(axes.layout(op->getOperand(0))[0], route.tokens());
     if (auto it = route.sortedRuns.find(op); it != route.sortedRuns.end())
       runLeaves.insert(&it->second.leaves);
     return true;

@@ -97,7 +97,6 @@ void RaiseExperts::raise(RouteOp route, ShapeFacts &facts) {
     for (bool onInput : {false, true}) {
       ExpertsBody body(values, fromRoute);
       if (!body.read(op->getResult(0), onInput)) {
-        if (getenv("XD")) llvm::errs() << op->getName() << " " << onnx::getNodeName(op) << " in=" << onInput << " ops=" << body.numOps << ": " << body.reason << "\n";
         if (body.numOps > farthest && !onInput) {
           farthest = body.numOps;
           reason = body.reason;
