@@ -1,5 +1,6 @@
 //===- ImportNode.cpp - nodes of a graph or function as ops ---------------===//
 #include "Importer.h"
+#include "moe/Support/Dtype.h"
 
 #include "llvm/Support/FormatVariadic.h"
 
@@ -245,7 +246,7 @@ FailureOr<Attribute> Importer::convert(const onnxfile::Attribute &attribute, con
     if (holdsType(attribute.name)) {
       if (attribute.integer == 0)
         return Attribute(); // undefined: the default
-      Type type = elementType(attribute.integer);
+      Type type = elementTypeFromOnnx(context, attribute.integer);
       if (!type)
         return fail(what + " expects a data type of numbers or bool, but is " + dataTypeName(attribute.integer));
       return Attribute(TypeAttr::get(type));

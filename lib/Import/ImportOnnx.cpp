@@ -2,6 +2,7 @@
 #include "moe/Import/ImportOnnx.h"
 
 #include "Importer.h"
+#include "moe/Support/Dtype.h"
 
 #include "mlir/IR/Verifier.h"
 #include "llvm/Support/FileSystem.h"
@@ -127,30 +128,6 @@ LogicalResult Importer::checkOperators() {
   return fail(formatv("has {0} node{1} of {2} operator{3} that are not supported:{4}", total, total == 1 ? "" : "s", missing.size(), missing.size() == 1 ? "" : "s", list).str());
 }
 
-static StringRef dtypeName(Type element) {
-  static const std::pair<const char *, StringRef> names[] = {
-      {"f32", "float32"}, {"f16", "float16"}, {"bf16", "bfloat16"}, {"f64", "float64"}, {"i1", "bool"}};
-  std::string text;
-  llvm::raw_string_ostream(text) << element;
-  for (auto [from, to] : names)
-    if (text == from)
-      return to;
-  if (auto integer = dyn_cast<IntegerType>(element)) {
-    static const std::pair<unsigned, std::pair<StringRef, StringRef>> widths[] = {
-        {2, {"int2", "uint2"}}, {4, {"int4", "uint4"}}, {8, {"int8", "uint8"}}, {16, {"int16", "uint16"}}, {32, {"int32", "uint32"}}, {64, {"int64", "uint64"}}};
-    for (auto &[width, both] : widths)
-      if (integer.getWidth() == width)
-        return integer.isUnsigned() ? both.second : both.first;
-  }
-  return llvm::StringSwitch<StringRef>(text)
-      .Case("f8E4M3FN", "float8e4m3fn")
-      .Case("f8E4M3FNUZ", "float8e4m3fnuz")
-      .Case("f8E5M2", "float8e5m2")
-      .Case("f8E5M2FNUZ", "float8e5m2fnuz")
-      .Case("f8E8M0FNU", "float8e8m0")
-      .Default("float4e2m1");
-}
-
 /// Creates the module and the entry function with its arguments.
 LogicalResult Importer::declareInputs() {
   module = ModuleOp::create(UnknownLoc::get(context));
@@ -169,7 +146,7 @@ LogicalResult Importer::declareInputs() {
       continue; // an initializer that may be overridden: we take its value
     if (!input.isTensor)
       return fail(what + ": expects a tensor, but found a " + (input.otherKind.empty() ? "value without type" : input.otherKind));
-    Type element = elementType(input.elementType);
+    Type element = elementTypeFromOnnx(context, input.elementType);
     if (!element)
       return fail(what + ": expects a data type of numbers or bool, but found " + dataTypeName(input.elementType));
     if (!input.hasShape)
@@ -251,7 +228,7 @@ LogicalResult Importer::declareOutputs() {
     if (!names.insert(output.name).second)
       return fail(what + " is declared twice");
     auto type = cast<RankedTensorType>(value->getType());
-    if (output.isTensor && output.elementType != 0 && elementType(output.elementType) != type.getElementType()) {
+    if (output.isTensor && output.elementType != 0 && elementTypeFromOnnx(context, output.elementType) != type.getElementType()) {
       std::string text;
       llvm::raw_string_ostream(text) << what << ": expects its declared data type " << dataTypeName(output.elementType) << ", but its value has element type " << type.getElementType();
       return fail(text);

@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Importer.h"
+#include "moe/Support/Dtype.h"
 
 #include "llvm/Support/FormatVariadic.h"
 
@@ -17,61 +18,6 @@ using namespace mlir;
 using namespace mlir::moe;
 using llvm::formatv;
 using onnxfile::printable;
-
-Type Importer::elementType(int64_t dataType) {
-  Builder b(context);
-  auto isUnsigned = [&](unsigned width) { return IntegerType::get(context, width, IntegerType::Unsigned); };
-  switch (dataType) {
-  case 1:
-    return b.getF32Type();
-  case 2:
-    return isUnsigned(8);
-  case 3:
-    return b.getIntegerType(8);
-  case 4:
-    return isUnsigned(16);
-  case 5:
-    return b.getIntegerType(16);
-  case 6:
-    return b.getI32Type();
-  case 7:
-    return b.getI64Type();
-  case 9:
-    return b.getI1Type();
-  case 10:
-    return b.getF16Type();
-  case 11:
-    return b.getF64Type();
-  case 12:
-    return isUnsigned(32);
-  case 13:
-    return isUnsigned(64);
-  case 16:
-    return b.getBF16Type();
-  case 17:
-    return Float8E4M3FNType::get(context);
-  case 18:
-    return Float8E4M3FNUZType::get(context);
-  case 19:
-    return Float8E5M2Type::get(context);
-  case 20:
-    return Float8E5M2FNUZType::get(context);
-  case 21:
-    return isUnsigned(4);
-  case 22:
-    return b.getIntegerType(4);
-  case 23:
-    return Float4E2M1FNType::get(context);
-  case 24:
-    return Float8E8M0FNUType::get(context);
-  case 25:
-    return isUnsigned(2);
-  case 26:
-    return b.getIntegerType(2);
-  default:
-    return {};
-  }
-}
 
 std::string Importer::dataTypeName(int64_t dataType) {
   static const char *const names[] = {"undefined", "float32", "uint8", "int8", "uint16", "int16", "int32", "int64", "string",
@@ -96,7 +42,7 @@ static std::optional<int64_t> byteSize(RankedTensorType type) {
 }
 
 FailureOr<RankedTensorType> Importer::tensorType(const onnxfile::Tensor &tensor, const Twine &what) {
-  Type element = elementType(tensor.dataType);
+  Type element = elementTypeFromOnnx(context, tensor.dataType);
   if (!element)
     return fail(what + ": expects a data type of numbers or bool, but found " + dataTypeName(tensor.dataType));
   for (int64_t dim : tensor.dims)

@@ -42,8 +42,6 @@ public:
   LogicalResult fail(const Twine &message);
 
   // ImportTensor.cpp
-  /// The MLIR type of an ONNX data type; null if there is none.
-  Type elementType(int64_t dataType);
   /// Its name for a diagnostic: "int64", "string", "data type 99".
   static std::string dataTypeName(int64_t dataType);
   FailureOr<RankedTensorType> tensorType(const onnxfile::Tensor &tensor, const Twine &what);

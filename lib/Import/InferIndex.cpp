@@ -82,7 +82,7 @@ LogicalResult OpInference::argReduce() {
 }
 
 LogicalResult OpInference::nonZero() {
-  set(0, {number(std::max<int64_t>(rank(0), rank(0))), AffineExpr()}, builder().getI64Type());
+  set(0, {number(rank(0)), AffineExpr()}, builder().getI64Type());
   return success();
 }
 

@@ -23,7 +23,7 @@ static const llvm::StringMap<R::Rule> &rules() {
          "Reciprocal", "Relu", "ReverseSequence", "Round", "ScatterElements", "ScatterND", "Selu", "Shrink", "Sigmoid",
          "Sign", "Sin", "Sinh", "Softmax", "Softplus", "Softsign", "Sqrt", "Swish", "Tan", "Tanh", "TensorScatter",
          "ThresholdedRelu", "Trilu", "RotaryEmbedding", "InstanceNormalization", "GroupNormalization", "ms.FastGelu",
-         "ms.Gelu", "ms.QuickGelu", "ms.BiasGelu", "ms.MoE", "ms.QMoE", "ms.RotaryEmbedding"});
+         "ms.Gelu", "ms.QuickGelu", "ms.BiasGelu", "ms.RotaryEmbedding"});
     put(&R::elementwise, {"Add", "And", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Div", "Max", "Mean", "Min", "Mod",
                           "Mul", "Or", "PRelu", "Pow", "Sub", "Sum", "SwiGLU", "Xor"});
     put(&R::comparison, {"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"});
@@ -65,6 +65,7 @@ static const llvm::StringMap<R::Rule> &rules() {
     put(&R::reduce, {"ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin",
                      "ReduceProd", "ReduceSum", "ReduceSumSquare"});
     put(&R::normalization, {"LayerNormalization", "RMSNormalization", "ms.SimplifiedLayerNormalization"});
+    put(&R::moeNode, {"ms.MoE", "ms.QMoE"});
     put(&R::skipNorm, {"ms.SkipLayerNormalization", "ms.SkipSimplifiedLayerNormalization"});
     put(&R::batchNorm, {"BatchNormalization"});
     put(&R::loss, {"SoftmaxCrossEntropyLoss", "NegativeLogLikelihoodLoss"});
@@ -110,17 +111,7 @@ std::optional<OpInference::Dims> OpInference::expressions(unsigned i) {
 }
 
 std::optional<SmallVector<int64_t>> OpInference::constants(unsigned i) {
-  std::optional<Dims> values = expressions(i);
-  if (!values)
-    return std::nullopt;
-  SmallVector<int64_t> result;
-  for (AffineExpr value : *values) {
-    std::optional<int64_t> c = known(value);
-    if (!c)
-      return std::nullopt;
-    result.push_back(*c);
-  }
-  return result;
+  return in(i) ? facts.constants(in(i)) : std::nullopt;
 }
 
 /// The index in getResults() of output `position`; results that are missing take no place.

@@ -61,6 +61,7 @@ struct OpInference {
   FailureOr<SmallVector<int64_t>> axesOf(ArrayRef<int64_t> axes, int64_t rank);
   std::string shapeText(ArrayRef<AffineExpr> shape);
   FailureOr<Dims> broadcast(ArrayRef<Dims> shapes);
+  LogicalResult expectShape(unsigned input, StringRef what, ArrayRef<AffineExpr> expected);
 
   // Rules. InferElementwise.cpp
   LogicalResult sameAsFirst();
@@ -120,11 +121,11 @@ struct OpInference {
   LogicalResult attention();
   LogicalResult fusedAttention();
   LogicalResult skipNorm();
+  // InferMoeNodes.cpp
+  LogicalResult moeNode();
   // InferMoe.cpp: ops of the moe dialect that stand among onnx ops while raising
   LogicalResult moeOp();
 
-private:
-  FailureOr<Dims> batchOf(Dims a, Dims b);
 };
 
 } // namespace mlir::moe

@@ -3,6 +3,7 @@
 
 #include "DimAlgebra.h"
 #include "ShapeFactsImpl.h"
+#include "dialects/onnx/Onnx.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -152,6 +153,20 @@ ArrayRef<AffineExpr> ShapeFacts::shape(Value value) { return impl->of(value).sha
 const SmallVector<AffineExpr> *ShapeFacts::elements(Value value) {
   TensorFacts &record = impl->of(value);
   return record.tracked ? &record.values : nullptr;
+}
+
+std::optional<SmallVector<int64_t>> ShapeFacts::constants(Value value) {
+  const SmallVector<AffineExpr> *values = elements(value);
+  if (!values)
+    return onnx::getConstantInts(value);
+  SmallVector<int64_t> numbers;
+  for (AffineExpr expr : *values) {
+    std::optional<int64_t> number = constant(expr);
+    if (!number)
+      return std::nullopt;
+    numbers.push_back(*number);
+  }
+  return numbers;
 }
 
 AffineExpr ShapeFacts::scalar(Value value) {

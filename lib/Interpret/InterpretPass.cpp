@@ -63,9 +63,9 @@ struct InterpretPass : public moe::impl::MoeInterpretBase<InterpretPass> {
       return signalPassFailure();
     auto function = module->lookupSymbol<func::FuncOp>(entry);
     if (!function)
-      return badInput(getOperation().emitError() << "expects a function '" << entry << "' to interpret");
+      return badInput(emitError(getOperation().getLoc()) << "expects a function '" << entry << "' to interpret");
     if (caseFolder.empty() && !printResults)
-      return badInput(getOperation().emitError() << "expects 'case=DIR' or 'print' for moe-interpret");
+      return badInput(emitError(getOperation().getLoc()) << "expects 'case=DIR' or 'print' for moe-interpret");
     Case data;
     if (!caseFolder.empty()) {
       FailureOr<Case> read = readCase(function, caseFolder);
@@ -102,7 +102,7 @@ private:
 
   void check(StringRef name, const HostTensor &found, const HostTensor &expected) {
     if (found.shape() != expected.shape()) {
-      getOperation().emitError() << "output " << name << " of case '" << caseFolder << "' differs: expected shape ["
+      emitError(getOperation().getLoc()) << "output " << name << " of case '" << caseFolder << "' differs: expected shape ["
                                  << expected.shape() << "], found [" << found.shape() << "]";
       return signalPassFailure();
     }
@@ -114,7 +114,7 @@ private:
       llvm::errs() << "output " << name << ": " << text << "\n";
       return;
     }
-    getOperation().emitError() << "output " << name << " of case '" << caseFolder << "' differs: " << text;
+    emitError(getOperation().getLoc()) << "output " << name << " of case '" << caseFolder << "' differs: " << text;
     signalPassFailure();
   }
 };

@@ -1,4 +1,5 @@
 //===- TensorFile.cpp - one TensorProto in a file -------------------------===//
+#include "moe/Support/Dtype.h"
 #include "moe/Interpret/Case.h"
 
 #include "mlir/IR/Builders.h"
@@ -134,62 +135,6 @@ static bool parse(StringRef bytes, Proto &proto) {
   return true;
 }
 
-/// TensorProto.DataType
-static Type typeOf(MLIRContext *context, uint64_t code) {
-  Builder b(context);
-  auto unsignedType = [&](unsigned width) { return IntegerType::get(context, width, IntegerType::Unsigned); };
-  switch (code) {
-  case 1:
-    return b.getF32Type();
-  case 2:
-    return unsignedType(8);
-  case 3:
-    return b.getI8Type();
-  case 4:
-    return unsignedType(16);
-  case 5:
-    return b.getI16Type();
-  case 6:
-    return b.getI32Type();
-  case 7:
-    return b.getI64Type();
-  case 9:
-    return b.getI1Type();
-  case 10:
-    return b.getF16Type();
-  case 11:
-    return b.getF64Type();
-  case 12:
-    return unsignedType(32);
-  case 13:
-    return unsignedType(64);
-  case 16:
-    return b.getBF16Type();
-  case 17:
-    return Float8E4M3FNType::get(context);
-  case 18:
-    return Float8E4M3FNUZType::get(context);
-  case 19:
-    return Float8E5M2Type::get(context);
-  case 20:
-    return Float8E5M2FNUZType::get(context);
-  case 21:
-    return unsignedType(4);
-  case 22:
-    return IntegerType::get(context, 4);
-  case 23:
-    return Float4E2M1FNType::get(context);
-  case 24:
-    return Float8E8M0FNUType::get(context);
-  case 25:
-    return unsignedType(2);
-  case 26:
-    return IntegerType::get(context, 2);
-  default:
-    return {};
-  }
-}
-
 FailureOr<NamedTensor> moe::readTensorFile(MLIRContext *context, StringRef path,
                                            llvm::function_ref<InFlightDiagnostic()> emitError) {
   auto file = llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
@@ -200,7 +145,7 @@ FailureOr<NamedTensor> moe::readTensorFile(MLIRContext *context, StringRef path,
     return emitError() << "expects '" << path << "' to hold a TensorProto, but its bytes are not valid";
   if (proto.external)
     return emitError() << "expects '" << path << "' to hold its own data, but it names an external file";
-  Type type = typeOf(context, proto.type);
+  Type type = elementTypeFromOnnx(context, proto.type);
   if (!type)
     return emitError() << "expects '" << path << "' to have a known number type, found data type " << proto.type;
   int64_t count = 1;

@@ -1,5 +1,6 @@
 //===- EntryRecord.cpp - what the manifest says about an entry point ------===//
 #include "EntryRecord.h"
+#include "moe/Support/Dtype.h"
 #include "moe/Lower/Manifest.h"
 
 using namespace mlir;
@@ -15,28 +16,6 @@ static void collectNames(Location loc, llvm::SetVector<StringRef> &names) {
   } else if (auto call = dyn_cast<CallSiteLoc>(loc)) {
     collectNames(call.getCallee(), names);
   }
-}
-
-static std::string dtypeOf(Type element) {
-  if (element.isInteger(1))
-    return "bool";
-  std::string text;
-  llvm::raw_string_ostream stream(text);
-  if (auto f = dyn_cast<FloatType>(element)) {
-    if (f.isF32() || f.isF64() || f.isF16())
-      stream << "float" << f.getWidth();
-    else if (f.isBF16())
-      stream << "bfloat16";
-    else {
-      std::string name;
-      llvm::raw_string_ostream inner(name);
-      inner << f;
-      stream << "float" << StringRef(name).drop_front(1).lower();
-    }
-  } else {
-    stream << (element.isUnsignedInteger() ? "uint" : "int") << element.getIntOrFloatBitWidth();
-  }
-  return text;
 }
 
 namespace {
@@ -142,7 +121,7 @@ struct EntryRecord {
     StringRef dtype;
     if (auto attr = attrs ? attrs.getAs<StringAttr>("moe.dtype") : nullptr)
       dtype = attr.strref();
-    std::string own = dtypeOf(memref.getElementType());
+    std::string own = dtypeName(memref.getElementType());
     SmallVector<NamedAttribute> fields = {
         b.getNamedAttr("name", b.getStringAttr(name)),
         b.getNamedAttr("dtype", b.getStringAttr(dtype.empty() ? StringRef(own) : dtype)),

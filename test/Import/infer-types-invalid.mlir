@@ -65,3 +65,19 @@ func.func @absurd_rank(%shape: tensor<1099511627776xi64>) -> tensor<0xf32> {
   %0 = onnx.ConstantOfShape(%shape) : (tensor<1099511627776xi64>) -> tensor<0xf32>
   return %0 : tensor<0xf32>
 }
+
+// -----
+
+func.func @moe_experts(%x: tensor<3x7xf32>, %logits: tensor<3x4xf32>, %w1: tensor<2x5x7xf32>, %w2: tensor<4x7x5xf32>) -> tensor<0xf32> {
+  // expected-error@+1 {{'onnx.ms.MoE' op expects fc1 weights of shape [4, 5, 7], but it is [2, 5, 7]}}
+  %0 = onnx.ms.MoE(%x, %logits, %w1, none, %w2) {k = 2 : i64} : (tensor<3x7xf32>, tensor<3x4xf32>, tensor<2x5x7xf32>, tensor<4x7x5xf32>) -> tensor<0xf32>
+  return %0 : tensor<0xf32>
+}
+
+// -----
+
+func.func @moe_rows(%x: tensor<3x7xf32>, %logits: tensor<3x4xf32>, %w1: tensor<4x5x7xf32>, %w2: tensor<4x7x9xf32>) -> tensor<0xf32> {
+  // expected-error@+1 {{'onnx.ms.MoE' op expects fc1 to have as many rows as fc2 has columns, 9, or twice as many, but it has 5}}
+  %0 = onnx.ms.MoE(%x, %logits, %w1, none, %w2) {k = 2 : i64} : (tensor<3x7xf32>, tensor<3x4xf32>, tensor<4x5x7xf32>, tensor<4x7x9xf32>) -> tensor<0xf32>
+  return %0 : tensor<0xf32>
+}

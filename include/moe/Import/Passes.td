@@ -14,6 +14,9 @@ def OnnxInferTypes : Pass<"onnx-infer-types", "func::FuncOp"> {
 
 def VerifyImport : Pass<"moe-verify-import", "::mlir::ModuleOp"> {
   let summary = "Check what the import phase promises: onnx ops and weights on ranked tensors, one entry function";
+  let description = [{
+    Fails on ops of other dialects and on values that are not ranked tensors, at their location.
+  }];
 }
 
 #endif // MOE_IMPORT_PASSES_TD

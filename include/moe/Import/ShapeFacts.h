@@ -41,6 +41,9 @@ public:
   /// a null AffineExpr is an unknown element. Null if nothing is known. Elements can be negative.
   const SmallVector<AffineExpr> *elements(Value value);
 
+  /// All elements of an integer or bool tensor, where every one is a known number (large constants included).
+  std::optional<SmallVector<int64_t>> constants(Value value);
+
   /// The only element of an integer tensor with one element; null if unknown.
   AffineExpr scalar(Value value);
 
