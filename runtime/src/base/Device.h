@@ -45,7 +45,14 @@ public:
 
   StepCallback profiler = nullptr;
   void *profilerSelf = nullptr;
+
+protected:
+  /// Tells the profiler of a step that began at |begin| (nowNs) and has just ended.
+  void reportStep(const Artefact &artefact, uint32_t entry, uint32_t step, uint32_t kernel, int64_t items, uint64_t begin);
 };
+
+/// A clock that only goes forward, in nanoseconds.
+uint64_t nowNs();
 
 /// What a step is called in messages: "moe.route (/model/layers.3/mlp/gate)", or the kernel's name when the manifest
 /// lists fewer steps.

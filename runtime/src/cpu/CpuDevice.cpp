@@ -18,12 +18,6 @@ constexpr double kAloneNs = 3000; // a launch that is expected to take less runs
 constexpr double kChunkNs = 1500; // chunks are not cut finer than this
 constexpr int64_t kChunksPerThread = 8;
 
-uint64_t nowNs() {
-  return uint64_t(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-          .count());
-}
-
 class CpuDevice : public Device {
 public:
   CpuDevice(const Artefact &artefact, const moe_cpu_variant_t &variant, unsigned threads,
@@ -109,21 +103,8 @@ int32_t CpuDevice::launch(void *self, uint32_t kernel, int64_t items, const void
     return 0;
   uint64_t begin = device.profiler ? nowNs() : 0;
   int32_t error = device.runItems(kernel, items, args);
-  if (device.profiler) {
-    const Artefact &artefact = *context.artefact;
-    const Entry &entry = artefact.manifest().entries[context.request->entry];
-    bool listed = step < entry.steps.size();
-    moe_step_event_t event = {sizeof(event),
-                              context.request->entry,
-                              step,
-                              artefact.manifest().kernels[kernel].c_str(),
-                              listed ? entry.steps[step].op.c_str() : "",
-                              listed ? entry.steps[step].source.c_str() : "",
-                              items,
-                              begin,
-                              nowNs()};
-    device.profiler(device.profilerSelf, &event);
-  }
+  if (device.profiler)
+    device.reportStep(*context.artefact, context.request->entry, step, kernel, items, begin);
   if (error && !context.error)
     context.error = error, context.failedStep = step, context.failedKernel = kernel;
   return error;

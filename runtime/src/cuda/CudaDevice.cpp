@@ -17,11 +17,6 @@ using cuda::Driver;
 constexpr size_t kAlign = 256;   // of every buffer; the driver aligns allocations as much
 constexpr int32_t kStopped = -1; // what our functions return to the host program once something failed
 
-uint64_t nowNs() {
-  return uint64_t(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-          .count());
-}
 size_t roundUp(size_t size) { return (size + kAlign - 1) / kAlign * kAlign; }
 void *hostView(DevicePointer memory) { return reinterpret_cast<void *>(memory); }
 DevicePointer deviceView(const void *memory) { return reinterpret_cast<DevicePointer>(memory); }
@@ -226,20 +221,8 @@ int32_t CudaDevice::launch(void *self, uint32_t kernel, int64_t items, const voi
     context.problem = device.failure(where(), error);
     return kStopped;
   }
-  if (device.profiler) {
-    const Entry &entry = artefact.manifest().entries[context.request->entry];
-    bool listed = step < entry.steps.size();
-    moe_step_event_t event = {sizeof(event),
-                              context.request->entry,
-                              step,
-                              artefact.manifest().kernels[kernel].c_str(),
-                              listed ? entry.steps[step].op.c_str() : "",
-                              listed ? entry.steps[step].source.c_str() : "",
-                              items,
-                              begin,
-                              nowNs()};
-    device.profiler(device.profilerSelf, &event);
-  }
+  if (device.profiler)
+    device.reportStep(*context.artefact, context.request->entry, step, kernel, items, begin);
   return 0;
 }
 

@@ -1,0 +1,30 @@
+// Device.cpp - what every device tells of its steps.
+#include "base/Device.h"
+
+#include <time.h>
+
+namespace moe {
+
+uint64_t nowNs() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return uint64_t(now.tv_sec) * 1000000000u + uint64_t(now.tv_nsec);
+}
+
+void Device::reportStep(const Artefact &artefact, uint32_t entry, uint32_t step, uint32_t kernel, int64_t items,
+                        uint64_t begin) {
+  const std::vector<Step> &steps = artefact.manifest().entries[entry].steps;
+  bool listed = step < steps.size();
+  moe_step_event_t event = {sizeof(event),
+                            entry,
+                            step,
+                            artefact.manifest().kernels[kernel].c_str(),
+                            listed ? steps[step].op.c_str() : "",
+                            listed ? steps[step].source.c_str() : "",
+                            items,
+                            begin,
+                            nowNs()};
+  profiler(profilerSelf, &event);
+}
+
+} // namespace moe
