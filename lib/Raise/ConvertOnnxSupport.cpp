@@ -171,17 +171,7 @@ std::optional<int64_t> OnnxLowering::axisAttr(int64_t otherwise, int64_t rank, S
 }
 
 std::optional<SmallVector<int64_t>> OnnxLowering::constantInts(Value onnxValue) {
-  const SmallVector<AffineExpr> *elements = onnxValue ? facts.elements(onnxValue) : nullptr;
-  if (!elements)
-    return onnxValue ? onnx::getConstantInts(onnxValue) : std::nullopt;
-  SmallVector<int64_t> result;
-  for (AffineExpr e : *elements) {
-    auto c = dyn_cast_or_null<AffineConstantExpr>(e);
-    if (!c)
-      return std::nullopt;
-    result.push_back(c.getValue());
-  }
-  return result;
+  return onnxValue ? facts.constants(onnxValue) : std::nullopt;
 }
 
 FailureOr<SmallVector<int64_t>> OnnxLowering::axes(std::optional<unsigned> inputIndex, int64_t rank, bool &given) {

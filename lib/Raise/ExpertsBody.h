@@ -104,6 +104,11 @@ private:
   Term result;
 };
 
+/// "'MatMul' of node '/model/...'", for reasons.
+std::string describeNode(Operation *op);
+/// Gather, GatherND or GatherElements.
+bool isGather(Operation *op);
+
 } // namespace mlir::moe
 
 #endif // MOE_LIB_RAISE_EXPERTSBODY_H

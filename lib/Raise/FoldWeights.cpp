@@ -133,28 +133,13 @@ private:
     return step(RecipeStep::Slice, {param("offsets", offsets), param("sizes", type.getShape()), param("strides", steps)}, {recipe}, type);
   }
 
-  /// The elements of a small constant operand.
-  std::optional<SmallVector<int64_t>> ints(ShapeFacts &facts, Value v) {
-    const SmallVector<AffineExpr> *elements = v ? facts.elements(v) : nullptr;
-    if (!elements)
-      return v ? onnx::getConstantInts(v) : std::nullopt;
-    SmallVector<int64_t> result;
-    for (AffineExpr e : *elements) {
-      auto c = dyn_cast_or_null<AffineConstantExpr>(e);
-      if (!c)
-        return std::nullopt;
-      result.push_back(c.getValue());
-    }
-    return result;
-  }
-
   bool foldSlice(Operation *op, ShapeFacts &facts, WeightOp weight, RankedTensorType type, RankedTensorType result) {
-    auto starts = ints(facts, onnx::getInput(op, 1));
+    auto starts = facts.constants(onnx::getInput(op, 1));
     Value axesInput = onnx::getInput(op, 3), stepsInput = onnx::getInput(op, 4);
     if (!starts)
       return false;
-    auto axes = axesInput ? ints(facts, axesInput) : llvm::to_vector(llvm::seq<int64_t>(0, starts->size()));
-    auto steps = stepsInput ? ints(facts, stepsInput) : SmallVector<int64_t>(starts->size(), 1);
+    auto axes = axesInput ? facts.constants(axesInput) : llvm::to_vector(llvm::seq<int64_t>(0, starts->size()));
+    auto steps = stepsInput ? facts.constants(stepsInput) : SmallVector<int64_t>(starts->size(), 1);
     if (!axes || !steps || axes->size() != starts->size() || steps->size() != starts->size())
       return false;
     SmallVector<int64_t> offsets(type.getRank(), 0), strides(type.getRank(), 1);
@@ -174,7 +159,7 @@ private:
 
   /// Indices that count up by one are a slice; a scalar index also drops the dim.
   bool foldGather(onnx::GatherOp op, ShapeFacts &facts, WeightOp weight, RankedTensorType type, RankedTensorType result) {
-    auto indices = ints(facts, onnx::getInput(op, 1));
+    auto indices = facts.constants(onnx::getInput(op, 1));
     int64_t axis = op.getAxis() < 0 ? op.getAxis() + type.getRank() : op.getAxis();
     int64_t rank = cast<RankedTensorType>(onnx::getInput(op, 1).getType()).getRank();
     if (!indices || indices->empty() || rank > 1 || axis < 0 || axis >= type.getRank())

@@ -4,24 +4,42 @@ include "mlir/Pass/PassBase.td"
 
 def NormalizeOnnx : Pass<"moe-normalize-onnx", "::mlir::func::FuncOp"> {
   let summary = "One form for what exporters write in several: no idle layout ops, writes of slices as Concat";
+  let description = [{
+    Removes Expand, Reshape, Slice, Cast and Transpose ops that ShapeFacts prove to change nothing, merges chains of layout ops,
+    writes x * x for Pow(x, 2), and turns a ScatterND over a Range (a slice that is written) into Concat. Result types get the
+    extents the facts know. Values stay the same; the recognisers stand on this form.
+  }];
   let dependentDialects = ["::mlir::onnx::OnnxDialect"];
   let statistics = [Statistic<"numRefined", "refined", "Result types that got known extents">];
 }
 
 def RaiseNorms : Pass<"moe-raise-norms", "::mlir::func::FuncOp"> {
   let summary = "RMS normalizations, fused or dissolved, become moe.rms_norm";
+  let description = [{
+        x * rsqrt(mean(x * x, last axis) + epsilon) * weight   ->   moe.rms_norm x weight(weight)
+    Factors in any order, with casts around and with or without a weight; RMSNormalization and SimplifiedLayerNormalization nodes over
+    the last axis. A LayerNormalization, which subtracts the mean, is left alone.
+  }];
   let dependentDialects = ["::mlir::moe::MoeDialect", "::mlir::onnx::OnnxDialect"];
   let statistics = [Statistic<"numNorms", "norms", "Normalizations recognised">];
 }
 
 def RaiseSwiglu : Pass<"moe-raise-swiglu", "::mlir::func::FuncOp"> {
   let summary = "Gated activations outside experts become moe.swiglu";
+  let description = [{
+        (g * sigmoid(alpha * g)) * (u + beta), g and u clamped or not   ->   moe.swiglu g, u
+    Runs after the experts recogniser, which wants its activations as they came.
+  }];
   let dependentDialects = ["::mlir::moe::MoeDialect", "::mlir::onnx::OnnxDialect"];
   let statistics = [Statistic<"numActivations", "activations", "Gated activations recognised">];
 }
 
 def RaiseRope : Pass<"moe-raise-rope", "::mlir::func::FuncOp"> {
   let summary = "Rotary position embeddings become moe.rope where its formula is theirs";
+  let description = [{
+    Rotated halves, interleaved pairs, partial rotation, RotaryEmbedding nodes. A form that also permutes elements is neither of the
+    op's two orders and is left as tensor code.
+  }];
   let dependentDialects = ["::mlir::moe::MoeDialect", "::mlir::onnx::OnnxDialect"];
   let statistics = [Statistic<"numRotations", "rotations", "Rotations recognised">];
 }
@@ -60,6 +78,9 @@ def ConvertOnnx : Pass<"moe-convert-onnx", "::mlir::ModuleOp"> {
 
 def CheckRaised : Pass<"moe-check-raised", "::mlir::ModuleOp"> {
   let summary = "Check that only dialects of the raised form are left";
+  let description = [{
+    Fails on any op outside moe, linalg, tensor, arith, math, scf, affine and func, at its location.
+  }];
 }
 
 def RaiseRouters : Pass<"moe-raise-routers", "::mlir::ModuleOp"> {
@@ -73,12 +94,21 @@ def RaiseRouters : Pass<"moe-raise-routers", "::mlir::ModuleOp"> {
 
 def RaiseExperts : Pass<"moe-raise-experts", "::mlir::ModuleOp"> {
   let summary = "Experts gathered by id, or computed densely, or one chain each, become moe.experts";
+  let description = [{
+    Starts at the sum of weighted expert outputs and walks to the rows of x; each op between becomes an op of the region on one
+    expert's rows and slices of the weights. Unrolled chains must be equal but for their weights, which a recipe stacks.
+    What looks like a bank but cannot be read is left and reported in the module attribute `moe.generic`.
+  }];
   let statistics = [Statistic<"numExperts", "experts", "Expert banks raised">];
   let dependentDialects = ["::mlir::moe::MoeDialect", "::mlir::onnx::OnnxDialect"];
 }
 
 def RaiseMoeNodes : Pass<"moe-raise-moe-nodes", "::mlir::ModuleOp"> {
   let summary = "com.microsoft MoE and QMoE nodes become moe.route and moe.experts";
+  let description = [{
+    Weights in 2, 4 or 8 bits become dequantize recipes. A combination of attributes that these ops cannot say is left and
+    reported in the module attribute `moe.generic`.
+  }];
   let dependentDialects = ["::mlir::moe::MoeDialect", "::mlir::onnx::OnnxDialect"];
 }
 
