@@ -63,6 +63,33 @@ Value HostWriter::scalar(OpFoldResult v) {
   return scalar(cast<Value>(v));
 }
 
+Value HostWriter::bytesOf(MemRefType type, ArrayRef<Value> sizes) {
+  OpBuilder &b = *builder;
+  Location loc = entry.getLoc();
+  auto i64 = [&](int64_t n) -> Value { return LLVM::ConstantOp::create(b, loc, b.getI64Type(), b.getI64IntegerAttr(n)); };
+  int64_t fixed = elementBytes(type);
+  bool fits = true;
+  SmallVector<Value> dynamic;
+  for (auto [d, size] : llvm::zip(type.getShape(), sizes)) {
+    if (ShapedType::isDynamic(d))
+      dynamic.push_back(size);
+    else
+      fits &= !__builtin_mul_overflow(fixed, d, &fixed);
+  }
+  Value most = i64(INT64_MAX), total = fits ? i64(fixed) : most;
+  for (Value size : dynamic) {
+    if (!size)
+      return {};
+    Value extent = toI64(size);
+    auto pair = LLVM::LLVMStructType::getLiteral(b.getContext(), {b.getI64Type(), b.getI1Type()});
+    Value product = LLVM::SMulWithOverflowOp::create(b, loc, pair, total, extent);
+    Value negative = LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::slt, extent, i64(0));
+    Value bad = LLVM::OrOp::create(b, loc, LLVM::ExtractValueOp::create(b, loc, product, 1), negative);
+    total = LLVM::SelectOp::create(b, loc, bad, most, LLVM::ExtractValueOp::create(b, loc, product, 0));
+  }
+  return toIndex(total);
+}
+
 /// A buffer of row-major elements.
 HostBuffer HostWriter::contiguous(MemRefType type, ArrayRef<Value> sizes) {
   HostBuffer buffer;
@@ -388,9 +415,7 @@ LogicalResult HostWriter::writeAlloc(memref::AllocOp op) {
   for (int64_t d : type.getShape())
     sizes.push_back(ShapedType::isDynamic(d) ? scalar(*dynamic++) : index(d));
   HostBuffer buffer = contiguous(type, sizes);
-  Value bytes = index(elementBytes(type));
-  for (Value size : sizes)
-    bytes = mul(bytes, size);
+  Value bytes = bytesOf(type, sizes);
   auto temporary = op->getAttrOfType<DenseI64ArrayAttr>("moe.temporary");
   auto output = op->getAttrOfType<IntegerAttr>("moe.output");
   if (mode == Plan) {

@@ -67,6 +67,9 @@ private:
   LogicalResult writeLaunch(LaunchOp op);
   LogicalResult writeReturn(func::ReturnOp op);
   void failUnless(Value condition, StringRef message);
+  /// Bytes of a buffer, or the largest number where they do not fit 64 bits or an extent is negative: the runtime refuses that.
+  /// Null if a size is unknown.
+  Value bytesOf(MemRefType type, ArrayRef<Value> sizes);
   HostBuffer contiguous(MemRefType type, ArrayRef<Value> sizes);
 };
 

@@ -203,14 +203,19 @@ LogicalResult moe::compileModel(const CompileOptions &options, MLIRContext *cont
   // Text that says nothing of itself is an import, or what later phases understand as it stands.
   if (!done && !StringRef(options.input).ends_with(".onnx"))
     done = Phase::Import;
-  OwningOpRef<ModuleOp> imported;
+  if (done && *done > last)
+    return emitError(UnknownLoc::get(context)) << "expects '" << options.input << "' to be text before the phase '" << phaseName(last)
+                                               << "' ends, but it left '" << phaseName(*done) << "'";
+  // From fuse on the text depends on the target.
+  auto target = (*module)->getAttrOfType<StringAttr>("moe.target");
+  if (target && target.getValue() != options.target)
+    return emitError(UnknownLoc::get(context)) << "expects '" << options.input << "' to be text for the target '" << options.target
+                                               << "', but it was made for '" << target.getValue() << "'";
   if (!options.dumpFolder.empty())
     if (std::error_code code = llvm::sys::fs::create_directories(options.dumpFolder))
       return emitError(UnknownLoc::get(context)) << "cannot make the folder '" << options.dumpFolder << "': " << code.message();
   for (int i = static_cast<int>(Phase::Import); i <= static_cast<int>(std::min(last, Phase::Lower)); ++i) {
     Phase phase = static_cast<Phase>(i);
-    if (phase == Phase::Raise && options.verifyRaise && phase > done)
-      imported = (*module).clone();
     if (phase > done) {
       PassManager pm(context, ModuleOp::getOperationName(), PassManager::Nesting::Implicit);
       // Each phase ends in its own check; ops are verified once, below.
@@ -226,10 +231,8 @@ LogicalResult moe::compileModel(const CompileOptions &options, MLIRContext *cont
         return failure();
       }
     }
-    if (imported && phase == Phase::Raise && failed(verifyRaise(*imported, *module))) {
-      report.checkFailed = true;
-      return failure();
-    }
+    if (phase >= Phase::Fuse && phase >= done)
+      (*module)->setAttr("moe.target", StringAttr::get(context, options.target));
     if (phase >= done)
       (*module)->setAttr("moe.phase", StringAttr::get(context, phaseName(phase)));
     if (phase == Phase::Raise)

@@ -17,6 +17,12 @@ void moe::buildSchedulePipeline(OpPassManager &pm, const ScheduleOptions &option
   pm.addNestedPass<func::FuncOp>(memref::createResolveShapedTypeResultDimsPass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  // While ops still say what they assume; comparisons of equal expressions fold away.
+  pm.addNestedPass<func::FuncOp>(createCheckExtents());
+  pm.addNestedPass<func::FuncOp>(memref::createResolveShapedTypeResultDimsPass());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addPass(createCanonicalizerPass());
   // Before outlining: the copies it makes are kernels too.
   pm.addNestedPass<func::FuncOp>(createPlaceOutputs());
   // Views are the host's business, so loops are merged while ops still stand there.

@@ -32,8 +32,15 @@ struct VerifySchedule : moe::impl::VerifyScheduleBase<VerifySchedule> {
   void runOnOperation() override {
     bool failedAny = false;
     for (auto func : getOperation().getOps<func::FuncOp>()) {
-      if (func->hasAttr("moe.kernel") || func.isExternal())
+      if (func.isExternal())
         continue;
+      if (func->hasAttr("moe.kernel")) {
+        if (llvm::hasSingleElement(func.getBody().front())) {
+          func.emitOpError("is expected to compute something after 'schedule'");
+          failedAny = true;
+        }
+        continue;
+      }
       func.walk([&](Operation *op) {
         bool tensors = llvm::any_of(op->getResultTypes(), llvm::IsaPred<TensorType>);
         if (op == func || (isHostOp(op) && !tensors))

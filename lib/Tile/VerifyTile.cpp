@@ -17,7 +17,7 @@ namespace {
 struct VerifyTile : moe::impl::VerifyTileBase<VerifyTile> {
   void runOnOperation() override {
     bool failedAny = false;
-    getOperation().walk([&](Operation *op) {
+    getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {
       auto launch = dyn_cast<LaunchOp>(op);
       bool inVariant = op->getParentOfType<ModuleOp>() && op->getParentOfType<ModuleOp>() != getOperation();
       StringRef dialect = op->getDialect() ? op->getDialect()->getNamespace() : "";
@@ -27,7 +27,9 @@ struct VerifyTile : moe::impl::VerifyTileBase<VerifyTile> {
       } else if (inVariant && (dialect == "moe" || dialect == "linalg" || dialect == "tensor")) {
         op->emitOpError("is not expected in a kernel after 'tile'");
         failedAny = true;
+        return WalkResult::skip();
       }
+      return WalkResult::advance();
     });
     if (failedAny)
       signalPassFailure();

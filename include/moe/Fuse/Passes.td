@@ -42,9 +42,15 @@ def FuseEpilogues : Pass<"moe-fuse-epilogues"> {
 
 def DropUnusedWeights : Pass<"moe-drop-unused-weights", "::mlir::ModuleOp"> {
   let summary = "Erase moe.weight that no moe.get_weight names";
+  let description = [{
+    Packing makes new weights of old ones; the old ones would otherwise be written into the artefact.
+  }];
 }
 
 def VerifyFuse : Pass<"moe-verify-fuse", "::mlir::ModuleOp"> {
-  let summary = "Check what leaves the fuse phase: no onnx, no moe.experts, products on weights of one layout";
+  let summary = "Check what leaves the fuse phase: no onnx, no moe.experts, tensors only";
+  let description = [{
+    Fails on ops of the onnx dialect, on moe.experts, and on moe ops that write buffers, at their location.
+  }];
 }
 #endif // MOE_FUSE_PASSES_TD

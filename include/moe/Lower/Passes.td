@@ -22,6 +22,10 @@ def ExpandFloats : Pass<"moe-expand-floats"> {
 
 def LowerKernels : Pass<"moe-lower-kernels", "::mlir::ModuleOp"> {
   let summary = "Give kernels their calling convention: one block of arguments, a range of items, a return code";
+  let description = [{
+    On the CPU: int32 k(const void *args, int64 begin, int64 end), which reads pointers and extents from the block and calls the code.
+    On a device the words of the block are parameters, followed by the number of items; a thread is an item.
+  }];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect", "::mlir::arith::ArithDialect",
                            "::mlir::func::FuncDialect"];
 }
@@ -37,6 +41,9 @@ def LowerHost : Pass<"moe-lower-host", "::mlir::ModuleOp"> {
 
 def VerifyLower : Pass<"moe-verify-lower", "::mlir::ModuleOp"> {
   let summary = "Check what the lower phase hands on: the llvm dialect alone";
+  let description = [{
+    Upstream's conversions leave what they do not know standing without a word; this fails on it, at its location.
+  }];
 }
 
 #endif // MOE_LOWER_PASSES_TD

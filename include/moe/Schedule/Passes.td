@@ -16,6 +16,15 @@ def Bufferize : Pass<"moe-bufferize", "::mlir::ModuleOp"> {
                            "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
 }
 
+def CheckExtents : Pass<"moe-check-extents", "::mlir::func::FuncOp"> {
+  let summary = "Compare extents that ops assume to agree and that are not provably equal";
+  let description = [{
+    Writes a comparison and a cf.assert in front of each op on buffers; canonicalization removes those that always hold. A
+    program run with inputs that do not fit together ends in one message that names the node.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::cf::ControlFlowDialect", "::mlir::memref::MemRefDialect"];
+}
+
 def PlaceOutputs : Pass<"moe-place-outputs", "::mlir::func::FuncOp"> {
   let summary = "Compute outputs where the caller wants them; copy only what cannot be";
   let description = [{
@@ -50,7 +59,11 @@ def PlanBuffers : Pass<"moe-plan-buffers", "::mlir::func::FuncOp"> {
 }
 
 def VerifySchedule : Pass<"moe-verify-schedule", "::mlir::ModuleOp"> {
-  let summary = "Check what the schedule phase hands on: a host program of launches and views, kernels of one op";
+  let summary = "Check what the schedule phase hands on: a host program of launches and views, kernels that compute";
+  let description = [{
+    Fails on anything in the host program but launches, views, allocations and scalar arithmetic, on tensors, and on kernels
+    that compute nothing, at their location.
+  }];
 }
 
 #endif // MOE_SCHEDULE_PASSES_TD

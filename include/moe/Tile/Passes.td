@@ -20,6 +20,9 @@ def Tile : Pass<"moe-tile", "::mlir::ModuleOp"> {
 
 def VerifyTile : Pass<"moe-verify-tile", "::mlir::ModuleOp"> {
   let summary = "Check what the tile phase hands on: launches with item counts, kernels without linalg or moe ops";
+  let description = [{
+    Fails on a launch without an item count and on moe, linalg or tensor ops inside a variant, at their location.
+  }];
 }
 
 #endif // MOE_TILE_PASSES_TD
