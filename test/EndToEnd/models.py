@@ -108,6 +108,9 @@ def main():
     options.bin = options.bin.resolve()
     options.recognised = json.loads((HERE / "recognised.json").read_text())
     paths = sorted(p for p in options.models.resolve().rglob("*.onnx") if cases_of(p) and options.only in str(p))
+    missing = [name for name in options.recognised if options.only in name and not any(str(p.with_suffix("")).endswith(name) for p in paths)]
+    if missing:
+        print(f"not unpacked (tools/dev/unpack-models {options.models}): {len(missing)} graphs, first {missing[0]}", file=sys.stderr)
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         graphs = list(pool.map(lambda path: Graph(path, options).check(), paths))
     for graph in graphs:
