@@ -1,6 +1,8 @@
 //===- Artefact.cpp - the folder that moe-compile writes ------------------===//
 #include "Parts.h"
 
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -82,6 +84,52 @@ static std::error_code moveIntoPlace(TemporaryFolder &folder, StringRef output) 
   return {};
 }
 
+/// Kernels marked hot may not spill, and ptxas may not have serialized their products: both cost half the speed without a
+/// word. Elsewhere such notes are warnings.
+static LogicalResult checkDeviceCode(ModuleOp device, DictionaryAttr manifest, const DeviceCode &code) {
+  // The op of a kernel is that of its first step.
+  llvm::StringMap<std::string> ops;
+  SmallVector<StringRef> names(manifest.getAs<ArrayAttr>("kernels").getAsValueRange<StringAttr>());
+  for (auto entry : manifest.getAs<ArrayAttr>("entries").getAsRange<DictionaryAttr>())
+    for (auto step : entry.getAs<ArrayAttr>("steps").getAsRange<DictionaryAttr>())
+      ops.try_emplace(names[step.getAs<IntegerAttr>("kernel").getInt()], step.getAs<StringAttr>("op").str());
+  bool good = true;
+  for (auto kernel : device.getOps<LLVM::LLVMFuncOp>()) {
+    auto record = code.records.find(kernel.getName());
+    if (record == code.records.end())
+      continue;
+    bool hot = record->second.hot;
+    std::string name = "kernel '" + kernel.getName().str() + "'";
+    if (std::string op = ops.lookup(kernel.getName()); !op.empty())
+      name += " (" + op + ")";
+    if (!code.assembled) {
+      if (hot)
+        emitWarning(kernel.getLoc()) << name << " is hot, but nobody looked for spills: ptxas is not in $CUDA_HOME, $CUDA_ROOT "
+                                     << "or on the PATH; the driver will assemble the PTX";
+      continue;
+    }
+    Resources resources = code.resources.lookup(kernel.getName());
+    // A note without a name may be about any kernel.
+    std::vector<std::string> notes = resources.notes;
+    if (hot)
+      llvm::append_range(notes, code.resources.lookup("").notes);
+    for (const std::string &note : notes) {
+      if (hot)
+        emitError(kernel.getLoc()) << "expects the hot " << name << " to have no serialized products, but ptxas says " << note;
+      else
+        emitWarning(kernel.getLoc()) << name << ": ptxas says " << note;
+      good &= !hot;
+    }
+    if (hot && resources.spillStores + resources.spillLoads > 0) {
+      emitError(kernel.getLoc()) << "expects the hot " << name << " to keep its values in registers, but ptxas spills "
+                                 << resources.spillStores << " bytes of stores and " << resources.spillLoads
+                                 << " of loads, at " << resources.registers << " registers";
+      good = false;
+    }
+  }
+  return success(good);
+}
+
 LogicalResult moe::emitArtefact(ModuleOp module, StringRef output, const EmitOptions &options, EmitResult &result) {
   auto fail = [&](const Twine &message) -> LogicalResult { return emitError(UnknownLoc::get(module.getContext())) << message; };
   auto manifest = module->getAttrOfType<DictionaryAttr>("moe.manifest");
@@ -141,22 +189,27 @@ LogicalResult moe::emitArtefact(ModuleOp module, StringRef output, const EmitOpt
     objects.push_back(std::move(job.object));
   }
   std::string error;
-  std::vector<DeviceImage> images;
-  if (device && !compileForGpu(device, options.chip, folder.place, images, error))
-    return fail("code generation for " + options.chip + " failed: " + error);
+  DeviceCode code;
+  if (device) {
+    if (!compileForGpu(device, options.chip, folder.place, code, error))
+      return fail("code generation for " + options.chip + " failed: " + error);
+    if (failed(checkDeviceCode(device, manifest, code)))
+      return failure();
+  }
   Bytes table;
-  if (!compileTable(manifest, variants, images, device ? kBlockSize : 0, table, error))
+  if (!compileTable(manifest, variants, device ? &code : nullptr, table, error))
     return fail("code generation failed: " + error);
   objects.push_back(std::move(table));
-  std::string code = folder.file("code.so");
-  if (!linkCode(objects, folder.place, code, error))
+  std::string codeFile = folder.file("code.so");
+  if (!linkCode(objects, folder.place, codeFile, error))
     return fail("linking code.so failed: " + error);
 
-  auto buffer = llvm::MemoryBuffer::getFile(code);
+  auto buffer = llvm::MemoryBuffer::getFile(codeFile);
   if (!buffer)
-    return fail("cannot read '" + code + "': " + buffer.getError().message());
+    return fail("cannot read '" + codeFile + "': " + buffer.getError().message());
   std::string text = manifestText(manifest, options, weights, (*buffer)->getBufferSize(),
-                                  hashText((*buffer)->getBuffer()), isas);
+                                  hashText((*buffer)->getBuffer()), isas,
+                                  device ? &code : nullptr);
   std::error_code status;
   llvm::raw_fd_ostream stream(folder.file("manifest.json"), status);
   stream << text;

@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Parts.h"
+#include "runtime/include/moe/module_abi.h"
 
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
@@ -241,8 +242,38 @@ struct TableBuilder {
 };
 } // namespace
 
+/// moe_device_kernel_t.
+static llvm::Constant *launchRecord(TableBuilder &b, const LaunchRecord &record) {
+  auto word = [&](int64_t n) { return llvm::ConstantInt::get(b.i64, n); };
+  SmallVector<llvm::Constant *> params, maps;
+  for (const LaunchRecord::Param &param : record.params)
+    params.push_back(b.structure({b.number(param.kind), b.number(param.index)}));
+  for (const LaunchRecord::TensorMap &map : record.maps) {
+    SmallVector<llvm::Constant *> fields = {b.number(map.dtype), b.number(map.dims.size()), b.number(map.address),
+                                            b.number(map.swizzle), b.number(map.promotion)};
+    auto at = [](ArrayRef<int64_t> list, size_t i) { return i < list.size() ? list[i] : 0; };
+    for (size_t i = 0; i < MOE_TENSOR_MAP_RANK; ++i)
+      fields.push_back(b.number(at(map.box, i)));
+    for (size_t i = 0; i < MOE_TENSOR_MAP_RANK; ++i)
+      fields.push_back(word(at(map.dims, i)));
+    for (size_t i = 0; i < MOE_TENSOR_MAP_RANK; ++i)
+      fields.push_back(word(at(map.strides, i)));
+    maps.push_back(b.structure(fields));
+  }
+  SmallVector<llvm::Constant *> fields = {b.number(record.grid)};
+  for (int64_t n : record.size)
+    fields.push_back(b.number(n));
+  fields.append({b.number(record.threads), b.number(record.shared)});
+  for (int64_t n : record.cluster)
+    fields.push_back(b.number(n));
+  fields.append({b.number(record.pdl ? MOE_LAUNCH_PDL : 0), b.number(params.size()), b.number(maps.size()),
+                 params.empty() ? b.null() : b.array(params.front()->getType(), params),
+                 maps.empty() ? b.null() : b.array(maps.front()->getType(), maps)});
+  return b.structure(fields);
+}
+
 bool moe::compileTable(DictionaryAttr manifest, ArrayRef<std::pair<std::string, std::string>> variants,
-                       ArrayRef<DeviceImage> images, uint32_t blockSize, Bytes &object, std::string &error) {
+                       const DeviceCode *device, Bytes &object, std::string &error) {
   llvm::LLVMContext context;
   llvm::SMDiagnostic diagnostic;
   std::unique_ptr<llvm::Module> module = llvm::parseAssemblyString(kSupport, diagnostic, context);
@@ -274,11 +305,12 @@ bool moe::compileTable(DictionaryAttr manifest, ArrayRef<std::pair<std::string, 
                                    extents("inputs"), extents("outputs"), b.function(name + "_plan", plan),
                                    b.function(name + "_run", run)}));
   }
-  // kernel names and block sizes
-  SmallVector<llvm::Constant *> names, blocks;
+  // kernel names, moe_device_kernel_t
+  SmallVector<llvm::Constant *> names, records;
   for (StringRef name : kernels) {
     names.push_back(b.text(name));
-    blocks.push_back(b.number(blockSize));
+    if (device)
+      records.push_back(launchRecord(b, device->records.lookup(name)));
   }
   // moe_cpu_variant_t
   auto *kernelType = llvm::FunctionType::get(b.i32, {b.pointer, b.i64, b.i64}, false);
@@ -291,7 +323,7 @@ bool moe::compileTable(DictionaryAttr manifest, ArrayRef<std::pair<std::string, 
   }
   // moe_device_image_t
   SmallVector<llvm::Constant *> imageTable;
-  for (const DeviceImage &image : images) {
+  for (const DeviceImage &image : device ? ArrayRef<DeviceImage>(device->images) : ArrayRef<DeviceImage>()) {
     llvm::Constant *data = b.global(
         llvm::ConstantDataArray::getString(context, StringRef(image.data.data(), image.data.size()), true), 64);
     imageTable.push_back(b.structure({b.text(image.chip), b.text(image.format), data,
@@ -301,12 +333,12 @@ bool moe::compileTable(DictionaryAttr manifest, ArrayRef<std::pair<std::string, 
     return rows.empty() ? b.null() : b.array(rows.front()->getType(), rows);
   };
   uint32_t kernelCount = names.size();
-  llvm::Constant *table = b.structure({b.number(1), b.number(entries.size()), b.number(kernelCount),
+  llvm::Constant *table = b.structure({b.number(MOE_MODULE_ABI_VERSION), b.number(entries.size()), b.number(kernelCount),
                                        b.number(variantTable.size()), b.number(imageTable.size()), tableOf(entries),
-                                       b.array(b.pointer, names), b.array(b.i32, blocks), tableOf(variantTable),
+                                       b.array(b.pointer, names), tableOf(records), tableOf(variantTable),
                                        tableOf(imageTable)});
   auto *symbol = new llvm::GlobalVariable(*module, table->getType(), true, llvm::GlobalValue::ExternalLinkage, table,
-                                          "moe_module_v1");
+                                          MOE_MODULE_SYMBOL);
   symbol->setAlignment(llvm::Align(8));
   return assemble(*module, *machine, object, error);
 }

@@ -39,8 +39,42 @@ static void writeJson(llvm::json::OStream &out, Attribute attr) {
   }
 }
 
+/// How a device kernel is launched and, where ptxas told, what it takes.
+static void writeKernel(llvm::json::OStream &out, StringRef name, const DeviceCode &device) {
+  LaunchRecord record = device.records.lookup(name);
+  auto numbers = [&](StringRef key, ArrayRef<int64_t> list) {
+    out.attributeArray(key, [&] {
+      for (int64_t n : list)
+        out.value(n);
+    });
+  };
+  out.attributeObject("launch", [&] {
+    out.attribute("grid", gridName(record.grid));
+    if (record.grid == LaunchRecord::PerSm)
+      numbers("size", ArrayRef<int64_t>(record.size).take_front(1));
+    if (record.grid == LaunchRecord::Fixed)
+      numbers("size", record.size);
+    out.attribute("threads", record.threads);
+    out.attribute("shared_bytes", record.shared);
+    if (record.cluster[0] * record.cluster[1] * record.cluster[2] > 1)
+      numbers("cluster", record.cluster);
+    out.attribute("pdl", record.pdl);
+    out.attribute("tensor_maps", static_cast<int64_t>(record.maps.size()));
+  });
+  out.attribute("hot", record.hot);
+  if (!device.assembled)
+    return;
+  Resources resources = device.resources.lookup(name);
+  out.attribute("registers", resources.registers);
+  out.attribute("static_shared_bytes", resources.shared);
+  out.attribute("stack_bytes", resources.stack);
+  out.attribute("spill_store_bytes", resources.spillStores);
+  out.attribute("spill_load_bytes", resources.spillLoads);
+}
+
 std::string moe::manifestText(DictionaryAttr manifest, const EmitOptions &options, const WeightTable &weights,
-                              int64_t codeSize, StringRef codeHash, ArrayRef<std::string> variants) {
+                              int64_t codeSize, StringRef codeHash, ArrayRef<std::string> variants,
+                              const DeviceCode *device) {
   std::string text;
   llvm::raw_string_ostream stream(text);
   llvm::json::OStream out(stream, 1);
@@ -88,7 +122,11 @@ std::string moe::manifestText(DictionaryAttr manifest, const EmitOptions &option
     });
     out.attributeArray("kernels", [&] {
       for (StringRef name : manifest.getAs<ArrayAttr>("kernels").getAsValueRange<StringAttr>())
-        out.object([&] { out.attribute("name", name); });
+        out.object([&] {
+          out.attribute("name", name);
+          if (device)
+            writeKernel(out, name, *device);
+        });
     });
     out.attributeArray("errors", [&] {
       int64_t code = 1;

@@ -3,9 +3,11 @@
 #define MOE_LIB_EMIT_PARTS_H
 
 #include "moe/Emit/Emit.h"
+#include "moe/Support/LaunchRecord.h"
 
 #include "mlir/IR/BuiltinAttributes.h"
 #include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/IR/Module.h"
 
 namespace mlir::moe {
@@ -23,15 +25,30 @@ struct DeviceImage {
 /// ("x86-64-v4"); `prefix` is put before the names of its kernels. False with a message in `error` on failure.
 bool compileForCpu(ModuleOp module, StringRef isa, StringRef prefix, bool isHost, Bytes &object, std::string &error);
 
-/// Translates the device's module into PTX for `chip` and, where ptxas is on the PATH, a cubin. `folder` is for temporary
-/// files. False with a message in `error` on failure.
-bool compileForGpu(ModuleOp module, StringRef chip, StringRef folder, std::vector<DeviceImage> &images,
-                   std::string &error);
+/// What ptxas says of a kernel.
+struct Resources {
+  int64_t registers = 0, shared = 0, stack = 0, spillStores = 0, spillLoads = 0; ///< bytes but for registers; shared: static
+  std::vector<std::string> notes; ///< "C7510: Potential Performance Loss: ...": products that ptxas serialized
+};
+/// Reads the messages of `ptxas -v`. Notes that name no kernel are under "".
+llvm::StringMap<Resources> parsePtxas(StringRef text);
+
+/// The device's code.
+struct DeviceCode {
+  std::vector<DeviceImage> images;
+  bool assembled = false; ///< ptxas was found
+  llvm::StringMap<Resources> resources;
+  llvm::StringMap<LaunchRecord> records; ///< by kernel
+};
+
+/// Translates the device's module into PTX for `chip` and, where the CUDA toolkit is ($CUDA_HOME, $CUDA_ROOT, the PATH), a
+/// cubin. `folder` is for temporary files. False with a message in `error` on failure.
+bool compileForGpu(ModuleOp module, StringRef chip, StringRef folder, DeviceCode &code, std::string &error);
 
 /// The object that holds the module's table (runtime/include/moe/module_abi.h) and the few functions that compiled code
 /// may call by itself (memcpy and its kind).
 bool compileTable(DictionaryAttr manifest, ArrayRef<std::pair<std::string, std::string>> variants,
-                  ArrayRef<DeviceImage> images, uint32_t blockSize, Bytes &object, std::string &error);
+                  const DeviceCode *device, Bytes &object, std::string &error);
 
 /// Links objects into a shared library that imports nothing and exports the module's symbol alone.
 bool linkCode(ArrayRef<Bytes> objects, StringRef folder, StringRef output, std::string &error);
@@ -52,15 +69,13 @@ struct WeightTable {
   std::vector<WeightFile> files;
 };
 constexpr int64_t kChunkSize = 4 << 20;
-/// Threads in a block of a device kernel.
-constexpr uint32_t kBlockSize = 128;
 
 /// Streams all weights and constants that the manifest names into files of `folder`.
 LogicalResult writeWeights(ModuleOp module, DictionaryAttr manifest, StringRef folder, WeightTable &table);
 
 /// manifest.json.
 std::string manifestText(DictionaryAttr manifest, const EmitOptions &options, const WeightTable &weights,
-                         int64_t codeSize, StringRef codeHash, ArrayRef<std::string> variants);
+                         int64_t codeSize, StringRef codeHash, ArrayRef<std::string> variants, const DeviceCode *device);
 
 /// XXH3-64 in lower-case hexadecimal.
 std::string hashText(StringRef bytes);

@@ -133,6 +133,25 @@ struct EntryRecord {
     return b.getDictionaryAttr(fields);
   }
 
+  /// Why a graph of the launches cannot be replayed on a device, or empty: the host program reads from it.
+  std::string notCapturable() {
+    std::string why;
+    auto where = [](Operation *op) {
+      llvm::SetVector<StringRef> names;
+      collectNames(op->getLoc(), names);
+      return names.empty() ? std::string() : " (" + names.front().str() + ")";
+    };
+    entry.walk([&](Operation *op) {
+      auto alloc = dyn_cast<memref::AllocOp>(op);
+      if (isa<memref::LoadOp>(op))
+        why = "the host program reads a value that the device computes" + where(op);
+      else if (alloc && (alloc->hasAttr("moe.late") || !(alloc->hasAttr("moe.temporary") || alloc->hasAttr("moe.output"))))
+        why = "the size of a buffer depends on data" + where(op);
+      return why.empty() ? WalkResult::advance() : WalkResult::interrupt();
+    });
+    return why;
+  }
+
   DictionaryAttr make(ProgramTables &tables, ArrayRef<unsigned> weights) {
     auto nameOf = [&](DictionaryAttr attrs, const std::string &otherwise) {
       auto name = attrs ? attrs.getAs<StringAttr>("moe.name") : nullptr;
@@ -213,12 +232,15 @@ struct EntryRecord {
     });
     for (unsigned w : weights)
       used.push_back(b.getI64IntegerAttr(w));
-    return b.getDictionaryAttr({b.getNamedAttr("name", entry.getSymNameAttr()),
-                                b.getNamedAttr("inputs", b.getArrayAttr(inputs)),
-                                b.getNamedAttr("outputs", b.getArrayAttr(outputs)),
-                                b.getNamedAttr("weights", b.getArrayAttr(used)),
-                                b.getNamedAttr("temporaries", b.getArrayAttr(temporaries)),
-                                b.getNamedAttr("steps", b.getArrayAttr(steps))});
+    SmallVector<NamedAttribute> fields = {b.getNamedAttr("name", entry.getSymNameAttr()),
+                                          b.getNamedAttr("inputs", b.getArrayAttr(inputs)),
+                                          b.getNamedAttr("outputs", b.getArrayAttr(outputs)),
+                                          b.getNamedAttr("weights", b.getArrayAttr(used)),
+                                          b.getNamedAttr("temporaries", b.getArrayAttr(temporaries)),
+                                          b.getNamedAttr("steps", b.getArrayAttr(steps))};
+    if (std::string why = tables.device ? notCapturable() : ""; !why.empty())
+      fields.push_back(b.getNamedAttr("not_capturable", b.getStringAttr(why)));
+    return b.getDictionaryAttr(fields);
   }
 };
 } // namespace

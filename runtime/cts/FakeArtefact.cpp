@@ -65,13 +65,14 @@ std::string fakeManifestBody(const std::string &folder) {
   return body;
 }
 
-/// The modules lie in lib beside the tests' own bin.
-static std::string modulePath(const char *name) {
+std::string programFolder() {
   char path[4096];
   ssize_t size = readlink("/proc/self/exe", path, sizeof(path));
   std::string program(path, size > 0 ? size_t(size) : 0);
-  return program.substr(0, program.rfind('/') + 1) + "../lib/" + name;
+  return program.substr(0, program.rfind('/') + 1);
 }
+/// The modules lie in lib beside the tests' own bin.
+static std::string modulePath(const char *name) { return programFolder() + "../lib/" + name; }
 
 static std::string writeArtefact(const char *module, const std::function<void(std::string &)> &edit,
                                  std::string folder) {
@@ -95,18 +96,26 @@ std::string writeFakeArtefact(const std::function<void(std::string &)> &edit, st
   return writeArtefact("fake-module.so", edit, folder);
 }
 
-std::string writeFakeCudaArtefact() {
+std::string writeFakeCudaArtefact(const std::function<void(std::string &)> &edit, std::string folder) {
   return writeArtefact(
       "fake-cuda-module.so",
-      [](std::string &body) {
+      [&](std::string &body) {
         replace(body, "\"target\": \"cpu\", \"chip\": \"\"", "\"target\": \"cuda\", \"chip\": \"sm_75\"");
         replace(body, ", {\"size\": \"100\", \"first\": 1, \"last\": 1}", "");
         replace(body, "\"name\": \"select\"", "\"name\": \"prefix\"");
         replace(body, "{\"kernel\": 2, \"op\": \"moe.inspect\", \"source\": \"/inspect\"}",
                 "{\"kernel\": 1, \"op\": \"moe.copy\", \"source\": \"/prefix\"}");
-        replace(body, ", {\"name\": \"k2_inspect\"}", "");
+        replace(body, "\"steps\": [{\"kernel\": 1, \"op\": \"moe.copy\", \"source\": \"/prefix\"}]}",
+                "\"steps\": [{\"kernel\": 1, \"op\": \"moe.copy\", \"source\": \"/prefix\"}], "
+                "\"not_capturable\": \"/prefix reads a count\"},\n"
+                "{\"name\": \"tiles\", \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [\"n\", \"k\"]}], "
+                "\"outputs\": [{\"name\": \"items\", \"dtype\": \"int64\", \"shape\": [64]}], \"weights\": [], "
+                "\"temporaries\": [], \"steps\": [{\"kernel\": 2, \"op\": \"moe.tiles\", \"source\": \"/tiles\"}]}");
+        replace(body, "k2_inspect", "k2_tiles");
+        if (edit)
+          edit(body);
       },
-      "");
+      folder);
 }
 
 void replace(std::string &text, const std::string &from, const std::string &to) {

@@ -16,7 +16,10 @@ std::string seal(const std::string &body);
 std::string writeFakeArtefact(const std::function<void(std::string &)> &edit = nullptr, std::string folder = "");
 
 /// The same around FakeCudaModule.c's code.so.
-std::string writeFakeCudaArtefact();
+std::string writeFakeCudaArtefact(const std::function<void(std::string &)> &edit = nullptr, std::string folder = "");
+
+/// The folder of this program, with a slash behind it.
+std::string programFolder();
 
 /// The logits row of token |id|: table[id][k] = (id * 8 + k) % 5 + (k == (id + 1) % 8 ? 10 : 0): the next token is id
 /// + 1.

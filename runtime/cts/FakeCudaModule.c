@@ -4,6 +4,8 @@
 // Entry "prefix": x [n] f32 -> head [null] f32: the first x[0] elements, a count that the host program reads from the
 // device.
 //                 x[0] = -1 launches a kernel that reads address 0; x[0] = -2 asks for more memory than there is.
+// Entry "tiles":  x [n, k] f32 -> items [64] i64: a kernel in clusters of two blocks, at most one a multiprocessor, with a
+//                 tensor map of x, dynamic shared memory and programmatic launch. Each block writes the number of items, n.
 #include "moe/module_abi.h"
 
 static const char ptx[] =
@@ -29,7 +31,11 @@ static const char ptx[] =
     " ld.param.u64 %d1, [items]; setp.ge.u64 %p, %d0, %d1; @%p ret;\n"
     " ld.param.u64 %d2, [from]; ld.param.u64 %d3, [to]; shl.b64 %d4, %d0, 2; add.u64 %d2, %d2, %d4; add.u64 %d3, %d3, "
     "%d4;\n"
-    " ld.global.f32 %f, [%d2]; st.global.f32 [%d3], %f; ret; }\n";
+    " ld.global.f32 %f, [%d2]; st.global.f32 [%d3], %f; ret; }\n"
+    ".visible .entry k2_tiles(.param .align 64 .b8 map[128], .param .u64 out, .param .u64 items) {\n"
+    " .reg .b32 %r0; .reg .b64 %d<4>;\n"
+    " mov.u32 %r0, %ctaid.x; cvt.u64.u32 %d0, %r0; shl.b64 %d0, %d0, 3;\n"
+    " ld.param.u64 %d1, [out]; ld.param.u64 %d2, [items]; add.u64 %d1, %d1, %d0; st.global.u64 [%d1], %d2; ret; }\n";
 
 static int32_t plan_main(const int64_t *extents, int64_t *out, int64_t *bytes) {
   out[0] = extents[0], out[1] = extents[1], out[2] = 8;
@@ -63,14 +69,32 @@ static int32_t run_prefix(const moe_host_t *host, void *context, const int64_t *
   return host->launch(context, 1, count, copy, sizeof(copy));
 }
 
+static int32_t plan_tiles(const int64_t *extents, int64_t *out, int64_t *bytes) {
+  (void)extents, (void)bytes;
+  out[0] = 64;
+  return 0;
+}
+static int32_t run_tiles(const moe_host_t *host, void *context, const int64_t *extents, void *const *buffers) {
+  int64_t words[] = {(int64_t)buffers[0], extents[0], extents[1], (int64_t)buffers[1]};
+  return host->launch(context, 2, extents[0], words, sizeof(words));
+}
+
 static const moe_entry_t entries[] = {
     {"main", 2, 1, 1, 1, 4, 3, plan_main, run_main},
     {"prefix", 1, 1, 0, 0, 1, 1, plan_prefix, run_prefix},
+    {"tiles", 1, 1, 0, 0, 2, 1, plan_tiles, run_tiles},
 };
-static const char *const names[] = {"k0_lookup", "k1_copy"};
-static const uint32_t blocks[] = {128, 64};
+static const char *const names[] = {"k0_lookup", "k1_copy", "k2_tiles"};
+static const moe_param_t tile_params[] = {{MOE_PARAM_TENSOR_MAP, 0}, {MOE_PARAM_WORD, 3}, {MOE_PARAM_ITEMS, 0}};
+// x, [n, k] in words 0 to 2, as f32 (moe_dtype_t 1), boxes of 8 x 32 elements.
+static const moe_tensor_map_t tile_maps[] = {{1, 2, 0, 128, 256, {8, 32}, {-2, -3}, {-3, 1}}};
+static const moe_device_kernel_t device_kernels[] = {
+    {MOE_GRID_THREADS, {0, 0, 0}, 128, 0, {1, 1, 1}, 0, 0, 0, 0, 0},
+    {MOE_GRID_THREADS, {0, 0, 0}, 64, 0, {1, 1, 1}, 0, 0, 0, 0, 0},
+    {MOE_GRID_PER_SM, {1, 0, 0}, 32, 100000, {2, 1, 1}, MOE_LAUNCH_PDL, 3, 1, tile_params, tile_maps},
+};
 static const moe_device_image_t images[] = {{"sm_999", "cubin", ptx, sizeof(ptx)},
                                             {"sm_75", "ptx", ptx, sizeof(ptx) - 1}};
 
 __attribute__((visibility("default")))
-const moe_module_t moe_module_v1 = {MOE_MODULE_ABI_VERSION, 2, 2, 0, 2, entries, names, blocks, 0, images};
+const moe_module_t moe_module = {MOE_MODULE_ABI_VERSION, 3, 3, 0, 2, entries, names, device_kernels, 0, images};

@@ -91,8 +91,7 @@ static const moe_entry_t entries[] = {
 };
 static const moe_cpu_kernel_t kernels[] = {lookup, copy, inspect};
 static const char *const names[] = {"k0_lookup", "k1_copy", "k2_inspect"};
-static const uint32_t blocks[] = {0, 0, 0};
 static const moe_cpu_variant_t variants[] = {{"x86-64-v9", kernels}, {"x86-64-v2", kernels}};
 
 __attribute__((visibility("default")))
-const moe_module_t moe_module_v1 = {MOE_MODULE_ABI_VERSION, 2, 3, 2, 0, entries, names, blocks, variants, 0};
+const moe_module_t moe_module = {MOE_MODULE_ABI_VERSION, 2, 3, 2, 0, entries, names, 0, variants, 0};

@@ -16,7 +16,7 @@
 
 // code.so imports nothing and exports one symbol.
 // SYMBOLS-NOT:   U
-// SYMBOLS:       moe_module_v1
+// SYMBOLS:       moe_module{{$}}
 // SYMBOLS-NOT:   {{.}}
 
 // REFUSES: moe-compile: error: expects '{{.*}}.dir' not to exist or to be an artefact, but it is something else

@@ -19,8 +19,8 @@
 extern "C" {
 #endif
 
-#define MOE_MODULE_ABI_VERSION 1
-#define MOE_MODULE_SYMBOL "moe_module_v1"
+#define MOE_MODULE_ABI_VERSION 2
+#define MOE_MODULE_SYMBOL "moe_module"  // stays; abi_version is its first member in every version
 
 typedef struct moe_host_t moe_host_t;
 
@@ -66,9 +66,61 @@ typedef struct moe_cpu_variant_t {
   const moe_cpu_kernel_t* kernels;  // [num_kernels]
 } moe_cpu_variant_t;
 
-// A device image: PTX or cubin for one architecture. Kernel i is the function named kernel_names[i]. Its parameters are the
-// words of the argument block, 8 bytes each and in order, and behind them the number of items as an int64. Thread t of the
-// grid (blocks of kernel_block_size[i] threads in x, as many as the items need) computes item t if t < items, else nothing.
+// How many blocks a launch of a device kernel has. With clusters, the number of blocks is made whole clusters: more for
+// MOE_GRID_THREADS and MOE_GRID_BLOCKS, fewer for MOE_GRID_PER_SM.
+enum {
+  MOE_GRID_THREADS = 0,  // an item is a thread: as many blocks of block_size threads as the items need
+  MOE_GRID_BLOCKS = 1,   // an item is a block
+  MOE_GRID_PER_SM = 2,   // grid[0] blocks for each multiprocessor, but not more than there are items
+  MOE_GRID_FIXED = 3     // grid[0] x grid[1] x grid[2] blocks; nothing is launched where there are no items
+};
+
+// Where a parameter of a device kernel comes from.
+enum {
+  MOE_PARAM_WORD = 0,       // word number |index| of the argument block, as many of its bytes as the parameter has
+  MOE_PARAM_ITEMS = 1,      // the number of items, an int64
+  MOE_PARAM_TENSOR_MAP = 2  // tensor_maps[|index|], 128 bytes by value, aligned to 64
+};
+typedef struct moe_param_t {
+  uint32_t kind, index;
+} moe_param_t;
+
+// A tensor map (CUtensorMap, tiled) that the runtime encodes for a launch. Dims are in memory order, outermost first.
+// A number below 0 is a word of the argument block: -1 is word 0, -2 is word 1, ...
+// The address and every stride but the last, in bytes, are multiples of 16; the last stride is 1; a box has 1 to 256
+// elements in each dim, in the last one a multiple of 16 bytes and, with swizzle, at most that many bytes.
+#define MOE_TENSOR_MAP_RANK 5
+typedef struct moe_tensor_map_t {
+  uint32_t dtype;         // moe_dtype_t of runtime.h; 8-bit types are bytes
+  uint32_t rank;          // 1 to 5
+  uint32_t address;       // word of the argument block
+  uint32_t swizzle;       // bytes: 0, 32, 64, 128
+  uint32_t l2_promotion;  // bytes: 0, 64, 128, 256
+  uint32_t box[MOE_TENSOR_MAP_RANK];     // elements
+  int64_t dims[MOE_TENSOR_MAP_RANK];     // elements, or words
+  int64_t strides[MOE_TENSOR_MAP_RANK];  // elements, or words
+} moe_tensor_map_t;
+
+enum {
+  MOE_LAUNCH_PDL = 1  // may start before the launch in front of it has ended (programmatic dependent launch)
+};
+
+// How a device kernel is launched.
+typedef struct moe_device_kernel_t {
+  uint32_t grid_kind;      // MOE_GRID_...
+  uint32_t grid[3];
+  uint32_t block_size;     // threads in x, 1 to 1024
+  uint32_t shared_bytes;   // dynamic shared memory of a block
+  uint32_t cluster[3];     // blocks in a cluster; 1 1 1: no clusters
+  uint32_t flags;          // MOE_LAUNCH_...
+  uint32_t num_params;     // 0: all words of the argument block in order, 8 bytes each, and behind them the items
+  uint32_t num_tensor_maps;
+  const moe_param_t* params;
+  const moe_tensor_map_t* tensor_maps;
+} moe_device_kernel_t;
+
+// A device image: PTX or cubin for one architecture. Kernel i is the function named kernel_names[i]. Where an item is a
+// thread, thread t of the grid computes item t if t < items, else nothing.
 typedef struct moe_device_image_t {
   const char* chip;    // "sm_90a"
   const char* format;  // "cubin", "ptx"
@@ -81,7 +133,7 @@ typedef struct moe_module_t {
   uint32_t num_entries, num_kernels, num_cpu_variants, num_device_images;
   const moe_entry_t* entries;
   const char* const* kernel_names;     // [num_kernels]
-  const uint32_t* kernel_block_size;   // [num_kernels]: device threads in a block; an item is one thread. 0 on the CPU
+  const moe_device_kernel_t* device_kernels;  // [num_kernels]; NULL on the CPU
   const moe_cpu_variant_t* cpu_variants;
   const moe_device_image_t* device_images;
 } moe_module_t;

@@ -259,10 +259,38 @@ typedef struct moe_step_event_t {
   uint64_t begin_ns, end_ns; // a monotonic clock
 } moe_step_event_t;
 
-// Calls |callback| after each launch of later runs, in the thread that calls run; NULL ends it. Costs some tens of ns a
-// launch on the CPU; on a device it waits for each launch.
+// Calls |callback| for each launch of later runs, in the thread that calls run; NULL ends it. On the CPU after each launch,
+// at some tens of ns; on a device at the end of the run with the device's own times, and such a run is not a replayed graph.
 MOE_API moe_status_t moe_session_set_profiler(moe_session_t *session,
                                               void (*callback)(void *self, const moe_step_event_t *event), void *self);
+
+typedef struct moe_time_args_t {
+  size_t struct_size;
+  uint32_t entry;
+  // Sets of inputs that take turns, all of the same extents: [num_sets][inputs of the entry], set by set; only read.
+  size_t num_sets;
+  const moe_tensor_t *inputs;
+  // 1: weights are not in the device's cache when a run begins. Weights of 4 caches are so by themselves; of smaller ones
+  // each set reads a copy of its own; where that does not help, the cache is overwritten in front of each run.
+  int32_t cold;
+  double warm_seconds, seconds; // of running before and while times are taken
+  size_t min_times, max_times;  // 0: 8, and no limit
+} moe_time_args_t;
+
+typedef struct moe_time_result_t {
+  size_t struct_size;
+  size_t runs;                        // that were timed
+  double us_min, us_median, us_max;   // microseconds of a run
+  const char *cold_by;                // "size", "copies", "flush"; "" where weights may be in the cache
+  const char *not_captured;           // why the runs were not replays of a graph; "" where they were. The artefact's
+  double read_roof, copy_roof;        // bytes a second that the device reads, and that it reads and writes, measured now
+} moe_time_result_t;
+
+// Times an entry on a device, by events and without copying inputs and outputs. The launches of all sets are one graph that
+// is replayed; a time is that of a replay divided by the sets. An entry whose host program reads device memory is run
+// instead, waiting included. Inputs are checked as by run. MOE_UNSUPPORTED on the CPU, where the caller's clock serves.
+MOE_API moe_status_t moe_session_time(moe_session_t *session, const moe_time_args_t *args,
+                                      moe_time_result_t *out_result);
 
 #ifdef __cplusplus
 }

@@ -93,7 +93,7 @@ moe_status_t moe_artefact_get_info(const moe_artefact_t *artefact, moe_artefact_
   if (!artefact)
     return invalid("moe_artefact_get_info", "artefact may not be NULL");
   const moe::Manifest &m = unwrap(artefact)->manifest();
-  uint64_t bytes = 0;
+  uint64_t bytes = m.randomBytes;
   for (const auto &file : m.weightFiles)
     bytes += file.size;
   moe_artefact_info_t info = {0,
@@ -257,6 +257,30 @@ moe_status_t moe_session_run(moe_session_t *session, const moe_run_args_t *args)
     if (full.inputs[i].rank && !full.inputs[i].extents)
       return invalid("moe_session_run", "extents of an input may not be NULL");
   return report(unwrap(session)->run(full));
+}
+
+moe_status_t moe_session_time(moe_session_t *session, const moe_time_args_t *args, moe_time_result_t *out_result) {
+  if (!session || !args)
+    return invalid("moe_session_time", "session and args may not be NULL");
+  moe_time_args_t full = readStruct(args);
+  if (!full.num_sets)
+    return invalid("moe_session_time", "expected at least one set of inputs");
+  moe::TimeRequest request{};
+  if (Status status = unwrap(session)->time(full, request); !status.ok())
+    return report(std::move(status));
+  std::vector<double> &us = request.us;
+  std::sort(us.begin(), us.end());
+  const Entry &entry = unwrap(session)->artefact().manifest().entries[full.entry];
+  moe_time_result_t result = {0,
+                              request.runs,
+                              us.front(),
+                              us[us.size() / 2],
+                              us.back(),
+                              request.coldBy,
+                              entry.notCapturable.c_str(),
+                              request.readRoof,
+                              request.copyRoof};
+  return writeStruct("moe_session_time", result, out_result);
 }
 
 moe_status_t moe_session_set_profiler(moe_session_t *session,

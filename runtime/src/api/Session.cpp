@@ -251,6 +251,37 @@ size_t Session::outputBytes(void *self, uint32_t index) {
   return bytes;
 }
 
+Status Session::time(const moe_time_args_t &args, TimeRequest &request) {
+  const Entry *entry;
+  MOE_RETURN_IF_ERROR(findEntry(args.entry, entry));
+  std::vector<int64_t> extents;
+  size_t numInputs = entry->inputs.size();
+  if (numInputs && !args.inputs)
+    return Status(MOE_INVALID_ARGUMENT, "entry " + entry->name + ": inputs may not be NULL");
+  for (size_t set = 0; set < args.num_sets; ++set) {
+    std::vector<int64_t> own;
+    for (size_t i = 0; i < numInputs; ++i) {
+      const moe_tensor_t &input = args.inputs[set * numInputs + i];
+      MOE_RETURN_IF_ERROR(checkInput(*entry, i, input));
+      own.insert(own.end(), input.extents, input.extents + input.rank);
+    }
+    if (set == 0)
+      extents = std::move(own);
+    else if (own != extents)
+      return Status(MOE_INVALID_ARGUMENT, format("entry %s: expected all sets of inputs to have the same extents, found "
+                                                 "others in set %zu",
+                                                 entry->name.c_str(), set));
+  }
+  const Plan *plan;
+  MOE_RETURN_IF_ERROR(this->plan(args.entry, extents.data(), extents.size(), plan));
+  request.entry = args.entry, request.plan = plan;
+  request.numSets = args.num_sets, request.inputs = args.inputs, request.cold = args.cold != 0;
+  request.warmSeconds = args.warm_seconds, request.seconds = args.seconds;
+  request.minRuns = args.min_times ? args.min_times : 8;
+  request.maxRuns = args.max_times ? std::max(args.max_times, request.minRuns) : SIZE_MAX;
+  return device_->time(*artefact_, request);
+}
+
 Status Session::run(const moe_run_args_t &args) {
   const Entry *entry;
   MOE_RETURN_IF_ERROR(findEntry(args.entry, entry));

@@ -13,6 +13,8 @@ public:
 
   Status plan(uint32_t entry, const int64_t *extents, size_t numExtents, const Plan *&out);
   Status run(const moe_run_args_t &args);
+  /// Fills |request| from |args| and has the device time the entry.
+  Status time(const moe_time_args_t &args, TimeRequest &request);
 
   Artefact &artefact() const { return *artefact_; }
   Device &device() const { return *device_; }

@@ -3,9 +3,11 @@
 
 #include "base/Json.h"
 
+#include <algorithm>
 #include <cstring>
 #include <dlfcn.h>
 #include <memory>
+#include <thread>
 #include <unordered_map>
 
 namespace moe {
@@ -53,6 +55,47 @@ Status Artefact::loadWeights() {
   return Status();
 }
 
+Status Artefact::fillRandomWeights(unsigned threads) {
+  std::lock_guard<std::mutex> lock(randomMutex_);
+  if (!manifest_.randomBytes || randomWeights_.data())
+    return Status();
+  if (!randomWeights_.allocate(defaultAllocator(), manifest_.randomBytes))
+    return Status(MOE_OUT_OF_MEMORY, path_ + format(": random weights need %llu bytes",
+                                                    (unsigned long long)manifest_.randomBytes));
+  constexpr uint64_t kChunk = 1 << 18; // elements
+  std::atomic<uint64_t> next{0};
+  auto work = [&] {
+    for (;;) {
+      uint64_t chunk = next++;
+      auto weight = manifest_.weights.begin();
+      // Chunks are counted through all weights.
+      for (; weight != manifest_.weights.end(); ++weight) {
+        uint64_t chunks =
+            weight->isRandom ? (weight->size / moe_random_element_size(weight->dtype) + kChunk - 1) / kChunk : 0;
+        if (chunk < chunks)
+          break;
+        chunk -= chunks;
+      }
+      if (weight == manifest_.weights.end())
+        return;
+      uint32_t bytes = moe_random_element_size(weight->dtype);
+      uint64_t begin = chunk * kChunk, end = std::min(begin + kChunk, weight->size / bytes);
+      uint8_t *out = static_cast<uint8_t *>(randomWeights_.data()) + weight->offset;
+      for (uint64_t i = begin; i < end; ++i) {
+        uint32_t value = moe_random_element(&weight->random, weight->dtype, i);
+        memcpy(out + i * bytes, &value, bytes);
+      }
+    }
+  };
+  std::vector<std::thread> helpers;
+  for (unsigned i = 1; i < std::min(threads, 64u); ++i)
+    helpers.emplace_back(work);
+  work();
+  for (std::thread &helper : helpers)
+    helper.join();
+  return Status();
+}
+
 Status Artefact::loadCode() {
   std::string file = joinPath(path_, manifest_.codeFile);
   {
@@ -91,6 +134,8 @@ Status Artefact::checkModule(const std::string &file) const {
   for (uint32_t i = 0; i < module_->num_kernels; ++i)
     if (manifest_.kernels[i] != module_->kernel_names[i])
       return differs(file, format("name of kernel %u", i), manifest_.kernels[i], module_->kernel_names[i]);
+  if (manifest_.target == "cuda" && !module_->device_kernels)
+    return differs(file, "exports", "launch records of device kernels", "none");
   if (manifest_.target == "cpu")
     MOE_RETURN_IF_ERROR(same("variants", manifest_.variants.size(), module_->num_cpu_variants));
   for (uint32_t i = 0; i < module_->num_entries; ++i) {
@@ -145,7 +190,7 @@ Status Artefact::verifyHeader(uint32_t file) const {
   for (const auto &member : header.object())
     tensors[member.first] = &member.second;
   for (const Weight &weight : manifest_.weights) {
-    if (weight.file != file)
+    if (weight.isRandom || weight.file != file)
       continue;
     auto found = tensors.find(weight.name);
     if (found == tensors.end())

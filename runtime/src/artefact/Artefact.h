@@ -4,9 +4,11 @@
 
 #include "artefact/Manifest.h"
 #include "base/File.h"
+#include "base/Memory.h"
 #include "moe/module_abi.h"
 
 #include <atomic>
+#include <mutex>
 
 namespace moe {
 
@@ -21,9 +23,13 @@ public:
   const Manifest &manifest() const { return manifest_; }
   const moe_module_t &module() const { return *module_; }
   const MappedFile &weightFile(uint32_t file) const { return weightFiles_[file]; }
+  /// Draws the random weights into host memory, once, with |threads| threads. Sessions that compute there call it first.
+  Status fillRandomWeights(unsigned threads);
+  /// Random weights are there after fillRandomWeights.
   const uint8_t *weightData(uint32_t weight) const {
     const Weight &info = manifest_.weights[weight];
-    return weightFiles_[info.file].data() + info.offset;
+    return (info.isRandom ? static_cast<const uint8_t *>(randomWeights_.data()) : weightFiles_[info.file].data()) +
+           info.offset;
   }
 
   void retain() { ++count_; }
@@ -43,6 +49,8 @@ private:
   std::string path_;
   Manifest manifest_;
   std::vector<MappedFile> weightFiles_;
+  std::mutex randomMutex_;
+  Block randomWeights_;
   void *library_ = nullptr;
   const moe_module_t *module_ = nullptr;
 };

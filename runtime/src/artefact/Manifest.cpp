@@ -60,7 +60,7 @@ private:
     return field.json->integer();
   }
 
-  uint64_t checksum(const Field &field) {
+  uint64_t checksum(const Field &field, const char *what = "a checksum") {
     std::string digits = text(field);
     uint64_t value = 0;
     bool valid = digits.size() == 16;
@@ -70,7 +70,7 @@ private:
       value = value * 16 + uint64_t(digit & 15);
     }
     if (!valid)
-      wrong(field, "a checksum of 16 lower-case hexadecimal digits");
+      wrong(field, std::string(what) + " of 16 lower-case hexadecimal digits");
     return value;
   }
 
@@ -155,6 +155,8 @@ private:
   void readWeight(const Field &field) {
     Weight weight;
     weight.name = text(sub(field, "name"));
+    if (Field random = sub(field, "random"); random.json)
+      return readRandom(field, object(random), std::move(weight));
     if (out.weightFiles.empty())
       return wrong(field, "no weights, since there are no weight_files");
     weight.file = uint32_t(number(sub(field, "file"), 0, int64_t(out.weightFiles.size()) - 1));
@@ -164,6 +166,40 @@ private:
     if (weight.offset % 64)
       wrong(offset, "a multiple of 64");
     weight.size = uint64_t(number(sub(field, "size"), 0, int64_t(file.size - weight.offset)));
+    out.weights.push_back(std::move(weight));
+  }
+
+  double real(const Field &field) {
+    if (!field.json || (field.json->kind() != Json::Number && !field.json->isInteger())) {
+      wrong(field, "a number");
+      return 0;
+    }
+    return field.json->number();
+  }
+
+  void readRandom(const Field &field, const Field &random, Weight weight) {
+    weight.isRandom = true;
+    weight.size = uint64_t(number(sub(field, "size"), 0, kMaxBytes));
+    Field dtype = sub(random, "dtype"), distribution = sub(random, "distribution");
+    weight.dtype = dtypeByName(text(dtype));
+    uint32_t bytes = moe_random_element_size(weight.dtype);
+    if (!bytes)
+      wrong(dtype, "float32, float16, bfloat16, float8e4m3fn or float8e5m2");
+    else if (weight.size % bytes)
+      wrong(sub(field, "size"), format("a multiple of %u bytes", bytes));
+    std::string kind = text(distribution);
+    if (kind != "normal" && kind != "uniform")
+      wrong(distribution, "\"normal\" or \"uniform\"");
+    weight.random.distribution = kind == "normal" ? MOE_RANDOM_NORMAL : MOE_RANDOM_UNIFORM;
+    weight.random.first = float(real(sub(random, kind == "normal" ? "mean" : "low")));
+    weight.random.second = float(real(sub(random, kind == "normal" ? "deviation" : "high")));
+    weight.random.seed = checksum(sub(random, "seed"), "a seed");
+    // Places begin at what devices align allocations to and end at whole words of 16 bytes.
+    constexpr uint64_t kAlign = 256;
+    weight.offset = out.randomBytes;
+    out.randomBytes += (weight.size + kAlign - 1) / kAlign * kAlign;
+    if (out.randomBytes > uint64_t(kMaxBytes))
+      wrong(field, "weights of at most 2^52 bytes together");
     out.weights.push_back(std::move(weight));
   }
 
@@ -235,6 +271,7 @@ private:
     });
     entry.flops = text(sub(field, "flops"), false);
     entry.bytes = text(sub(field, "bytes"), false);
+    entry.notCapturable = text(sub(field, "not_capturable"), false);
     for (const Value &input : entry.inputs)
       entry.numInputExtents += uint32_t(input.dims.size());
     for (const Value &output : entry.outputs)

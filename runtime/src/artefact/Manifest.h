@@ -3,6 +3,7 @@
 #define MOE_ARTEFACT_MANIFEST_H
 
 #include "base/Status.h"
+#include "moe/random_values.h"
 
 #include <map>
 #include <string_view>
@@ -35,6 +36,7 @@ struct Entry {
   std::vector<Temporary> temporaries;
   std::vector<Step> steps;
   std::string flops, bytes; // expressions, or empty
+  std::string notCapturable; // why its launches cannot be a graph, or empty
   // Filled from the above: dims of all inputs and outputs, concatenated.
   uint32_t numInputExtents = 0, numOutputExtents = 0;
 };
@@ -49,7 +51,10 @@ struct WeightFile {
 struct Weight {
   std::string name;
   uint32_t file = 0;
-  uint64_t offset = 0, size = 0; // bytes of the file
+  uint64_t offset = 0, size = 0; // bytes of the file, or of the memory of random weights
+  bool isRandom = false;         // in no file: the runtime draws the values
+  moe_dtype_t dtype = MOE_DTYPE_NONE; // of random values
+  moe_random_t random{};
 };
 
 struct Manifest {
@@ -58,6 +63,7 @@ struct Manifest {
   uint64_t codeSize = 0, codeChecksum = 0;
   std::vector<WeightFile> weightFiles;
   std::vector<Weight> weights;
+  uint64_t randomBytes = 0; // memory that the random weights take together
   std::vector<Entry> entries;
   std::vector<Value> states;
   std::vector<std::string> variants, kernels;

@@ -35,6 +35,22 @@ struct RunRequest {
   void *self;
 };
 
+/// What Device::time is asked for, and what it found.
+struct TimeRequest {
+  uint32_t entry;
+  const Plan *plan;
+  size_t numSets;             // of inputs; they take turns
+  const moe_tensor_t *inputs; // [numSets][inputs of the entry]; checked
+  bool cold;                  // weights are not in the cache when a run begins
+  double warmSeconds, seconds;
+  size_t minRuns, maxRuns;
+  // Results.
+  std::vector<double> us; // of a run; one number for each replay
+  size_t runs = 0;
+  const char *coldBy = ""; // "size", "copies", "flush", or "" if the weights are warm
+  double readRoof = 0, copyRoof = 0; // bytes a second
+};
+
 using StepCallback = void (*)(void *self, const moe_step_event_t *event);
 
 class Device {
@@ -42,13 +58,16 @@ public:
   virtual ~Device() = default;
   virtual unsigned threads() const { return 1; }
   virtual Status run(const Artefact &artefact, RunRequest &request) = 0;
+  /// Times an entry on the device, without copies. Only devices do; on the CPU a caller's clock serves.
+  virtual Status time(const Artefact &artefact, TimeRequest &request);
 
   StepCallback profiler = nullptr;
   void *profilerSelf = nullptr;
 
 protected:
-  /// Tells the profiler of a step that began at |begin| (nowNs) and has just ended.
-  void reportStep(const Artefact &artefact, uint32_t entry, uint32_t step, uint32_t kernel, int64_t items, uint64_t begin);
+  /// Tells the profiler of a step that ran from |begin| to |end| (nowNs).
+  void reportStep(const Artefact &artefact, uint32_t entry, uint32_t step, uint32_t kernel, int64_t items,
+                  uint64_t begin, uint64_t end);
 };
 
 /// A clock that only goes forward, in nanoseconds.
@@ -60,7 +79,7 @@ std::string describeStep(const Artefact &artefact, uint32_t entry, uint32_t step
 /// The message of a kernel's or a plan's error code.
 std::string describeError(const Artefact &artefact, int32_t code);
 
-Status createCpuDevice(const Artefact &artefact, unsigned threads, const moe_allocator_t &allocator,
+Status createCpuDevice(Artefact &artefact, unsigned threads, const moe_allocator_t &allocator,
                        std::unique_ptr<Device> &out);
 Status createCudaDevice(const Artefact &artefact, int ordinal, std::unique_ptr<Device> &out);
 

@@ -104,7 +104,7 @@ int32_t CpuDevice::launch(void *self, uint32_t kernel, int64_t items, const void
   uint64_t begin = device.profiler ? nowNs() : 0;
   int32_t error = device.runItems(kernel, items, args);
   if (device.profiler)
-    device.reportStep(*context.artefact, context.request->entry, step, kernel, items, begin);
+    device.reportStep(*context.artefact, context.request->entry, step, kernel, items, begin, nowNs());
   if (error && !context.error)
     context.error = error, context.failedStep = step, context.failedKernel = kernel;
   return error;
@@ -170,14 +170,15 @@ Status CpuDevice::run(const Artefact &artefact, RunRequest &request) {
 }
 } // namespace
 
-Status createCpuDevice(const Artefact &artefact, unsigned threads, const moe_allocator_t &allocator,
+Status createCpuDevice(Artefact &artefact, unsigned threads, const moe_allocator_t &allocator,
                        std::unique_ptr<Device> &out) {
   const moe_module_t &module = artefact.module();
   std::string wanted;
   for (uint32_t i = 0; i < module.num_cpu_variants; ++i) {
     if (processorMeets(module.cpu_variants[i].isa)) {
-      out = std::make_unique<CpuDevice>(artefact, module.cpu_variants[i], threads ? threads : usableProcessors(),
-                                        allocator);
+      threads = threads ? threads : usableProcessors();
+      MOE_RETURN_IF_ERROR(artefact.fillRandomWeights(threads));
+      out = std::make_unique<CpuDevice>(artefact, module.cpu_variants[i], threads, allocator);
       return Status();
     }
     wanted += (i ? " or " : "") + std::string(module.cpu_variants[i].isa);

@@ -15,8 +15,11 @@ struct Loaded {
       status = Status(MOE_UNSUPPORTED, "expected the CUDA driver (libcuda.so.1), found none on this machine");
       return;
     }
-    auto find = [&](auto &function, const char *name) {
+    auto look = [&](auto &function, const char *name) {
       function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library, name));
+    };
+    auto find = [&](auto &function, const char *name) {
+      look(function, name);
       if (!function && status.ok())
         status = Status(MOE_UNSUPPORTED, std::string("libcuda.so.1: expected the function ") + name +
                                              ", found none; the driver is too old");
@@ -32,17 +35,36 @@ struct Loaded {
     find(driver.memAlloc, "cuMemAlloc_v2");
     find(driver.memFree, "cuMemFree_v2");
     find(driver.memGetInfo, "cuMemGetInfo_v2");
+    find(driver.memHostAlloc, "cuMemHostAlloc");
+    find(driver.memFreeHost, "cuMemFreeHost");
+    find(driver.memHostGetDevicePointer, "cuMemHostGetDevicePointer_v2");
     find(driver.copyToDevice, "cuMemcpyHtoDAsync_v2");
     find(driver.copyToHost, "cuMemcpyDtoHAsync_v2");
+    find(driver.copyOnDevice, "cuMemcpyDtoDAsync_v2");
+    find(driver.memset, "cuMemsetD8Async");
     find(driver.streamCreate, "cuStreamCreate");
     find(driver.streamSynchronize, "cuStreamSynchronize");
     find(driver.streamDestroy, "cuStreamDestroy_v2");
+    find(driver.streamWriteValue, "cuStreamWriteValue32_v2");
+    find(driver.streamBeginCapture, "cuStreamBeginCapture_v2");
+    find(driver.streamEndCapture, "cuStreamEndCapture");
+    find(driver.graphInstantiate, "cuGraphInstantiateWithFlags");
+    find(driver.graphLaunch, "cuGraphLaunch");
+    find(driver.graphDestroy, "cuGraphDestroy");
+    find(driver.graphExecutableDestroy, "cuGraphExecDestroy");
+    find(driver.eventCreate, "cuEventCreate");
+    find(driver.eventRecord, "cuEventRecord");
+    find(driver.eventSynchronize, "cuEventSynchronize");
+    find(driver.eventElapsed, "cuEventElapsedTime");
+    find(driver.eventDestroy, "cuEventDestroy_v2");
     find(driver.moduleLoad, "cuModuleLoadDataEx");
     find(driver.moduleUnload, "cuModuleUnload");
     find(driver.moduleGetFunction, "cuModuleGetFunction");
-    find(driver.launchKernel, "cuLaunchKernel");
+    find(driver.functionSetAttribute, "cuFuncSetAttribute");
+    find(driver.launchKernel, "cuLaunchKernelEx");
     find(driver.getErrorName, "cuGetErrorName");
     find(driver.getErrorString, "cuGetErrorString");
+    look(driver.tensorMapEncodeTiled, "cuTensorMapEncodeTiled");
     if (!status.ok())
       return;
     if (Result error = driver.init(0))
