@@ -30,14 +30,16 @@ struct Style {
   const char *name;
   std::vector<int64_t> extents;
   bool ties, padded;
+  double scale;  // of floats: large ones saturate what a score passes through
   bool required; // both modules must be able to run it
 };
 
 const Style kStyles[] = {
-    {"one token", {1}, false, false, true},
-    {"odd extents", {3, 5, 1, 15}, false, true, true},
-    {"repeated values", {4, 2, 1, 8}, true, false, true},
-    {"no token", {0, 1, 2}, false, false, false},
+    {"one token", {1}, false, false, 1, true},
+    {"odd extents", {3, 5, 1, 15}, false, true, 1, true},
+    {"repeated values", {4, 2, 1, 8}, true, false, 1, true},
+    {"large values", {5, 3, 1, 9}, false, false, 100, true},
+    {"no token", {0, 1, 2}, false, false, 1, false},
 };
 
 /// Named extents of one run. A name that is a sum of names is their sum.
@@ -109,7 +111,7 @@ static HostTensor randomTensor(Type type, ArrayRef<int64_t> shape, StringRef nam
   for (int64_t i = 0, n = tensor.numElements(); i < n; ++i) {
     int64_t row = last ? i / last : 0, column = last ? i % last : 0;
     if (isFloat(tensor.element())) {
-      double value = normal(random);
+      double value = normal(random) * style.scale;
       storeDouble(tensor.element(), out + i * bytes, style.ties ? std::round(value) / 2 : value, Overflow::Saturate);
     } else if (name == "attention_mask") { // row r lacks its first r positions
       storeInteger(tensor.element(), out + i * bytes, !style.padded || column >= std::min(row, last - 1));

@@ -2,6 +2,7 @@
 // Slot by slot: only the chosen experts' weights are read, through the index. router_probs holds logits.
 //===----------------------------------------------------------------------===//
 #include "ConvertOnnx.h"
+#include "MoeNode.h"
 
 #include "dialects/moe/Moe.h"
 
@@ -90,11 +91,10 @@ Value activate(Scalars &s, Value x, StringRef name) {
   return x;
 }
 
-/// fusion 1: gate and linear part interleaved in the columns; 2: one after the other; 0: two tensors.
-Value swiglu(OnnxLowering &l, Value h, Value linear, int64_t fusion) {
+/// Gate and linear part: two tensors, or in the columns of one, interleaved or one after the other.
+Value swiglu(OnnxLowering &l, Value h, Value linear, const MoeNode &node) {
   FloatType f32 = l.b.getF32Type();
-  double alpha = l.floatAttr("activation_alpha", 1.0), beta = l.floatAttr("activation_beta", 0.0);
-  double limit = l.floatAttr("swiglu_limit", std::numeric_limits<double>::infinity());
+  double alpha = node.alpha, beta = node.beta, limit = node.limit;
   Sizes n = l.sizes(h);
   if (!linear)
     n[2] = l.floorDiv(n[2], l.at(2));
@@ -106,7 +106,7 @@ Value swiglu(OnnxLowering &l, Value h, Value linear, int64_t fusion) {
     if (linear) {
       g = at(h, i);
       u = at(linear, i);
-    } else if (fusion == 1) {
+    } else if (node.interleaved) {
       g = at(h, s.mul(i, s.index(2)));
       u = at(h, s.add(s.mul(i, s.index(2)), s.index(1)));
     } else {
@@ -127,20 +127,16 @@ struct Choice {
 };
 
 /// softmax over all experts, the k largest, normalized if asked; `values` replaces what is gathered as weights.
-FailureOr<Choice> choose(OnnxLowering &l, Value logits, Value values, bool normalize) {
-  int64_t k = l.intAttr("k", 1), count = ranked(logits).getDimSize(1);
+Choice choose(OnnxLowering &l, Value logits, Value values, const MoeNode &node) {
+  int64_t k = node.k;
   FloatType f32 = l.b.getF32Type();
   logits = l.castElements(logits, ranked(logits).getElementType(), f32);
   Sizes n = l.sizes(logits);
   int64_t tokens = ranked(logits).getDimSize(0);
-  if (k < 1 || ShapedType::isDynamic(count) || k > count)
-    return l.unsupported("expects k in [1, number of experts], but it is " + Twine(k));
   SmallVector<Type> types = {RankedTensorType::get({tokens, k}, f32), RankedTensorType::get({tokens, k}, l.b.getI64Type())};
   Exprs shape = l.exprsOf({n[0], l.at(k)});
   Choice c;
-  if (l.intAttr("use_sparse_mixer", 0)) {
-    if (k != 2)
-      return l.unsupported("expects k 2 with use_sparse_mixer, but it is " + Twine(k));
+  if (node.sparseMixer) {
     auto op = RouteOp::create(l.b, l.loc, TypeRange(types), logits, Value(), ValueRange{}, uint64_t(2), ScoreFn::SparseMixer, uint64_t(1),
                               uint64_t(1), GroupScore::Max, GroupFill::NegInf, WeightFn::Identity, Normalize::None, llvm::APFloat(0.0f),
                               llvm::APFloat(1.0f), llvm::APFloat(1.0f), llvm::APFloat(0.01f));
@@ -161,30 +157,27 @@ FailureOr<Choice> choose(OnnxLowering &l, Value logits, Value values, bool norma
       return s.cast(s.make<tensor::ExtractOp>(values, ValueRange{s.position(0), l.safeIndex(s, v[0], extent)}), from, f32);
     });
   }
-  if (normalize) {
+  if (node.normalize) {
     Value sum = l.insertUnitDims(l.reduceSum(c.weights, {1}), {1});
     c.weights = l.elementwise(f32, {c.weights, sum}, [](Scalars &s, ValueRange v) { return s.make<arith::DivFOp>(v[0], v[1]); });
   }
   return c;
 }
 
-LogicalResult lowerExperts(OnnxLowering &l, const Bank &fc1, const Bank &fc2, const std::optional<Bank> &fc3, const Choice &choice) {
-  std::string activation = l.stringAttr("activation_type", "relu");
-  int64_t fusion = l.intAttr("swiglu_fusion", 0);
-  if (!llvm::is_contained({"relu", "gelu", "silu", "swiglu", "identity"}, activation))
-    return l.unsupported("expects activation_type relu, gelu, silu, swiglu or identity, but found " + activation);
+LogicalResult lowerExperts(OnnxLowering &l, const MoeNode &node, const Bank &fc1, const Bank &fc2, const std::optional<Bank> &fc3,
+                           const Choice &choice) {
   FloatType f32 = l.b.getF32Type();
   Value x = l.input(0);
   Sizes own = l.sizes(x);
   if (l.rankOf(0) == 3)
     x = l.collapse(x, 0, 2);
   Value h = product(l, x, choice.experts, fc1), linear = fc3 ? product(l, x, choice.experts, *fc3) : Value();
-  if (activation == "swiglu")
-    h = swiglu(l, h, linear, fusion == 0 && !linear ? 1 : fusion);
+  if (node.activation == "swiglu")
+    h = swiglu(l, h, linear, node);
   else if (linear)
-    h = l.elementwise(f32, {h, linear}, [&](Scalars &s, ValueRange v) { return s.mul(activate(s, v[0], activation), v[1]); });
+    h = l.elementwise(f32, {h, linear}, [&](Scalars &s, ValueRange v) { return s.mul(activate(s, v[0], node.activation), v[1]); });
   else
-    h = l.elementwise(f32, {h}, [&](Scalars &s, ValueRange v) { return activate(s, v[0], activation); });
+    h = l.elementwise(f32, {h}, [&](Scalars &s, ValueRange v) { return activate(s, v[0], node.activation); });
   Value y = product(l, h, choice.experts, fc2);
   Sizes loops = l.sizes(y);
   auto d = [&](unsigned i) { return l.b.getAffineDimExpr(i); };
@@ -199,62 +192,38 @@ LogicalResult lowerExperts(OnnxLowering &l, const Bank &fc1, const Bank &fc2, co
 }
 
 LogicalResult lowerMoe(OnnxLowering &l) {
-  auto bank = [&](unsigned weights) {
-    Bank b;
-    b.weights = l.input(weights);
-    b.weightType = l.elementOf(weights);
-    b.bias = l.input(weights + 1);
-    b.biasType = b.bias ? l.elementOf(weights + 1) : Type();
-    return b;
-  };
-  FailureOr<Choice> choice = choose(l, l.input(1), {}, l.intAttr("normalize_routing_weights", 0));
-  if (failed(choice))
-    return failure();
-  return lowerExperts(l, bank(2), bank(4), l.has(6) ? std::optional(bank(6)) : std::nullopt, *choice);
-}
-
-LogicalResult lowerQMoe(OnnxLowering &l) {
-  if (std::string type = l.stringAttr("quant_type", "int"); type != "int")
-    return l.unsupported("expects quant_type \"int\", but found \"" + type + "\"");
-  for (unsigned i = 15; i < 21; ++i)
-    if (l.has(i))
-      return l.unsupported("expects no global or activation scales");
-  int64_t common = l.intAttr("expert_weight_bits", 4), block = l.intAttr("block_size", 0);
+  std::string reason;
+  std::optional<MoeNode> node = MoeNode::read(l.op, ranked(l.input(1)).getDimSize(1), reason);
+  if (!node)
+    return l.unsupported(reason);
   bool fine = true;
-  auto bank = [&](unsigned weights, unsigned zero, StringRef bitsName) {
+  auto bank = [&](const MoeNode::Projection &p) {
     Bank b;
-    b.weights = l.input(weights);
-    b.weightType = l.elementOf(weights);
-    b.scales = l.input(weights + 1);
-    b.bias = l.input(weights + 2);
-    b.biasType = b.bias ? l.elementOf(weights + 2) : Type();
-    b.zeroPoints = l.input(zero);
-    b.bits = l.intAttr(bitsName, common);
-    b.block = block;
-    fine &= b.scales && (b.bits == 2 || b.bits == 4 || b.bits == 8);
-    if (b.scales) {
-      b.scaleType = l.elementOf(weights + 1);
-      fine &= l.rankOf(weights + 1) == 2 || (l.rankOf(weights + 1) == 3 && block > 0);
+    b.weights = l.input(p.weights);
+    b.weightType = l.elementOf(p.weights);
+    b.bias = l.input(p.bias);
+    b.biasType = b.bias ? l.elementOf(p.bias) : Type();
+    if (node->quantized) {
+      b.bits = p.bits;
+      b.block = node->block;
+      b.scales = l.input(p.scales);
+      b.scaleType = l.elementOf(p.scales);
+      b.zeroPoints = l.input(p.zeroPoints);
+      fine &= l.rankOf(p.scales) == 2 || (l.rankOf(p.scales) == 3 && b.block > 0);
     }
     return b;
   };
-  Bank fc1 = bank(2, 11, "fc1_expert_weight_bits"), fc2 = bank(5, 12, "fc2_expert_weight_bits");
-  std::optional<Bank> fc3;
-  if (l.has(8))
-    fc3 = bank(8, 13, "fc3_expert_weight_bits");
+  Bank fc1 = bank(node->fc1), fc2 = bank(node->fc2);
+  std::optional<Bank> fc3 = node->hasFc3 ? std::optional(bank(node->fc3)) : std::nullopt;
   if (!fine)
-    return l.unsupported("expects 2, 4 or 8 bits and scales [E, N], or [E, N, K / block_size] with block_size");
-  // Without router weights the chosen ones are always normalized: that is a softmax over the k.
-  Value values = l.input(14);
-  FailureOr<Choice> choice = choose(l, l.input(1), values, !values || l.intAttr("normalize_routing_weights", 0));
-  if (failed(choice))
-    return failure();
-  return lowerExperts(l, fc1, fc2, fc3, *choice);
+    return l.unsupported("expects scales [E, N], or [E, N, K / block_size] with block_size");
+  Value values = node->routerWeights ? l.input(*node->routerWeights) : Value();
+  return lowerExperts(l, *node, fc1, fc2, fc3, choose(l, l.input(1), values, *node));
 }
 
 } // namespace
 
 void convert::addMoe(LowerTable &t) {
   t["ms.MoE"] = lowerMoe;
-  t["ms.QMoE"] = lowerQMoe;
+  t["ms.QMoE"] = lowerMoe;
 }

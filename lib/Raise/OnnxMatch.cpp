@@ -181,6 +181,34 @@ bool moe::isConstantDerived(Value value) {
   return true;
 }
 
+/// Whether every number of `from` is one of `to`.
+static bool holdsAll(FloatType to, FloatType from) {
+  const llvm::fltSemantics &a = to.getFloatSemantics(), &b = from.getFloatSemantics();
+  return APFloat::semanticsPrecision(a) >= APFloat::semanticsPrecision(b) &&
+         APFloat::semanticsMaxExponent(a) >= APFloat::semanticsMaxExponent(b) &&
+         APFloat::semanticsMinExponent(a) <= APFloat::semanticsMinExponent(b);
+}
+
+bool moe::isExactCast(Operation *op) {
+  if (!op || !isOnnx(op, {"Cast", "Identity"}))
+    return false;
+  Type from = getElementTypeOrSelf(op->getOperand(0).getType()), to = getElementTypeOrSelf(op->getResult(0).getType());
+  auto narrow = dyn_cast<FloatType>(to), wide = dyn_cast<FloatType>(from);
+  if (!narrow || !wide)
+    return skipCasts(op->getResult(0)) != op->getResult(0);
+  if (holdsAll(narrow, wide))
+    return true;
+  Value inner = op->getOperand(0);
+  while (isExactCast(inner.getDefiningOp()) && getElementTypeOrSelf(inner.getType()) != to)
+    inner = inner.getDefiningOp()->getOperand(0);
+  return getElementTypeOrSelf(inner.getType()) == to;
+}
+
+bool moe::isRounded(Value value) {
+  Operation *cast = definedBy(value, {"Cast"});
+  return cast && isFloat(value) && isFloat(cast->getOperand(0)) && !isExactCast(cast);
+}
+
 Value moe::skipCasts(Value value) {
   while (Operation *op = definedBy(value, {"Cast", "Identity"})) {
     Type from = getElementTypeOrSelf(op->getOperand(0).getType()), to = getElementTypeOrSelf(value.getType());

@@ -38,6 +38,11 @@ std::optional<double> fillOf(Value value);
 bool isConstantDerived(Value value);
 /// `value` without the Identity ops and float-to-float (or integer-to-integer) casts in front of it.
 Value skipCasts(Value value);
+/// Whether `op` is an Identity, or a cast that keeps the order of what it casts: it widens floats, converts integers, or rounds
+/// floats that were widened from the same format just before.
+bool isExactCast(Operation *op);
+/// Whether `value` is rounded to a narrower float format.
+bool isRounded(Value value);
 
 RankedTensorType tensorType(Value value);
 bool isFloat(Value value);

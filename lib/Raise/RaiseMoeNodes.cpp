@@ -9,6 +9,7 @@
 // dequantize. What is left as it is (and reported): floating-point quantization types, prepacked weights, scales or zero
 // points that are no constants, and SwiGLU without a second projection in MoE.
 //===----------------------------------------------------------------------===//
+#include "MoeNode.h"
 #include "OnnxMake.h"
 #include "OnnxMatch.h"
 #include "Reports.h"
@@ -38,7 +39,7 @@ struct Projection {
 
 class NodeWriter {
 public:
-  explicit NodeWriter(Operation *node) : node(node), b(node), loc(node->getLoc()), quantized(isOnnx(node, {"ms.QMoE"})) {}
+  explicit NodeWriter(Operation *node) : node(node), b(node), loc(node->getLoc()) {}
   /// The value of the node, or null with a reason.
   Value write();
   std::string reason;
@@ -57,9 +58,7 @@ private:
   Operation *node;
   OpBuilder b;
   Location loc;
-  bool quantized;
-  std::string activation;
-  int64_t fusion = 0;
+  MoeNode m;
   Projection fc1, fc2, fc3;
   SmallVector<Value> params;
 };
@@ -71,7 +70,7 @@ Value NodeWriter::dequantized(Value codes, Value scales, Value zeroPoints, int64
   if (!scales)
     return fail("weights without scales");
   RankedTensorType codeType = tensorType(codes), scaleType = tensorType(scales);
-  int64_t block = intAttr(node, "block_size", 0), pack = 8 / bits;
+  int64_t block = m.block, pack = 8 / bits;
   if (codeType.getRank() != 3 || !codeType.hasStaticShape() || !scaleType.hasStaticShape())
     return fail("weights or scales of dynamic shape");
   if (scaleType.getRank() == 2 || (scaleType.getRank() == 3 && scaleType.getDimSize(2) == 1 && block == 0))
@@ -94,46 +93,23 @@ Value NodeWriter::dequantized(Value codes, Value scales, Value zeroPoints, int64
 }
 
 bool NodeWriter::readProjections() {
-  if (!quantized) {
-    fc1 = {getInput(node, 2), getInput(node, 3)};
-    fc2 = {getInput(node, 4), getInput(node, 5)};
-    fc3 = {getInput(node, 6), getInput(node, 7)};
-    return true;
-  }
-  auto type = node->getAttrOfType<StringAttr>("quant_type");
-  if (type && type.getValue() != "int") {
-    reason = ("quant_type '" + type.getValue() + "'").str();
-    return false;
-  }
-  if (intAttr(node, "weights_prepacked", -1) == 1) {
-    reason = "prepacked weights";
-    return false;
-  }
-  int64_t bits = intAttr(node, "expert_weight_bits", 4);
-  auto take = [&](Projection &p, unsigned at, unsigned zero, StringRef bitsName) {
-    Value codes = getInput(node, at);
-    if (!codes)
+  auto take = [&](Projection &p, const MoeNode::Projection &at) {
+    Value given = getInput(node, at.weights);
+    p.bias = getInput(node, at.bias);
+    if (!given)
       return true;
-    int64_t own = intAttr(node, bitsName, bits);
-    if (own != 2 && own != 4 && own != 8) {
-      reason = "weights of " + std::to_string(own) + " bits";
-      return false;
-    }
-    p.weights = dequantized(codes, getInput(node, at + 1), getInput(node, zero), own);
-    p.bias = getInput(node, at + 2);
+    p.weights = m.quantized ? dequantized(given, getInput(node, at.scales), getInput(node, at.zeroPoints), at.bits) : given;
     return static_cast<bool>(p.weights);
   };
-  return take(fc1, 2, 11, "fc1_expert_weight_bits") && take(fc2, 5, 12, "fc2_expert_weight_bits") &&
-         take(fc3, 8, 13, "fc3_expert_weight_bits");
+  return take(fc1, m.fc1) && take(fc2, m.fc2) && take(fc3, m.fc3);
 }
 
 std::pair<Value, Value> NodeWriter::route(Value logits, int64_t experts, int64_t tokens) {
   MLIRContext *ctx = b.getContext();
-  int64_t k = intAttr(node, "k", 1);
-  bool mixer = intAttr(node, "use_sparse_mixer", 0), renormalize = intAttr(node, "normalize_routing_weights", 0);
-  Value given = quantized ? getInput(node, 14) : Value();
-  ScoreFn score = mixer ? ScoreFn::SparseMixer : given ? ScoreFn::None : ScoreFn::Softmax;
-  bool normalize = !mixer && !given && (quantized || renormalize);
+  int64_t k = m.k;
+  Value given = m.routerWeights ? getInput(node, *m.routerWeights) : Value();
+  ScoreFn score = m.sparseMixer ? ScoreFn::SparseMixer : given ? ScoreFn::None : ScoreFn::Softmax;
+  bool normalize = !m.sparseMixer && !given && m.normalize;
   SmallVector<Type> types = {RankedTensorType::get({tokens, k}, b.getF32Type()), RankedTensorType::get({tokens, k}, b.getI64Type())};
   auto op = RouteOp::create(b, loc, types, onnxReshape(b, loc, logits, {tokens, experts}), Value(), ValueRange(), b.getI64IntegerAttr(k),
                             ScoreFnAttr::get(ctx, score), b.getI64IntegerAttr(1), b.getI64IntegerAttr(1),
@@ -145,7 +121,7 @@ std::pair<Value, Value> NodeWriter::route(Value logits, int64_t experts, int64_t
   if (given) { // the probabilities choose, these weigh
     Value table = onnxCast(b, loc, onnxReshape(b, loc, given, {tokens, experts}), b.getF32Type());
     weights = onnxOp(b, loc, "GatherElements", weights.getType(), {table, indices}, b.getNamedAttr("axis", b.getI64IntegerAttr(1)))->getResult(0);
-    if (renormalize) {
+    if (m.normalize) {
       Value sum = onnxOp(b, loc, "ReduceSum", RankedTensorType::get({tokens, 1}, b.getF32Type()), {weights, onnxInts(b, loc, {1})})->getResult(0);
       weights = onnxBinary(b, loc, "Div", weights, sum, cast<RankedTensorType>(weights.getType()));
     }
@@ -172,13 +148,13 @@ Value NodeWriter::activate(OpBuilder &in, Value first, Value third) {
   RankedTensorType type = tensorType(first);
   Type element = type.getElementType();
   auto mul = [&](Value x, Value y) { return onnxBinary(in, loc, "Mul", x, y, tensorType(x)); };
-  if (activation != "swiglu") {
+  if (m.activation != "swiglu") {
     Value y = first;
-    if (activation == "relu")
+    if (m.activation == "relu")
       y = onnxUnary(in, loc, "Relu", y);
-    else if (activation == "silu")
+    else if (m.activation == "silu")
       y = mul(y, onnxUnary(in, loc, "Sigmoid", y));
-    else if (activation == "gelu")
+    else if (m.activation == "gelu")
       y = onnxOp(in, loc, "Gelu", type, y, in.getNamedAttr("approximate", in.getStringAttr("tanh")))->getResult(0);
     return third ? mul(y, third) : y;
   }
@@ -192,39 +168,30 @@ Value NodeWriter::activate(OpBuilder &in, Value first, Value third) {
                     in.getNamedAttr("operandSegmentSizes", in.getDenseI32ArrayAttr({1, 1, 1, 1, 1})))
           ->getResult(0);
     };
-    bool interleaved = fusion != 2;
-    gate = interleaved ? part(0, 2 * width, 2) : part(0, width, 1);
-    up = interleaved ? part(1, 2 * width, 2) : part(width, 2 * width, 1);
+    gate = m.interleaved ? part(0, 2 * width, 2) : part(0, width, 1);
+    up = m.interleaved ? part(1, 2 * width, 2) : part(width, 2 * width, 1);
   }
   type = tensorType(gate);
-  double alpha = floatAttr(node, "activation_alpha", 1), beta = floatAttr(node, "activation_beta", 0),
-         limit = floatAttr(node, "swiglu_limit", INFINITY);
-  if (std::isfinite(limit)) {
-    Value high = onnxFloat(in, loc, element, limit), low = onnxFloat(in, loc, element, -limit);
+  if (std::isfinite(m.limit)) {
+    Value high = onnxFloat(in, loc, element, m.limit), low = onnxFloat(in, loc, element, -m.limit);
     gate = onnxOp(in, loc, "Clip", type, {gate, high}, in.getNamedAttr("operandSegmentSizes", in.getDenseI32ArrayAttr({1, 0, 1})))->getResult(0);
     up = onnxOp(in, loc, "Clip", type, {up, low, high}, in.getNamedAttr("operandSegmentSizes", in.getDenseI32ArrayAttr({1, 1, 1})))->getResult(0);
   }
-  Value scaled = alpha == 1 ? gate : mul(gate, onnxFloat(in, loc, element, alpha));
-  Value shifted = beta == 0 ? up : onnxBinary(in, loc, "Add", up, onnxFloat(in, loc, element, beta), type);
+  Value scaled = m.alpha == 1 ? gate : mul(gate, onnxFloat(in, loc, element, m.alpha));
+  Value shifted = m.beta == 0 ? up : onnxBinary(in, loc, "Add", up, onnxFloat(in, loc, element, m.beta), type);
   return mul(mul(gate, onnxUnary(in, loc, "Sigmoid", scaled)), shifted);
 }
 
 Value NodeWriter::write() {
   Value x = getInput(node, 0), logits = getInput(node, 1);
   RankedTensorType xType = tensorType(x), logitType = tensorType(logits);
-  auto kind = node->getAttrOfType<StringAttr>("activation_type");
-  activation = kind ? kind.getValue().str() : "relu";
-  fusion = intAttr(node, "swiglu_fusion", 0);
-  if (!llvm::is_contained({"relu", "gelu", "silu", "swiglu", "identity"}, activation))
-    return fail("activation_type '" + activation + "'");
   int64_t hidden = xType.getShape().back(), experts = logitType.getShape().back();
   if (ShapedType::isDynamic(hidden) || ShapedType::isDynamic(experts))
     return fail("hidden size or number of experts not constant");
-  int64_t k = intAttr(node, "k", 1);
-  if (k < 1 || k > experts)
-    return fail("k = " + Twine(k) + " of " + Twine(experts) + " experts");
-  if (intAttr(node, "use_sparse_mixer", 0) && k != 2)
-    return fail("sparse mixer with k = " + Twine(k));
+  std::optional<MoeNode> read = MoeNode::read(node, experts, reason);
+  if (!read)
+    return {};
+  m = *read;
   if (!readProjections())
     return {};
   for (const Projection *p : {&fc1, &fc2, &fc3}) {
@@ -237,9 +204,7 @@ Value NodeWriter::write() {
     if (p->bias && (tensorType(p->bias).getRank() != 2 || !tensorType(p->bias).hasStaticShape()))
       return fail("experts' biases of another shape than [experts, outputs]");
   }
-  if (activation == "swiglu" && fusion == 0 && !fc3.weights && !quantized)
-    return fail("swiglu with swiglu_fusion = 0 and no fc3");
-  bool fused = activation == "swiglu" && !fc3.weights;
+  bool fused = m.activation == "swiglu" && !fc3.weights;
   int64_t inner = tensorType(fc1.weights).getDimSize(1) / (fused ? 2 : 1);
   if (tensorType(fc2.weights).getDimSize(2) != inner || (fc3.weights && tensorType(fc3.weights).getDimSize(1) != inner))
     return fail("the widths of fc1 and fc2 do not fit");

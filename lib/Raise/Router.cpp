@@ -62,8 +62,13 @@ private:
   bool isExpertAxis(Value value, int64_t dim) {
     return axes.leaves(value, dim) == axes.leaves(choice.logits, tensorType(choice.logits).getRank() - 1);
   }
-  bool sameScores(Value value) { return value == choice.scores || peelTokens(value) == peelTokens(choice.scores); }
-  Value peelTokens(Value value);
+  /// Whether both hold the same numbers. Where the choice is made on rounded scores, those that are not rounded are others.
+  bool same(Value a, Value b) {
+    bool rounds = isRounded(peelTokens(choice.scores, /*exactly=*/true));
+    return a == b || peelTokens(a, rounds) == peelTokens(b, rounds);
+  }
+  bool sameScores(Value value) { return same(value, choice.scores); }
+  Value peelTokens(Value value, bool exactly = false);
   bool multiplies(Value value);
 
   AxisAnalysis &axes;
@@ -76,9 +81,11 @@ private:
 } // namespace
 
 /// Without casts and reshapes of the token dimensions.
-Value WeightReader::peelTokens(Value value) {
+Value WeightReader::peelTokens(Value value, bool exactly) {
   while (true) {
-    Value next = skipCasts(value);
+    Value next = exactly ? value : skipCasts(value);
+    while (exactly && isExactCast(next.getDefiningOp()))
+      next = next.getDefiningOp()->getOperand(0);
     Operation *op = definedBy(next, {"Reshape", "Squeeze", "Unsqueeze", "Flatten"});
     if (op && tensorType(op->getOperand(0)).getRank() > 0 && tensorType(op->getOperand(0)).getShape().back() == router.numExperts &&
         tensorType(next).getShape().back() == router.numExperts)
@@ -115,7 +122,7 @@ std::optional<State> WeightReader::gather(Operation *op) {
     fn = ScoreFn::Sigmoid;
     logits = sigmoid->getOperand(0);
   }
-  if (peelTokens(logits) == peelTokens(choice.logits)) {
+  if (same(logits, choice.logits)) {
     if (fn == choice.score)
       return result;
     if (plain && fn == ScoreFn::Sigmoid && choice.score == ScoreFn::None) {
@@ -123,7 +130,7 @@ std::optional<State> WeightReader::gather(Operation *op) {
       return result;
     }
   }
-  if (choice.biased && peelTokens(data) == peelTokens(choice.biased) && choice.score == ScoreFn::None) {
+  if (choice.biased && same(data, choice.biased) && choice.score == ScoreFn::None) {
     // A bias that is in the weights too is part of the logits.
     choice.logits = choice.scores = choice.biased;
     choice.biased = choice.bias = Value();
@@ -574,7 +581,7 @@ RouterResult moe::matchRouter(Operation *anchor, AxisAnalysis &axes) {
   }
   WeightReader weights(axes, *choice, router);
   if (failed(weights.run(values, indices, reason))) {
-    result.reason = reason;
+    result.reason = isRounded(choice->scores) ? "its scores are rounded before the choice, and its weights are not" : reason;
     return result;
   }
   router.logits = choice->logits;

@@ -22,7 +22,9 @@ public:
   std::optional<Choice> read(Value picked, std::string &reason);
 
 private:
-  /// Without casts and reshapes that keep the experts last.
+  /// Without casts that keep the order.
+  Value peelCasts(Value value);
+  /// The same, and without reshapes that keep the experts last.
   Value peel(Value value);
   std::optional<KeepMask> keepMask(Value mask);
   bool readGroups(const KeepMask &mask, Value choice, Choice &result, std::string &reason);
@@ -35,9 +37,16 @@ private:
 
 } // namespace
 
+Value ChoiceReader::peelCasts(Value value) {
+  std::string ignored;
+  while (isExactCast(value.getDefiningOp()) && succeeded(axes.relate(value.getDefiningOp(), ignored)))
+    value = value.getDefiningOp()->getOperand(0);
+  return value;
+}
+
 Value ChoiceReader::peel(Value value) {
   while (true) {
-    Value next = skipCasts(value);
+    Value next = peelCasts(value);
     Operation *op = next.getDefiningOp();
     if (op && isOnnx(op, {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Expand"}) && tensorType(next).getRank() > 0 &&
         tensorType(next).getShape().back() == numExperts && tensorType(op->getOperand(0)).getRank() > 0 &&
@@ -128,7 +137,7 @@ bool ChoiceReader::readGroups(const KeepMask &mask, Value choice, Choice &result
   std::string ignored;
   Operation *top = mask.topGroups;
   std::optional<int64_t> keep = pickCount(top);
-  Value groupScores = skipCasts(top->getOperand(0));
+  Value groupScores = peelCasts(top->getOperand(0));
   int64_t groups = tensorType(groupScores).getShape().back();
   if (!keep || ShapedType::isDynamic(groups) || groups < 1 || numExperts % groups != 0) {
     reason = "the number of groups is not constant";
@@ -141,7 +150,7 @@ bool ChoiceReader::readGroups(const KeepMask &mask, Value choice, Choice &result
     return false;
   }
   std::optional<SmallVector<int64_t>> reduced = reducedAxes(reduce);
-  Value members = skipCasts(reduce->getOperand(0));
+  Value members = peelCasts(reduce->getOperand(0));
   int64_t rank = tensorType(members).getRank();
   if (!reduced || reduced->size() != 1 || (*reduced)[0] != rank - 1 || failed(axes.relate(reduce, ignored))) {
     reason = "a group's score is not reduced over the group";
@@ -159,7 +168,7 @@ bool ChoiceReader::readGroups(const KeepMask &mask, Value choice, Choice &result
     for (size_t i = 0; i + 1 < in.size(); ++i)
       if (!axes.space.unify(in[i], out[i]))
         return false;
-    members = skipCasts(topTwo->getOperand(0));
+    members = peelCasts(topTwo->getOperand(0));
     result.groupScore = GroupScore::Top2Sum;
   } else {
     Operation *topOne = definedBy(members, {"TopK"}); // max as the first of a TopK
@@ -168,7 +177,7 @@ bool ChoiceReader::readGroups(const KeepMask &mask, Value choice, Choice &result
       for (size_t i = 0; i + 1 < in.size(); ++i)
         if (!axes.space.unify(in[i], out[i]))
           return false;
-      members = skipCasts(topOne->getOperand(0));
+      members = peelCasts(topOne->getOperand(0));
     }
     result.groupScore = GroupScore::Max;
   }

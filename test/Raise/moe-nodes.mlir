@@ -54,10 +54,31 @@ module {
 
 // -----
 
-// CHECK: moe.generic = [{node = "quantized", op = "experts", reason = "quant_type 'fp4'"}]
+// CHECK: moe.generic = [{node = "quantized", op = "experts", reason = "expects quant_type 'int', but found 'fp4'"}]
 // CHECK-LABEL: @fp4
 // CHECK: onnx.ms.QMoE
 func.func @fp4(%x: tensor<?x16xf32>, %l: tensor<?x2xf32>, %q1: tensor<2x8x8xui8>, %q2: tensor<2x16x4xui8>) -> tensor<?x16xf32> {
   %y = onnx.ms.QMoE(%x, %l, %q1, none, none, %q2) {activation_type = "silu", k = 1 : i64, quant_type = "fp4"} : (tensor<?x16xf32>, tensor<?x2xf32>, tensor<2x8x8xui8>, tensor<2x16x4xui8>) -> tensor<?x16xf32> loc("quantized")
+  return %y : tensor<?x16xf32>
+}
+
+// -----
+
+// SwiGLU without a fusion takes two projections.
+// CHECK: moe.generic = [{node = "unfused", op = "experts", reason = "expects swiglu with swiglu_fusion 1 or 2, or with fc3, but found neither"}]
+// CHECK-LABEL: @unfused
+// CHECK: onnx.ms.MoE
+func.func @unfused(%x: tensor<?x16xf32>, %l: tensor<?x2xf32>, %w1: tensor<2x16x16xf32>, %w2: tensor<2x16x8xf32>) -> tensor<?x16xf32> {
+  %y = onnx.ms.MoE(%x, %l, %w1, none, %w2) {activation_type = "swiglu", k = 1 : i64} : (tensor<?x16xf32>, tensor<?x2xf32>, tensor<2x16x16xf32>, tensor<2x16x8xf32>) -> tensor<?x16xf32> loc("unfused")
+  return %y : tensor<?x16xf32>
+}
+
+// -----
+
+// CHECK: moe.generic = [{node = "prepacked", op = "experts", reason = "expects weights that are not prepacked, but weights_prepacked is 1"}]
+// CHECK-LABEL: @prepacked
+// CHECK: onnx.ms.QMoE
+func.func @prepacked(%x: tensor<?x16xf32>, %l: tensor<?x2xf32>, %q1: tensor<2x8x8xui8>, %s1: tensor<2x8xf32>, %q2: tensor<2x16x4xui8>, %s2: tensor<2x16xf32>) -> tensor<?x16xf32> {
+  %y = onnx.ms.QMoE(%x, %l, %q1, %s1, none, %q2, %s2) {activation_type = "silu", k = 1 : i64, weights_prepacked = 1 : i64} : (tensor<?x16xf32>, tensor<?x2xf32>, tensor<2x8x8xui8>, tensor<2x8xf32>, tensor<2x16x4xui8>, tensor<2x16xf32>) -> tensor<?x16xf32> loc("prepacked")
   return %y : tensor<?x16xf32>
 }

@@ -46,3 +46,22 @@ func.func @foreign_weights(%logits: tensor<?x8xf32>, %other: tensor<?x8xf32>, %x
   %s = onnx.Squeeze(%h, %last) : (tensor<?x2x16x1xf32>, tensor<1xi64>) -> tensor<?x2x16xf32>
   return %s : tensor<?x2x16xf32>
 }
+
+// -----
+
+// Chosen by rounded scores and weighed by those that are not: neither alone is what moe.route takes.
+// CHECK: moe.generic = [{node = "top", op = "router", reason = "its scores are rounded before the choice, and its weights are not"}]
+// CHECK-LABEL: @rounded_choice
+// CHECK: onnx.TopK
+// CHECK-NOT: moe.route
+func.func @rounded_choice(%logits: tensor<?x8xf32>, %rows: tensor<?x2x16xf32>) -> tensor<?x1x16xf32> {
+  %k = onnx.Constant dense<2> : tensor<1xi64>
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %p = onnx.Softmax(%logits) {axis = -1 : i64} : (tensor<?x8xf32>) -> tensor<?x8xf32>
+  %h = onnx.Cast(%p) {to = bf16} : (tensor<?x8xf32>) -> tensor<?x8xbf16>
+  %v, %i = onnx.TopK(%h, %k) : (tensor<?x8xbf16>, tensor<1xi64>) -> (tensor<?x2xbf16>, tensor<?x2xi64>) loc("top")
+  %w = onnx.GatherElements(%p, %i) {axis = 1 : i64} : (tensor<?x8xf32>, tensor<?x2xi64>) -> tensor<?x2xf32>
+  %u = onnx.Unsqueeze(%w, %one) : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x1x2xf32>
+  %y = onnx.MatMul(%u, %rows) : (tensor<?x1x2xf32>, tensor<?x2x16xf32>) -> tensor<?x1x16xf32>
+  return %y : tensor<?x1x16xf32>
+}

@@ -166,3 +166,39 @@ func.func @routing_matrix(%logits: tensor<4x8xf32>, %rows: tensor<4x8x16xf32>) -
   %y = onnx.MatMul(%u, %rows) : (tensor<4x1x8xf32>, tensor<4x8x16xf32>) -> tensor<4x1x16xf32>
   return %y, %mask : tensor<4x1x16xf32>, tensor<4x8xf32>
 }
+
+// -----
+
+// A choice among rounded scores is one among other scores: the rounding stays in front, where the weights are rounded too.
+// CHECK-LABEL: @rounded
+// CHECK: %[[P:.*]] = onnx.Softmax
+// CHECK: %[[R:.*]] = onnx.Cast(%[[P]])
+// CHECK: moe.route %[[R]] {k = 2 : i64, score = #moe.score<none>} : (tensor<?x8xf16>)
+func.func @rounded(%logits: tensor<?x8xf32>, %rows: tensor<?x2x16xf32>) -> tensor<?x1x16xf32> {
+  %k = onnx.Constant dense<2> : tensor<1xi64>
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %p = onnx.Softmax(%logits) {axis = -1 : i64} : (tensor<?x8xf32>) -> tensor<?x8xf32>
+  %h = onnx.Cast(%p) {to = f16} : (tensor<?x8xf32>) -> tensor<?x8xf16>
+  %v, %i = onnx.TopK(%h, %k) : (tensor<?x8xf16>, tensor<1xi64>) -> (tensor<?x2xf16>, tensor<?x2xi64>)
+  %w = onnx.Cast(%v) {to = f32} : (tensor<?x2xf16>) -> tensor<?x2xf32>
+  %u = onnx.Unsqueeze(%w, %one) : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x1x2xf32>
+  %y = onnx.MatMul(%u, %rows) : (tensor<?x1x2xf32>, tensor<?x2x16xf32>) -> tensor<?x1x16xf32>
+  return %y : tensor<?x1x16xf32>
+}
+
+// -----
+
+// There and back again changes nothing.
+// CHECK-LABEL: @widened_and_back
+// CHECK-SAME: (%[[LOGITS:.*]]: tensor<?x8xf16>
+// CHECK: moe.route %[[LOGITS]] {k = 2 : i64, score = #moe.score<none>} : (tensor<?x8xf16>)
+func.func @widened_and_back(%logits: tensor<?x8xf16>, %rows: tensor<?x2x16xf16>) -> tensor<?x1x16xf16> {
+  %k = onnx.Constant dense<2> : tensor<1xi64>
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %l = onnx.Cast(%logits) {to = f32} : (tensor<?x8xf16>) -> tensor<?x8xf32>
+  %h = onnx.Cast(%l) {to = f16} : (tensor<?x8xf32>) -> tensor<?x8xf16>
+  %v, %i = onnx.TopK(%h, %k) : (tensor<?x8xf16>, tensor<1xi64>) -> (tensor<?x2xf16>, tensor<?x2xi64>)
+  %u = onnx.Unsqueeze(%v, %one) : (tensor<?x2xf16>, tensor<1xi64>) -> tensor<?x1x2xf16>
+  %y = onnx.MatMul(%u, %rows) : (tensor<?x1x2xf16>, tensor<?x2x16xf16>) -> tensor<?x1x16xf16>
+  return %y : tensor<?x1x16xf16>
+}
