@@ -81,7 +81,7 @@ std::string moe::manifestText(DictionaryAttr manifest, const EmitOptions &option
   out.object([&] {
     out.attribute("format", "moe-artefact");
     out.attribute("version", 1);
-    out.attribute("compiler", "moec 0.1.0");
+    out.attribute("compiler", kCompilerVersion);
     out.attribute("target", options.target);
     out.attribute("chip", options.chip);
     out.attributeObject("code", [&] {
@@ -137,11 +137,12 @@ std::string moe::manifestText(DictionaryAttr manifest, const EmitOptions &option
         });
     });
     out.attributeObject("recognised", [&] {
-      out.attribute("router", options.recognised.router);
-      out.attribute("experts", options.recognised.experts);
-      out.attribute("attention", options.recognised.attention);
-      out.attribute("rms_norm", options.recognised.rmsNorm);
-      out.attribute("mtp_head", options.recognised.mtpHead);
+      auto count = [](std::optional<int64_t> n) { return n ? llvm::json::Value(*n) : llvm::json::Value(nullptr); };
+      out.attribute("router", count(options.recognised.router));
+      out.attribute("experts", count(options.recognised.experts));
+      out.attribute("attention", count(options.recognised.attention));
+      out.attribute("rms_norm", count(options.recognised.rmsNorm));
+      out.attribute("mtp_head", count(options.recognised.mtpHead));
     });
     out.attributeObject("recipe", [&] {
       out.attribute("fp8", options.fp8);

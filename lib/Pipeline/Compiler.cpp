@@ -166,20 +166,39 @@ static LogicalResult writeModule(ModuleOp module, StringRef path) {
   });
 }
 
-/// What was recognised and what was left, after raise.
-static void fillReport(ModuleOp module, CompileReport &report) {
+/// Counts what was recognised, on the module as raise left it, into the attribute `moe.recognised`: later phases take apart
+/// what was counted.
+static void recordRecognised(ModuleOp module) {
   llvm::StringSet<> seen;
   SymbolTable symbols(module);
+  int64_t router = 0, experts = 0, attention = 0, rmsNorm = 0, parameters = 0;
   module.walk([&](Operation *op) {
-    report.router += isa<RouteOp>(op);
-    report.experts += isa<ExpertsOp>(op);
-    report.attention += isa<AttentionOp>(op);
-    report.rmsNorm += isa<RmsNormOp>(op);
+    router += isa<RouteOp>(op);
+    experts += isa<ExpertsOp>(op);
+    attention += isa<AttentionOp>(op);
+    rmsNorm += isa<RmsNormOp>(op);
     if (auto get = dyn_cast<GetWeightOp>(op))
       if (seen.insert(get.getName()).second)
         if (auto weight = symbols.lookup<WeightOp>(get.getName()))
-          report.parameters += cast<ShapedType>(weight.getType()).getNumElements();
+          parameters += cast<ShapedType>(weight.getType()).getNumElements();
   });
+  Builder b(module.getContext());
+  auto count = [&](StringRef name, int64_t n) { return b.getNamedAttr(name, b.getI64IntegerAttr(n)); };
+  module->setAttr("moe.recognised",
+                  b.getDictionaryAttr({count("router", router), count("experts", experts), count("attention", attention),
+                                       count("rms_norm", rmsNorm), count("mtp_head", 0), count("parameters", parameters)}));
+}
+
+/// What was recognised and what was left, as the module's attributes say; what they do not say stays unknown.
+static void fillReport(ModuleOp module, CompileReport &report) {
+  if (auto counts = module->getAttrOfType<DictionaryAttr>("moe.recognised")) {
+    auto count = [&](StringRef name) -> std::optional<int64_t> {
+      auto n = counts.getAs<IntegerAttr>(name);
+      return n ? std::optional(n.getInt()) : std::nullopt;
+    };
+    report.recognised = {count("router"), count("experts"), count("attention"), count("rms_norm"), count("mtp_head")};
+    report.parameters = count("parameters");
+  }
   if (auto list = module->getAttrOfType<ArrayAttr>("moe.generic"))
     for (auto entry : list.getAsRange<DictionaryAttr>()) {
       auto text = [&](StringRef key) {
@@ -235,6 +254,9 @@ LogicalResult moe::compileModel(const CompileOptions &options, MLIRContext *cont
       (*module)->setAttr("moe.target", StringAttr::get(context, options.target));
     if (phase >= done)
       (*module)->setAttr("moe.phase", StringAttr::get(context, phaseName(phase)));
+    // Text that was raised elsewhere may say nothing; up to fuse it can still be counted.
+    if (phase == Phase::Raise && (phase > done || (done < Phase::Fuse && !(*module)->hasAttr("moe.recognised"))))
+      recordRecognised(*module);
     if (phase == Phase::Raise)
       fillReport(*module, report);
     if (!options.dumpFolder.empty() && phase >= done) {
@@ -253,7 +275,7 @@ LogicalResult moe::compileModel(const CompileOptions &options, MLIRContext *cont
   EmitOptions emit;
   emit.target = options.target;
   emit.chip = options.chip;
-  emit.recognised = {report.router, report.experts, report.attention, report.rmsNorm, report.mtpHead};
+  emit.recognised = report.recognised;
   EmitResult result;
   if (failed(emitArtefact(*module, options.output, emit, result)))
     return failure();

@@ -60,7 +60,8 @@ static const std::vector<Option> &table() {
       {"plan", "", "stop after schedule and print kernels, launches and memory",
        [](ToolOptions &o, StringRef, std::string &) { return o.plan = true; }},
       {"compile-to", "PHASE",
-       "stop after import, raise, entries, differentiate, quantize, fuse, schedule, tile or lower and write text to -o",
+       "stop after import, raise, entries, differentiate, quantize, fuse, schedule, tile or lower and write text to -o; "
+       "emit, the last phase and the default, writes the artefact",
        [](ToolOptions &o, StringRef v, std::string &error) {
          auto phase = parsePhase(v);
          if (!phase) {
@@ -87,6 +88,10 @@ bool parseOptions(int argc, char **argv, ToolOptions &options, std::string &erro
     StringRef arg = argv[i];
     if (arg == "--help" || arg == "-h") {
       options.help = true;
+      return true;
+    }
+    if (arg == "--version") {
+      options.version = true;
       return true;
     }
     if (arg == "-o" || arg.starts_with("-o=")) {
@@ -144,6 +149,7 @@ std::string helpText() {
     line("--" + std::string(option.name) + (*option.value ? "=" + std::string(option.value) : ""),
          std::string(option.help) + (option.apply ? "" : " (not supported yet)"));
   line("--help", "print this");
+  line("--version", "print the version");
   text += "\nexit codes: 0 done; 1 a check (--verify-raise) failed; 2 wrong use or bad input\n";
   return text;
 }

@@ -10,6 +10,7 @@
 struct ToolOptions : mlir::moe::CompileOptions {
   bool json = false;
   bool help = false;
+  bool version = false;
 };
 
 /// Reads the command line. False with a message in `error` if it is wrong or asks for what is not there yet.

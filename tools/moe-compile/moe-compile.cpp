@@ -39,13 +39,14 @@ static void printJson(const CompileReport &report, double seconds) {
     out.attribute("seconds", seconds);
     out.attribute("peak_memory_bytes", peakMemory());
     out.attribute("weight_bytes", report.weightBytes);
-    out.attribute("parameters", report.parameters);
+    auto count = [](std::optional<int64_t> n) { return n ? llvm::json::Value(*n) : llvm::json::Value(nullptr); };
+    out.attribute("parameters", count(report.parameters));
     out.attributeObject("recognised", [&] {
-      out.attribute("router", report.router);
-      out.attribute("experts", report.experts);
-      out.attribute("attention", report.attention);
-      out.attribute("rms_norm", report.rmsNorm);
-      out.attribute("mtp_head", report.mtpHead);
+      out.attribute("router", count(report.recognised.router));
+      out.attribute("experts", count(report.recognised.experts));
+      out.attribute("attention", count(report.recognised.attention));
+      out.attribute("rms_norm", count(report.recognised.rmsNorm));
+      out.attribute("mtp_head", count(report.recognised.mtpHead));
     });
     out.attributeArray("generic", [&] {
       for (const CompileReport::Generic &part : report.generic)
@@ -76,10 +77,12 @@ static void printText(const ToolOptions &options, const CompileReport &report, d
   }
   if (options.last != Phase::Emit)
     return;
+  auto count = [](std::optional<int64_t> n) { return n ? std::to_string(*n) : std::string("an unknown number of"); };
   out << llvm::formatv("{0}: {1} parameters, {2:F1} MB of weights; {3} routers, {4} expert banks, {5} attentions, {6} norms "
                        "recognised; {7:F2} s, {8:F0} MB\n",
-                       options.output, report.parameters, report.weightBytes / 1e6, report.router, report.experts,
-                       report.attention, report.rmsNorm, seconds, peakMemory() / 1e6);
+                       options.output, count(report.parameters), report.weightBytes / 1e6, count(report.recognised.router),
+                       count(report.recognised.experts), count(report.recognised.attention), count(report.recognised.rmsNorm),
+                       seconds, peakMemory() / 1e6);
 }
 
 int main(int argc, char **argv) {
@@ -92,6 +95,10 @@ int main(int argc, char **argv) {
   }
   if (options.help) {
     llvm::outs() << helpText();
+    return 0;
+  }
+  if (options.version) {
+    llvm::outs() << "moe-compile (" << kCompilerVersion << ")\n";
     return 0;
   }
   DialectRegistry registry;

@@ -1,6 +1,7 @@
 //===- OptMain.cpp - mlir-opt's driver, with .onnx inputs and exit codes --===//
 #include "OptMain.h"
 
+#include "moe/Emit/Emit.h"
 #include "moe/Import/ImportOnnx.h"
 #include "moe/Support/ExitCode.h"
 
@@ -11,6 +12,7 @@
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Support/FileUtilities.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#include "llvm/Config/llvm-config.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -33,6 +35,8 @@ static std::unique_ptr<llvm::MemoryBuffer> importModel(StringRef path, DialectRe
   OwningOpRef<ModuleOp> module = moe::importOnnx(path, &context);
   if (!module)
     return nullptr;
+  // As moe-compile marks its text; what stands behind is checked by the passes that take it.
+  (*module)->setAttr("moe.phase", StringAttr::get(&context, "import"));
   std::string bytes;
   llvm::raw_string_ostream stream(bytes);
   if (failed(writeBytecodeToFile(*module, stream)))
@@ -40,9 +44,31 @@ static std::unique_ptr<llvm::MemoryBuffer> importModel(StringRef path, DialectRe
   return llvm::MemoryBuffer::getMemBufferCopy(bytes, path);
 }
 
+bool moe::asksForHelp(int argc, char **argv) {
+  for (int i = 1; i < argc; ++i)
+    if (StringRef(argv[i]) == "--help" || StringRef(argv[i]) == "-help" || StringRef(argv[i]) == "-h")
+      return true;
+  return false;
+}
+
+int moe::printOwnHelp() {
+  llvm::outs() << "moe-opt: compiler passes for mixture-of-experts models\n\n"
+                  "usage: moe-opt IN.{onnx,mlir,mlirbc} [--PASS[=options]]... [-o OUT]\n\n"
+                  "An .onnx input is imported first; - is standard input or output. Passes run in the order given.\n"
+                  "Exit codes: 0 done; 1 a pass or check failed; 2 wrong use or bad input.\n\n"
+                  "Often used with it: --mlir-print-debuginfo (the author's node names), --mlir-print-ir-after-all,\n"
+                  "--split-input-file, --verify-diagnostics, --canonicalize, --cse.\n"
+                  "--help-hidden lists everything that MLIR brings too; docs/generated describes each pass below.\n\n"
+                  "Whole phases: --moe-import --moe-raise (--moe-raise-generic: without recognisers) --moe-fuse --moe-schedule --moe-tile\n"
+                  "--moe-lower\n\n";
+  llvm::outs().flush();
+  printRegisteredPasses();
+  return kDone;
+}
+
 int moe::optMain(int argc, char **argv, DialectRegistry &registry) {
-  
   llvm::InitLLVM init(argc, argv);
+  llvm::cl::SetVersionPrinter([](llvm::raw_ostream &os) { os << "moe-opt (" << kCompilerVersion << ", LLVM " LLVM_VERSION_STRING ")\n"; });
   std::string header = registerCLIOptions("moe-opt: compiler passes for mixture-of-experts models\n"
                                           "An .onnx input is imported first. Exit 0 done, 1 a pass or check failed, 2 wrong use or bad input.\n",
                                           registry);
@@ -83,7 +109,10 @@ int moe::optMain(int argc, char **argv, DialectRegistry &registry) {
   MlirOptMainConfig passes = config;
   config.setPassPipelineSetupFn([&parsed, passes](PassManager &manager) {
     parsed = true;
-    return passes.setupPassPipeline(manager);
+    LogicalResult known = passes.setupPassPipeline(manager); // failure: an option that a pass does not have
+    if (failed(known))
+      sawBadInput() = true;
+    return known;
   });
   if (failed(MlirOptMain(output->os(), std::move(input), registry, config)))
     return parsed && !sawBadInput() ? kCheckFailed : kBadInput;

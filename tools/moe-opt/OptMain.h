@@ -10,6 +10,12 @@ namespace mlir::moe {
 /// Returns 0 done, 1 a pass or check failed, 2 wrong use or bad input. Nothing is left at `-o` unless it returns 0.
 int optMain(int argc, char **argv, DialectRegistry &registry);
 
+/// Whether the command line asks for help of the short kind.
+bool asksForHelp(int argc, char **argv);
+
+/// Prints usage and the passes that are registered so far. Returns the exit code.
+int printOwnHelp();
+
 } // namespace mlir::moe
 
 #endif // MOE_OPT_OPTMAIN_H

@@ -7,20 +7,27 @@
 #include "mlir/Support/LLVM.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace mlir::moe {
+
+/// How many of each kind raise recognised; nullopt: unknown, since the input was text of a later phase that does not say.
+struct Recognised {
+  std::optional<int64_t> router, experts, attention, rmsNorm, mtpHead;
+};
 
 /// What the compiler knows of the model beyond the program; goes into the manifest.
 struct EmitOptions {
   std::string target = "cpu"; ///< "cpu" or "cuda"
   std::string chip;           ///< "sm_90a" for cuda
   std::string fp8 = "off", precision = "f32", activations = "f32";
-  struct {
-    int64_t router = 0, experts = 0, attention = 0, rmsNorm = 0, mtpHead = 0;
-  } recognised;
+  Recognised recognised;
 };
+
+/// "moec 0.1.0": the compiler as it names itself in the manifest and in --version.
+inline constexpr char kCompilerVersion[] = "moec 0.1.0";
 
 /// What emitting found.
 struct EmitResult {

@@ -9,6 +9,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "moe/Emit/Emit.h"
 #include "moe/Pipeline/Phases.h"
 
 #include <string>
@@ -31,8 +32,8 @@ struct CompileOptions {
 /// What a compilation found; the keys of moe-compile --json.
 struct CompileReport {
   int64_t weightBytes = 0; ///< of the artefact's weights
-  int64_t parameters = 0;  ///< elements of the model's weights
-  int64_t router = 0, experts = 0, attention = 0, rmsNorm = 0, mtpHead = 0;
+  std::optional<int64_t> parameters; ///< elements of the model's weights; nullopt: the input was text that does not say
+  Recognised recognised;             ///< what raise found
   struct Generic {
     std::string op, node, reason;
     int64_t ops = 0; ///< operations kept, 0 if not counted

@@ -1,4 +1,4 @@
-//===- ImportPipeline.cpp - the order of the import phase's passes --------===//
+//===- Pipeline.cpp - the order of the import passes ----------------------===//
 #include "moe/Import/Passes.h"
 
 #include "mlir/Pass/PassManager.h"

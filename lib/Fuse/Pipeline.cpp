@@ -1,4 +1,4 @@
-//===- FusePipeline.cpp - the order of the fuse phase ----------------------===//
+//===- Pipeline.cpp - the order of the fuse passes ------------------------===//
 #include "moe/Fuse/Passes.h"
 
 #include "mlir/Pass/PassManager.h"
