@@ -78,8 +78,9 @@ struct LowerKernels : moe::impl::LowerKernelsBase<LowerKernels> {
   }
 
   /// Device code: scalars arrive as whole words, and the last two parameters, the range of items, become one: how many
-  /// there are. The thread's own number is its item; threads past the end get an empty range.
-  static SmallVector<Type> bindThreads(Block *block, ArrayRef<Type> words) {
+  /// there are. The thread's own number is its item; threads past the end get an empty range. Kernels whose threads work
+  /// `together` ask for their numbers themselves.
+  static SmallVector<Type> bindThreads(Block *block, bool together) {
     OpBuilder b = OpBuilder::atBlockBegin(block);
     Location loc = block->getParentOp()->getLoc();
     Type i64 = b.getI64Type(), i32 = b.getI32Type();
@@ -101,7 +102,14 @@ struct LowerKernels : moe::impl::LowerKernelsBase<LowerKernels> {
       }
       types.push_back(arg.getType());
     }
+    types.push_back(i64);
     unsigned n = block->getNumArguments();
+    if (together) {
+      for (Operation *cast : llvm::make_early_inc_range(block->getArgument(n - 2).getUsers()))
+        cast->erase(); // to index, unused
+      block->eraseArgument(n - 2);
+      return types;
+    }
     BlockArgument begin = block->getArgument(n - 2), items = block->getArgument(n - 1);
     Value thread = NVVM::ThreadIdXOp::create(b, loc, i32), group = NVVM::BlockIdXOp::create(b, loc, i32),
           size = NVVM::BlockDimXOp::create(b, loc, i32);
@@ -112,7 +120,6 @@ struct LowerKernels : moe::impl::LowerKernelsBase<LowerKernels> {
     items.replaceAllUsesExcept(end, end.getDefiningOp());
     begin.replaceAllUsesWith(item);
     block->eraseArgument(n - 2);
-    types.push_back(i64);
     return types;
   }
 
@@ -150,18 +157,23 @@ struct LowerKernels : moe::impl::LowerKernelsBase<LowerKernels> {
       block->eraseArgument(0);
     }
     bool vectorized = kernel->hasAttr("moe.vectorized");
+    auto threads = kernel->getAttrOfType<IntegerAttr>("tile.threads");
     for (NamedAttribute attr : llvm::to_vector(kernel->getDiscardableAttrs()))
       kernel->removeAttr(attr.getName());
     kernel->removeAttr("arg_attrs");
     bool device = getOperation()->hasAttr("moe.device");
     if (device)
-      words = bindThreads(block, words);
+      words = bindThreads(block, threads != nullptr);
     kernel.setFunctionType(b.getFunctionType(words, {}));
     for (auto [i, unique] : llvm::enumerate(noalias))
       if (unique)
         kernel.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), b.getUnitAttr());
     if (device) {
       kernel->setAttr("moe.kernel", b.getUnitAttr());
+      if (threads) { // one block a multiprocessor: registers for all of it
+        kernel->setAttr(NVVM::NVVMDialect::getReqntidAttrName(), b.getDenseI32ArrayAttr({static_cast<int32_t>(threads.getInt())}));
+        kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), b.getI32IntegerAttr(1));
+      }
       return;
     }
     kernel.setName(bodyName);

@@ -11,9 +11,14 @@ using namespace mlir;
 using namespace mlir::moe;
 
 /// The kernels of one variant, or the host program.
-static void buildModulePipeline(OpPassManager &pm) {
+static void buildModulePipeline(OpPassManager &pm, bool gpu) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  if (gpu) {
+    pm.addNestedPass<func::FuncOp>(createLowerTile());
+    pm.addPass(createCanonicalizerPass());
+    pm.addPass(createCSEPass());
+  }
   // Narrow floats first: math on them is then math on f32.
   pm.addPass(createExpandFloats());
   pm.addPass(createExpandMath());
@@ -35,6 +40,6 @@ static void buildModulePipeline(OpPassManager &pm) {
 void moe::buildLowerPipeline(OpPassManager &pm, const LowerOptions &options) {
   pm.addPass(createLowerHost());
   // The host program and each variant are modules of their own, lowered in parallel.
-  buildModulePipeline(pm.nest<ModuleOp>());
+  buildModulePipeline(pm.nest<ModuleOp>(), options.gpu);
   pm.addPass(createVerifyLower());
 }

@@ -2,6 +2,7 @@
 #include "OptMain.h"
 #include "dialects/moe/Moe.h"
 #include "dialects/onnx/Onnx.h"
+#include "dialects/tile/Tile.h"
 #include "moe/Import/Passes.h"
 #include "moe/Lower/Passes.h"
 #include "moe/Raise/Passes.h"
@@ -22,6 +23,7 @@ int main(int argc, char **argv) {
   mlir::registerAllPasses();
   registry.insert<mlir::moe::MoeDialect>();
   registry.insert<mlir::onnx::OnnxDialect>();
+  registry.insert<mlir::moe::tile::TileDialect>();
   mlir::moe::registerBufferizationModels(registry);
   mlir::moe::registerMoeImportPasses();
   mlir::PassPipelineRegistration<>("moe-import", "The import phase, after the file is read",

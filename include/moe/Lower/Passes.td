@@ -20,6 +20,16 @@ def ExpandFloats : Pass<"moe-expand-floats"> {
   let dependentDialects = ["::mlir::arith::ArithDialect"];
 }
 
+def LowerTile : Pass<"moe-lower-tile", "::mlir::func::FuncOp"> {
+  let summary = "A kernel of the tile dialect becomes Hopper instructions";
+  let description = [{
+    Places tiles and barriers in shared memory (`tile.shared_bytes` says how much), branches on warp roles, and writes every tile op
+    in nvvm, llvm and inline PTX. Fragments become the scalars each thread holds. Functions without `tile.threads` are left alone.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+                           "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect", "::mlir::moe::tile::TileDialect"];
+}
+
 def LowerKernels : Pass<"moe-lower-kernels", "::mlir::ModuleOp"> {
   let summary = "Give kernels their calling convention: one block of arguments, a range of items, a return code";
   let description = [{

@@ -1,0 +1,412 @@
+#ifndef TILE_TD
+#define TILE_TD
+
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/OpBase.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def Tile_Dialect : Dialect {
+  let name = "tile";
+  let cppNamespace = "::mlir::moe::tile";
+  let summary = "one GPU kernel: tiles in shared memory, asynchronous copies, matrix products on fragments, warp roles";
+  let description = [{
+    The code of one thread block (CTA) of a Hopper kernel, before it is written in instructions. Values are scalars (`i32` indices and
+    parities), tiles in shared memory (`!tile.shared`), barriers, and fragments: tensors whose encoding `#tile.fragment` says
+    which thread of a warpgroup (128 threads) holds which element. Loops and conditions are `scf`, arithmetic is `arith` and `math`, on
+    fragments too. Nothing here knows about experts: kernels for dense, grouped and gathered products differ in the
+    loops around the same ops.
+
+    A kernel is a `func.func` with `tile.threads = N : i32`; its buffers are memref arguments. `moe-lower-tile` writes it in `nvvm` and `llvm`.
+  }];
+  let useDefaultTypePrinterParser = 1;
+  let useDefaultAttributePrinterParser = 1;
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect"];
+}
+
+//===----------------------------------------------------------------------===//
+// Types and attributes
+//===----------------------------------------------------------------------===//
+
+def Tile_LayoutEnum : I32Enum<"Layout", "which thread of a warpgroup holds which element", [
+    I32EnumCase<"Mma", 0, "mma">, I32EnumCase<"Half", 1, "half">, I32EnumCase<"Rows", 2, "rows">,
+    I32EnumCase<"Columns", 3, "columns">]> {
+  let cppNamespace = "::mlir::moe::tile";
+}
+def Tile_FragmentAttr : AttrDef<Tile_Dialect, "Fragment"> {
+  let mnemonic = "fragment";
+  let summary = "Register layout of a tensor spread over a warpgroup";
+  let description = [{
+    Thread t = 32 w + l of the warpgroup (warp w, lane l), q = l mod 4, r = l / 4:
+
+    | layout | shape | elements of a thread, in order |
+    |---|---|---|
+    | `mma` | 64 x N | for each chunk j of 8 columns, d in {0, 1}, c in {0, 1}: row 16 w + 8 d + r, column 8 j + 2 q + c |
+    | `half` | 32 x N | for each chunk j, c: row 8 w + r, column 8 j + 2 q + c |
+    | `rows` | 64 | d in {0, 1}: row 16 w + 8 d + r (equal in the 4 threads of one r) |
+    | `columns` | N | for each chunk j, c: column 8 j + 2 q + c (equal in the threads of one q) |
+  }];
+  let parameters = (ins EnumParameter<Tile_LayoutEnum>:$layout);
+  let assemblyFormat = "`<` $layout `>`";
+}
+
+def Tile_SharedType : TypeDef<Tile_Dialect, "Shared"> {
+  let mnemonic = "shared";
+  let summary = "A tile in shared memory";
+  let description = [{
+    Row-major elements. `swizzle` marks tiles whose rows are 128 bytes and whose 16-byte pieces are permuted as Hopper's
+    128-byte swizzle does: piece p of row r lies at p xor (r mod 8). Operands of `tile.mma` are swizzled.
+    Example: `!tile.shared<4x256x128xf8E4M3FN, swizzle>`
+  }];
+  let parameters = (ins ArrayRefParameter<"int64_t">:$shape, "::mlir::Type":$elementType, "bool":$swizzle);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// Bytes of the whole tile.
+    int64_t getBytes();
+    int64_t getElementBytes() { return getElementType().getIntOrFloatBitWidth() / 8; }
+  }];
+}
+
+def Tile_BarriersType : TypeDef<Tile_Dialect, "Barriers"> {
+  let mnemonic = "barriers";
+  let summary = "An array of mbarriers in shared memory";
+  let parameters = (ins "int64_t":$count);
+  let assemblyFormat = "`<` $count `>`";
+}
+
+def Tile_PendingType : TypeDef<Tile_Dialect, "Pending"> {
+  let mnemonic = "pending";
+  let summary = "A fragment that tensor cores are still writing";
+  let parameters = (ins "::mlir::RankedTensorType":$fragment);
+  let assemblyFormat = "`<` $fragment `>`";
+}
+
+def Tile_Fragment : Type<CPred<"::mlir::moe::tile::isFragment($_self)">, "tensor with a #tile.fragment encoding">;
+
+class Tile_Op<string mnemonic, list<Trait> traits = []> : Op<Tile_Dialect, mnemonic, traits>;
+
+//===----------------------------------------------------------------------===//
+// The kernel's frame
+//===----------------------------------------------------------------------===//
+
+def Tile_AllocOp : Tile_Op<"alloc"> {
+  let summary = "A tile of shared memory, for the whole kernel";
+  let description = [{
+    Placed by `moe-lower-tile`: swizzled tiles at multiples of 1024 bytes, others of 128. All tiles and barriers together must fit
+    in the chip's shared memory (232,448 bytes on sm_90).   (C1) stands in the entry block of the kernel.
+  }];
+  let results = (outs Tile_SharedType:$result);
+  let assemblyFormat = "attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_BarriersOp : Tile_Op<"barriers"> {
+  let summary = "mbarriers, each complete after `arrivals` arrivals and the bytes it was told to expect";
+  let description = "(C1) stands in the entry block of the kernel.   (C2) arrivals >= 1.";
+  let arguments = (ins I32Attr:$arrivals);
+  let results = (outs Tile_BarriersType:$result);
+  let assemblyFormat = "$arrivals attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_StartOp : Tile_Op<"start"> {
+  let summary = "Initialize all barriers of the kernel; all threads meet";
+  let description = [{
+    Stands once, in the entry block, behind all `tile.barriers`. With `dependent`, the kernel then waits for what the
+    stream ran before it (programmatic dependent launch) and lets the next kernel start.
+  }];
+  let arguments = (ins UnitAttr:$dependent);
+  let assemblyFormat = "attr-dict";
+}
+
+def Tile_RolesOp : Tile_Op<"roles", [NoTerminator, SingleBlock, RecursiveMemoryEffects]> {
+  let summary = "Different code for different warps";
+  let description = [{
+    Region i runs in warps first[i] <= w < first[i + 1] (the last one up to the last warp); if single[i] is set, in lane 0 alone. Before its
+    region, warpgroup g sets its register budget to registers[g].
+    (C1) first ascends from 0; one entry a region.   (C2) a region with more than one warpgroup starts at a multiple of 4.
+    (C3) registers are multiples of 8 from 24 to 240; their sum is at most warpgroups * floor(65536 / threads / 8) * 8: a larger sum hangs the
+    kernel. Empty: no budgets are set.
+  }];
+  let arguments = (ins DenseI32ArrayAttr:$first, DenseBoolArrayAttr:$single, DenseI32ArrayAttr:$registers);
+  let regions = (region VariadicRegion<SizedRegion<1>>:$bodies);
+  let assemblyFormat = "`warps` $first `single` $single `registers` $registers attr-dict-with-keyword $bodies";
+  let hasVerifier = 1;
+}
+
+def Tile_IdKindEnum : I32Enum<"IdKind", "what a thread may ask for", [
+    I32EnumCase<"Thread", 0, "thread">, I32EnumCase<"Lane", 1, "lane">, I32EnumCase<"Warp", 2, "warp">,
+    I32EnumCase<"Warpgroup", 3, "warpgroup">, I32EnumCase<"Block", 4, "block">, I32EnumCase<"Blocks", 5, "blocks">]> {
+  let cppNamespace = "::mlir::moe::tile";
+}
+def Tile_IdOp : Tile_Op<"id", [Pure]> {
+  let summary = "Number of this thread in its block, lane in its warp, warp, warpgroup, block of the grid; number of blocks";
+  let description = "Warp and warpgroup numbers are uniform: the compiler keeps them in uniform registers.";
+  let arguments = (ins EnumAttr<Tile_Dialect, Tile_IdKindEnum, "id">:$kind);
+  let results = (outs I32:$result);
+  let assemblyFormat = "$kind attr-dict";
+}
+
+//===----------------------------------------------------------------------===//
+// Synchronization
+//===----------------------------------------------------------------------===//
+
+def Tile_WaitOp : Tile_Op<"wait"> {
+  let summary = "Wait until the phase of `parity` of a barrier is complete";
+  let arguments = (ins Tile_BarriersType:$barriers, I32:$index, I32:$parity);
+  let assemblyFormat = "$barriers `[` $index `]` `,` $parity attr-dict `:` type($barriers)";
+}
+def Tile_ArriveOp : Tile_Op<"arrive"> {
+  let summary = "Arrive at a barrier";
+  let description = "With `warp`, once for the warp (its lane 0, after the warp has converged); else once for each thread.";
+  let arguments = (ins Tile_BarriersType:$barriers, I32:$index, UnitAttr:$warp);
+  let assemblyFormat = "$barriers `[` $index `]` attr-dict `:` type($barriers)";
+}
+def Tile_ExpectOp : Tile_Op<"expect"> {
+  let summary = "Arrive at a barrier and announce bytes of asynchronous copies";
+  let arguments = (ins Tile_BarriersType:$barriers, I32:$index, I32:$bytes);
+  let assemblyFormat = "$barriers `[` $index `]` `,` $bytes attr-dict `:` type($barriers)";
+}
+def Tile_SyncOp : Tile_Op<"sync"> {
+  let summary = "`threads` threads of the block meet at hardware barrier `id` (1 to 15)";
+  let arguments = (ins I32:$id, I32Attr:$threads);
+  let assemblyFormat = "$id `,` $threads attr-dict";
+}
+def Tile_SyncWarpOp : Tile_Op<"sync_warp"> {
+  let summary = "The threads of a warp meet; what they wrote to shared memory is visible among them";
+  let assemblyFormat = "attr-dict";
+}
+def Tile_FenceAsyncOp : Tile_Op<"fence_async"> {
+  let summary = "Order this thread's ordinary accesses before later ones of the asynchronous proxy (tensor cores, bulk copies)";
+  let assemblyFormat = "attr-dict";
+}
+def Tile_SignalOp : Tile_Op<"signal"> {
+  let summary = "Publish what this thread (and all that met with it before) wrote to global memory: add 1 to a counter";
+  let description = "counter: i32 elements in global memory. Release order at the GPU's scope; `amount` of them must be awaited.";
+  let arguments = (ins AnyMemRef:$counter, I32:$index);
+  let assemblyFormat = "$counter `[` $index `]` attr-dict `:` type($counter)";
+}
+def Tile_AwaitOp : Tile_Op<"await"> {
+  let summary = "Spin until a counter in global memory is at least `amount`; what was published before is then visible to bulk copies too";
+  let arguments = (ins AnyMemRef:$counter, I32:$index, I32:$amount);
+  let assemblyFormat = "$counter `[` $index `]` `,` $amount attr-dict `:` type($counter)";
+}
+def Tile_AtomicAddOp : Tile_Op<"atomic_add"> {
+  let summary = "Add to an i32 in global memory, relaxed; the value before";
+  let arguments = (ins AnyMemRef:$counter, I32:$index, I32:$amount);
+  let results = (outs I32:$result);
+  let assemblyFormat = "$counter `[` $index `]` `,` $amount attr-dict `:` type($counter)";
+}
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+def Tile_ViewOp : Tile_Op<"view", [Pure]> {
+  let summary = "A part of a tile: `index` counts rows of the result type's size along the leading dim that is cut";
+  let description = [{
+        result = source[index * unit : ]       unit = rows of the leading dim (default: the result's own, so that stages are numbered)
+    (C1) both have one element type and swizzle.   (C2) the trailing dims agree: result is [rows, ...] or drops the leading dim.
+    (C3) a swizzled part starts at a multiple of 8 rows.
+  }];
+  let arguments = (ins Tile_SharedType:$source, I32:$index, I64Attr:$unit);
+  let results = (outs Tile_SharedType:$result);
+  let assemblyFormat = "$source `[` $index `x` $unit `]` attr-dict `:` type($source) `to` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_CopyBulkOp : Tile_Op<"copy_bulk"> {
+  let summary = "Copy contiguous bytes from global to shared memory asynchronously; they count at a barrier";
+  let description = [{
+    `offset` (bytes, i64) into `source` and `bytes` are multiples of 16. One thread issues it.
+  }];
+  let arguments = (ins AnyMemRef:$source, I64:$offset, Tile_SharedType:$target, Tile_BarriersType:$barriers, I32:$index, I32:$bytes);
+  let assemblyFormat = [{
+    $source `[` $offset `]` `to` $target `,` $barriers `[` $index `]` `bytes` $bytes attr-dict `:` type($source) `to` type($target) `,` type($barriers)
+  }];
+}
+
+def Tile_CopyGatherOp : Tile_Op<"copy_gather"> {
+  let summary = "This thread copies 16 bytes from global to shared memory asynchronously (Hopper's bulk copies cannot gather rows)";
+  let description = [{
+    Copies source[offset, offset + 16) (bytes) to row `row`, piece `piece` of a swizzled tile, permuted as its type says. `tile.arrive_copies` then makes a
+    barrier count the copies of this thread; readers of the asynchronous proxy need `tile.fence_async` after they waited.
+  }];
+  let arguments = (ins AnyMemRef:$source, I64:$offset, Tile_SharedType:$target, I32:$row, I32:$piece);
+  let assemblyFormat = "$source `[` $offset `]` `to` $target `[` $row `,` $piece `]` attr-dict `:` type($source) `to` type($target)";
+}
+def Tile_ArriveCopiesOp : Tile_Op<"arrive_copies"> {
+  let summary = "Arrive at a barrier when all `tile.copy_gather` of this thread are complete";
+  let arguments = (ins Tile_BarriersType:$barriers, I32:$index);
+  let assemblyFormat = "$barriers `[` $index `]` attr-dict `:` type($barriers)";
+}
+
+def Tile_ReadOp : Tile_Op<"read"> {
+  let summary = "Read a scalar or vector from shared memory; `index` counts elements of the tile";
+  let description = "The address is a multiple of the result's size.";
+  let arguments = (ins Tile_SharedType:$source, I32:$index);
+  let results = (outs AnyType:$result);
+  let assemblyFormat = "$source `[` $index `]` attr-dict `:` type($source) `->` type($result)";
+}
+def Tile_WriteOp : Tile_Op<"write"> {
+  let summary = "Write a scalar or vector to shared memory; `index` counts elements of the tile";
+  let arguments = (ins AnyType:$value, Tile_SharedType:$target, I32:$index);
+  let assemblyFormat = "$value `,` $target `[` $index `]` attr-dict `:` type($value) `,` type($target)";
+}
+def Tile_LoadOp : Tile_Op<"load"> {
+  let summary = "Load a scalar or vector from global memory; `index` counts elements of the buffer";
+  let description = "The address is a multiple of the result's size. `constant`: nothing writes the buffer while the kernel runs.";
+  let arguments = (ins AnyMemRef:$source, I64:$index, UnitAttr:$constant);
+  let results = (outs AnyType:$result);
+  let assemblyFormat = "$source `[` $index `]` attr-dict `:` type($source) `->` type($result)";
+}
+def Tile_StoreOp : Tile_Op<"store"> {
+  let summary = "Store a scalar or vector to global memory; `index` counts elements of the buffer";
+  let arguments = (ins AnyType:$value, AnyMemRef:$target, I64:$index);
+  let assemblyFormat = "$value `,` $target `[` $index `]` attr-dict `:` type($value) `,` type($target)";
+}
+
+//===----------------------------------------------------------------------===//
+// Fragments
+//===----------------------------------------------------------------------===//
+
+def Tile_MmaOp : Tile_Op<"mma", [AttrSizedOperandSegments]> {
+  let summary = "Matrix products of a warpgroup: one group of asynchronous tensor-core instructions";
+  let description = [{
+        pending_i[m, n] = sum_k a_i[m, k] * b_i[n, k]   (+ accumulators_i[m, n])
+
+    a_i: swizzled 64 x K tiles, b_i: swizzled N x K tiles with K * element size = 128 bytes. Without accumulators sums start at zero; `reuse`
+    names fragments whose registers the result may take (their values are lost): consecutive groups that share temporaries do not spill.
+    FP8 sums are kept at about 14 bits by the hardware: promote them every 128.
+    (C1) as many b as a as results.   (C2) shapes as above; N a multiple of 8 up to 256; f8E4M3FN, f8E5M2, bf16 or f16.   (C3) accumulators or reuse, not both,
+    one a product, of the result's fragment type.
+  }];
+  let arguments = (ins Variadic<Tile_SharedType>:$a, Variadic<Tile_SharedType>:$b, Variadic<Tile_Fragment>:$accumulators,
+      Variadic<Tile_Fragment>:$reuse);
+  let results = (outs Variadic<Tile_PendingType>:$pending);
+  let assemblyFormat = [{
+    $a `by` $b (`accumulators` `(` $accumulators^ `)`)? (`reuse` `(` $reuse^ `)`)? attr-dict `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_MmaWaitOp : Tile_Op<"mma_wait"> {
+  let summary = "Wait for products; defines their values";
+  let description = "(C1) results are the fragments of the operands. At most `in_flight` later groups stay unfinished.";
+  let arguments = (ins Variadic<Tile_PendingType>:$pending, DefaultValuedAttr<I32Attr, "0">:$in_flight);
+  let results = (outs Variadic<Tile_Fragment>:$fragments);
+  let assemblyFormat = "$pending attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Tile_PromoteOp : Tile_Op<"promote", [Pure, AllTypesMatch<["partial", "sum", "result"]>]> {
+  let summary = "Add scaled partial sums in f32: sum + partial * (rows x columns)";
+  let description = [{
+        result[m, n] = fma(partial[m, n], rows[m] * columns[n], sum[m, n])
+    (C1) partial, sum and result have one `mma` fragment type.   (C2) rows and columns have its shapes.
+    `pin` fixes the sums here: nothing of later products starts before them (without, two temporaries are live and spill).
+  }];
+  let arguments = (ins Tile_Fragment:$partial, Tile_Fragment:$sum, Tile_Fragment:$rows, Tile_Fragment:$columns, UnitAttr:$pin);
+  let results = (outs Tile_Fragment:$result);
+  let assemblyFormat = "$partial `,` $sum `rows` $rows `columns` $columns attr-dict `:` type($partial) `,` type($rows) `,` type($columns)";
+  let hasVerifier = 1;
+}
+
+def Tile_SplatOp : Tile_Op<"splat", [Pure]> {
+  let summary = "A fragment of one value; of `rows` or `columns`, of several values that alternate every 8";
+  let description = "result[i] = values[(i / 8) mod #values].   (C1) one value, or two for the layouts rows and columns.";
+  let arguments = (ins Variadic<AnyType>:$values);
+  let results = (outs Tile_Fragment:$result);
+  let assemblyFormat = "$values attr-dict `:` type($values) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_ReadVectorOp : Tile_Op<"read_vector"> {
+  let summary = "Read a `rows` or `columns` fragment from a vector in shared memory, from element `index` on";
+  let arguments = (ins Tile_SharedType:$source, I32:$index);
+  let results = (outs Tile_Fragment:$result);
+  let assemblyFormat = "$source `[` $index `]` attr-dict `:` type($source) `->` type($result)";
+}
+
+def Tile_WriteVectorOp : Tile_Op<"write_vector"> {
+  let summary = "Write a `rows` or `columns` fragment to a vector in shared memory, from element `index` on";
+  let description = [{
+    `columns`: every warp writes all elements (warps that share a target must hold equal values, or write to places of their own).
+    `rows`: each warp writes the 16 rows it holds.
+  }];
+  let arguments = (ins Tile_Fragment:$fragment, Tile_SharedType:$target, I32:$index);
+  let assemblyFormat = "$fragment `,` $target `[` $index `]` attr-dict `:` type($fragment) `,` type($target)";
+}
+
+def Tile_SelectRowsOp : Tile_Op<"select_rows", [Pure]> {
+  let summary = "Every other group of 8 rows of an `mma` fragment: a `half` fragment";
+  let description = "result[8 i + r, n] = source[16 i + 8 half + r, n].   (C1) half is 0 or 1.";
+  let arguments = (ins Tile_Fragment:$source, I32Attr:$half);
+  let results = (outs Tile_Fragment:$result);
+  let assemblyFormat = "$source `half` $half attr-dict `:` type($source) `->` type($result)";
+}
+def Tile_SelectColumnsOp : Tile_Op<"select_columns", [Pure]> {
+  let summary = "Some groups of 8 columns of a fragment";
+  let description = "result[m, 8 i + c] = source[m, 8 (first + step i) + c].   (C1) all lie in the source.";
+  let arguments = (ins Tile_Fragment:$source, I32Attr:$first, I32Attr:$step);
+  let results = (outs Tile_Fragment:$result);
+  let assemblyFormat = "$source `first` $first `step` $step attr-dict `:` type($source) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_MapOp : Tile_Op<"map", [SingleBlock, Pure, SingleBlockImplicitTerminator<"YieldOp">]> {
+  let summary = "An epilogue: one scalar function for every element of fragments";
+  let description = [{
+    The region gets one scalar an operand and yields one a result. An operand of layout `rows` or `columns` broadcasts. exp and division inside
+    use the hardware's approximate instructions (2 ulp).
+    (C1) operands of layout mma or half have the shape of the results; others one of its dims.
+  }];
+  let arguments = (ins Variadic<Tile_Fragment>:$operands_);
+  let results = (outs Variadic<Tile_Fragment>:$results_);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$operands_ attr-dict `:` functional-type(operands, results) $body";
+  let hasVerifier = 1;
+}
+def Tile_YieldOp : Tile_Op<"yield", [Pure, Terminator, ReturnLike, HasParent<"MapOp">]> {
+  let summary = "Ends the region of `tile.map`";
+  let arguments = (ins Variadic<AnyType>:$values);
+  let assemblyFormat = "($values^ `:` type($values))? attr-dict";
+  let builders = [OpBuilder<(ins), [{ /* no values */ }]>];
+}
+
+def Tile_MaxOp : Tile_Op<"max"> {
+  let summary = "Largest absolute value in each row or column, over the threads of a warp";
+  let description = [{
+    Fragments of one shape, joined. Result of layout `rows`: over all columns (complete). Result of layout `columns`: over the rows this warp holds; combine warps
+    with `tile.max_warps`. NaN is ignored unless all are NaN. `init` is the least result.
+    (C1) operands are `mma` or `half` of one type.   (C2) the result's extent is the operand's.
+  }];
+  let arguments = (ins Variadic<Tile_Fragment>:$fragments, F32Attr:$init);
+  let results = (outs Tile_Fragment:$result);
+  let assemblyFormat = "$fragments `init` $init attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Tile_PackOp : Tile_Op<"pack", [Pure, AllTypesMatch<["lo", "hi"]>]> {
+  let summary = "Two f32 fragments as one fragment of pairs of 8-bit floats: low byte `lo`, high byte `hi`";
+  let description = "Rounds to nearest even and saturates. Pairs are i16 elements.   (C1) one shape and layout.";
+  let arguments = (ins Tile_Fragment:$lo, Tile_Fragment:$hi, TypeAttr:$format);
+  let results = (outs Tile_Fragment:$result);
+  let assemblyFormat = "$lo `,` $hi `as` $format attr-dict `:` type($lo) `->` type($result)";
+}
+
+def Tile_StoreMatrixOp : Tile_Op<"store_matrix"> {
+  let summary = "Write a fragment of 16-bit elements to shared memory";
+  let description = [{
+        target[row + m, column + n] = fragment[m, n];      transposed: target[row + n, column + m]
+    for the 16 (8 for `half`) rows m of this warp, where m counts from the warp's own first row. f32 fragments are rounded to
+    bf16. `stride` is the distance of target rows in bytes, a multiple of 16; target must not be swizzled.
+    (C1) i16 or f32 fragment of layout mma or half.
+  }];
+  let arguments = (ins Tile_Fragment:$fragment, Tile_SharedType:$target, I32:$offset, I32Attr:$stride, UnitAttr:$transposed);
+  let assemblyFormat = "$fragment `,` $target `[` $offset `]` `stride` $stride attr-dict `:` type($fragment) `,` type($target)";
+}
+
+#endif // TILE_TD
