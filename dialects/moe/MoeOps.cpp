@@ -204,6 +204,7 @@ MOE_COMPUTE_OP(SortOp)
 MOE_COMPUTE_OP(ScanOp)
 MOE_COMPUTE_OP(ScatterOp)
 MOE_COMPUTE_OP(NonZeroOp)
+MOE_COMPUTE_OP(ExpertProductsOp)
 
 using Sizes = SmallVectorImpl<SmallVector<OpFoldResult>>;
 
@@ -770,5 +771,55 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
   for (auto [i, have, want] : llvm::enumerate(getArgs().getTypes(), types))
     if (withoutOffset(have) != withoutOffset(want))
       return emitOpError() << "expects argument " << i << " to be " << want << ", but it is " << have;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// The expert layer's plan on the GPU
+//===----------------------------------------------------------------------===//
+
+LogicalResult ExpertProductsOp::verify() {
+  int64_t hidden = getHidden(), inner = getIntermediate();
+  // expert_products_c1
+  if (hidden < 8 || hidden % 8 || inner < 1)
+    return emitOpError() << "expects hidden to be a multiple of 8 and intermediate at least 1, but they are " << hidden << " and " << inner;
+  for (Value v : {getX(), getW1(), getW2()})
+    if (!isa<Float8E4M3FNType>(shaped(v).getElementType()))
+      return emitOpError() << "expects codes of f8E4M3FN, but found " << v.getType();
+  for (Value v : {getXScales(), getW1Scales(), getW2Scales()})
+    if (!shaped(v).getElementType().isF32())
+      return emitOpError() << "expects scales of f32, but found " << v.getType();
+  if (failed(expectRank(*this, getX(), 3, "x")) || failed(expectRank(*this, getW1(), 5, "w1")) || failed(expectRank(*this, getItems(), 1, "items")) ||
+      failed(expectI32(*this, getItems(), "items")) || failed(expectRank(*this, getCounters(), 1, "counters")) ||
+      failed(expectI32(*this, getCounters(), "counters")))
+    return failure();
+  auto up = [](int64_t n, int64_t by) { return (n + by - 1) / by; };
+  int64_t kb = up(hidden, 128), ib = up(inner, 128), nb = up(hidden, 256), rows = shaped(getX()).getDimSize(1), experts = shaped(getW1()).getDimSize(0);
+  if (failed(expectShape(*this, getX(), {kb, rows, 128}, "x")) || failed(expectShape(*this, getXScales(), {kb, rows}, "x_scales")) ||
+      failed(expectShape(*this, getW1(), {experts, ib, kb, 256, 128}, "w1")) ||
+      failed(expectShape(*this, getW1Scales(), {experts, ib, up(2 * kb, 4) * 4}, "w1_scales")) ||
+      failed(expectShape(*this, getW2(), {experts, nb, ib, 256, 128}, "w2")) ||
+      failed(expectShape(*this, getW2Scales(), {experts, nb, up(2 * ib, 4) * 4}, "w2_scales")))
+    return failure();
+  Type e4m3 = shaped(getX()).getElementType();
+  return verifyResults(*this, {floats({rows, hidden}), {{ib, rows, 128}, Expected::Same, e4m3}, floats({ib, rows})});
+}
+
+LogicalResult ExpertProductsOp::verifyRegions() {
+  Block &body = getEpilogue().front();
+  YieldOp yield = yieldOf(getEpilogue());
+  // expert_products_c3
+  if (body.getNumArguments() != 2 || !body.getArgument(0).getType().isF32() || !body.getArgument(1).getType().isF32() || !yield ||
+      yield.getNumOperands() != 1 || !yield.getOperand(0).getType().isF32())
+    return emitOpError() << "expects a region of two f32 that yields one";
+  return success();
+}
+
+LogicalResult ExpertProductsOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
+  OpFoldResult rows = dimOf(b, getLoc(), getX(), 1);
+  auto blocks = b.getIndexAttr((static_cast<int64_t>(getIntermediate()) + 127) / 128);
+  sizes.push_back({rows, b.getIndexAttr(getHidden())});
+  sizes.push_back({blocks, rows, b.getIndexAttr(128)});
+  sizes.push_back({blocks, rows});
   return success();
 }

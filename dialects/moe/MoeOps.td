@@ -52,7 +52,7 @@ def Moe_GetWeightOp : Moe_Op<"get_weight", [Pure, DeclareOpInterfaceMethods<Symb
   let assemblyFormat = "$name attr-dict `:` type($result)";
 }
 
-def Moe_YieldOp : Moe_Op<"yield", [Pure, Terminator, ReturnLike, ParentOneOf<["ExpertsOp", "GroupedMatmulOp"]>]> {
+def Moe_YieldOp : Moe_Op<"yield", [Pure, Terminator, ReturnLike, ParentOneOf<["ExpertsOp", "GroupedMatmulOp", "ExpertProductsOp"]>]> {
   let summary = "Ends the region of a `moe` op with its values";
   let arguments = (ins Variadic<AnyType>:$values);
   let assemblyFormat = "($values^ `:` type($values))? attr-dict";
@@ -343,6 +343,8 @@ def Moe_NonZeroOp : Moe_ComputeOp<"nonzero"> {
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let assemblyFormat = "$x (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results)";
 }
+
+include "dialects/moe/MoePlanOps.td"
 
 //===----------------------------------------------------------------------===//
 // Launches

@@ -10,7 +10,7 @@
 //            func.func @k0_swiglu(..., %begin: index, %end: index) attributes {moe.kernel} { scf.for ... }
 //          }
 //
-// For the GPU there is one module, marked `moe.device`, whose items are threads.
+// For the GPU there is one module, marked `moe.device`, whose items are threads, or blocks of `tile.threads` threads.
 //
 //===----------------------------------------------------------------------===//
 #include "mlir/IR/IRMapping.h"
@@ -45,7 +45,12 @@ struct Tile : moe::impl::TileBase<Tile> {
 
   /// The emitter for each variant: hand-shaped if every variant has one (they share the item count), else plain loops.
   LogicalResult emittersOf(Operation *op, ArrayRef<Variant> variants, SmallVectorImpl<KernelEmitter> &emitters) {
-    if (!gpu) {
+    if (gpu) {
+      if (std::optional<KernelEmitter> emitter = getGpuEmitter(op)) {
+        emitters.push_back(*emitter);
+        return success();
+      }
+    } else {
       for (const Variant &v : variants)
         if (std::optional<KernelEmitter> emitter = getCpuEmitter(op, CpuTarget{v.isa, v.vectorBits}))
           emitters.push_back(*emitter);
@@ -131,6 +136,12 @@ struct Tile : moe::impl::TileBase<Tile> {
         op->erase();
         if (emitter.vectorized)
           copy->setAttr("moe.vectorized", b.getUnitAttr());
+        if (emitter.block) {
+          copy->setAttr("tile.threads", b.getI32IntegerAttr(emitter.block->threads));
+          copy->setAttr("tile.grid", b.getStringAttr(emitter.block->grid == BlockLaunch::PerItem ? "item" : "multiprocessor"));
+          if (emitter.block->dependent)
+            copy->setAttr("tile.dependent", b.getUnitAttr());
+        }
       }
     }
     for (func::FuncOp kernel : kernels) {

@@ -31,6 +31,16 @@ struct CpuTarget {
   int vectorBits;      ///< 512 or 256
 };
 
+/// How the blocks of a GPU kernel are launched whose threads work together (a kernel of the tile dialect).
+struct BlockLaunch {
+  int threads; ///< in a block
+  enum Grid {
+    PerItem,          ///< one block an item
+    PerMultiprocessor ///< one block a multiprocessor, not more than items: persistent kernels
+  } grid;
+  bool dependent = false; ///< may start before the launch in front of it ended; the kernel waits itself (tile.start dependent)
+};
+
 /// How to compute one operation as independent work items. Items run in any order, on any thread, each once; the result
 /// must not depend on how the runtime cuts [0, items) into ranges.
 struct KernelEmitter {
@@ -48,10 +58,16 @@ struct KernelEmitter {
 
   /// The body is vector code already: LLVM's loop passes are skipped for this kernel (compile time).
   bool vectorized = true;
+
+  /// GPU: the body is code of a whole block in the tile dialect. It asks for its number itself (tile.id); begin and end are unused.
+  std::optional<BlockLaunch> block;
 };
 
 /// The hand-shaped CPU emitter of an operation, or nullopt where plain loops serve (lib/Tile/CPU).
 std::optional<KernelEmitter> getCpuEmitter(Operation *op, const CpuTarget &target);
+
+/// The emitter of an operation for Hopper, or nullopt where plain loops serve (lib/Tile/GPU).
+std::optional<KernelEmitter> getGpuEmitter(Operation *op);
 
 /// Plain loops, one item = one row or one element or a block of them, for every operation that can be in a kernel. The
 /// GPU runs this form too (one item = one thread). nullopt for an operation that no kernel may hold.

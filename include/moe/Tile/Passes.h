@@ -3,6 +3,7 @@
 #define MOE_TILE_PASSES_H
 
 #include "dialects/moe/Moe.h"
+#include "dialects/tile/Tile.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"

@@ -15,7 +15,7 @@ def Tile : Pass<"moe-tile", "::mlir::ModuleOp"> {
     Option<"grain", "grain", "int64_t", "32768", "scalar operations that one item of a plain loop kernel should have">];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
                            "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
-                           "::mlir::vector::VectorDialect", "::mlir::LLVM::LLVMDialect"];
+                           "::mlir::vector::VectorDialect", "::mlir::LLVM::LLVMDialect", "::mlir::moe::tile::TileDialect"];
 }
 
 def VerifyTile : Pass<"moe-verify-tile", "::mlir::ModuleOp"> {

@@ -1,0 +1,42 @@
+#ifndef MOE_PLAN_OPS_TD
+#define MOE_PLAN_OPS_TD
+
+// The fused plan of an expert layer on the GPU: a few kernels with a device-side work list between them. Made by `moe-plan-experts`.
+// Included by MoeOps.td.
+
+def Moe_ExpertProductsOp : Moe_ComputeOp<"expert_products", [SingleBlock]> {
+  let summary = "Both products of the routed experts, with the activation between them, over a work list";
+  let description = [{
+    For every row p of item j = (e, row0, valid, ...) of the work list, row0 <= p < row0 + valid, with blocks of 128:
+
+        g[p, i], u[p, i] = sum_kb (sum_{k in kb} x[p, k] * w1[e, gate | up, i, k]) * sx[kb, p] * s1[e, gate | up, i/128, kb]
+        a[p, i]          = region(g, u)
+        sh[ib, p]        = max(|a[p, i in ib]|, 1e-10) / 448,   h[p, i] = e4m3(a / sh)
+        y[p, n]          = sum_ib (sum_{i in ib} h[p, i] * w2[e, n, i]) * sh[ib, p] * s2[e, n/128, ib]      bf16
+
+    Partial sums are promoted to f32 every 128. Rows of no item are unspecified.
+    R rows (a multiple of 8), KB = ceil(H/128), IB = ceil(I/128), NB = ceil(H/256); all buffers of codes are f8E4M3FN:
+    x [KB, R, 128] and h [IB, R, 128]: 16-byte piece q of row p lies at q xor (p mod 8), columns past the end are zero;
+    x_scales [KB, R], h_scales [IB, R] f32;
+    w1 [E, IB, KB, 256, 128]: a tile of 256 rows holds 128 columns of I for gate and up, row 128 w + 64 s + 16 v + 8 g + r is gate (g = 0) or up (1) of
+    column 64 w + 16 v + 2 r + s, pieces as in x;   w1_scales [E, IB, L1] f32: gate's KB scales, then up's; L1 = 2 KB rounded up to a multiple of 4;
+    w2 [E, NB, IB, 256, 128]: rows of H as they are, pieces as in x;   w2_scales [E, NB, L2] f32: IB scales of the first 128 rows, then of the others;
+    items [N] i32: items[0] items, then from word 4 on four words an item: expert, row0, valid, size | group << 4 | offset << 12 (8 << size rows are read;
+    item j is number `offset` of `group` items of one expert that stand together);
+    counters [N'] i32, zero before and changed by the kernel: N' >= 16 + items.   y [R, H] bf16.
+    (C1) shapes and types as above; H is a multiple of 8.   (C2) sizes ascend among 0 to 4 (8 to 128 rows).   (C3) the region takes two f32 and yields one.
+    Source: docs/Spec.md, expert layer on the GPU.
+  }];
+  let arguments = (ins Moe_Array:$x, Moe_Array:$x_scales, Moe_Array:$w1, Moe_Array:$w1_scales, Moe_Array:$w2, Moe_Array:$w2_scales,
+      Moe_Array:$items, Moe_Array:$counters, Variadic<AnyMemRef>:$outs,
+      I64Attr:$hidden, I64Attr:$intermediate);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let regions = (region SizedRegion<1>:$epilogue);
+  let assemblyFormat = [{
+    $x `,` $x_scales `w1` `(` $w1 `,` $w1_scales `)` `w2` `(` $w2 `,` $w2_scales `)` `items` `(` $items `,` $counters `)` (`outs` `(` $outs^ `)`)? attr-dict `:`
+    functional-type(operands, results) $epilogue
+  }];
+  let hasRegionVerifier = 1;
+}
+
+#endif // MOE_PLAN_OPS_TD
