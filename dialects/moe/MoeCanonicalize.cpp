@@ -149,3 +149,9 @@ void ExpertsOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRCon
 void GroupedMatmulOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
   patterns.add<ShrinkGroupedMatmul>(context);
 }
+
+/// A condition that certainly holds.
+OpFoldResult CheckedOp::fold(FoldAdaptor adaptor) {
+  auto ok = dyn_cast_or_null<BoolAttr>(adaptor.getOk());
+  return ok && ok.getValue() ? getValue() : Value();
+}

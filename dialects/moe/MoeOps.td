@@ -322,7 +322,7 @@ def Moe_ScatterOp : Moe_ComputeOp<"scatter"> {
   let description = [{
         out = data;  for n in row-major order of the leading dims of indices:
           out[indices[n, 0], ..., indices[n, R-1], :] = combine(out[...], updates[n, :])
-    Index tuples out of bounds are skipped; negative indices count from the end. data [D0, ...]; indices [n..., R] i64;
+    Negative indices count from the end; an index outside of [-D, D) ends the run (device kernels skip its tuple). data [D0, ...]; indices [n..., R] i64;
     updates [n..., D_R, ...]; out as data. Applied in order: with duplicates the last write wins, sums are deterministic.
     (C1) R is static and R <= rank(data).   (C2) shape(updates) == leading dims of indices ++ shape(data)[R:].   (C3) type(out) == type(data).
   }];
@@ -345,6 +345,24 @@ def Moe_NonZeroOp : Moe_ComputeOp<"nonzero"> {
 }
 
 include "dialects/moe/MoePlanOps.td"
+
+//===----------------------------------------------------------------------===//
+// Checks
+//===----------------------------------------------------------------------===//
+
+def Moe_CheckedOp : Moe_Op<"checked", [NoMemoryEffect, AllTypesMatch<["value", "result"]>]> {
+  let summary = "A scalar that must satisfy a condition when it is computed";
+  let description = [{
+    result = value; where `ok` is false the run ends with `message`, which names the author's node. What nobody reads is not
+    checked, and no op may be moved to where it would be computed more often. In kernels `tile` makes an assertion of it, which
+    `lower` makes the kernel's return code; device kernels cannot return one and go on with `value`, which must be safe.
+    Example: test/Tile/checked.mlir
+  }];
+  let arguments = (ins AnyType:$value, I1:$ok, StrAttr:$message);
+  let results = (outs AnyType:$result);
+  let assemblyFormat = "$value `if` $ok `,` $message attr-dict `:` type($value)";
+  let hasFolder = 1;
+}
 
 //===----------------------------------------------------------------------===//
 // Launches

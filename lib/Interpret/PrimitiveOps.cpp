@@ -155,15 +155,12 @@ static LogicalResult runScatter(Runner &runner, ScatterOp op) {
   char *to = out.mutableData();
   for (int64_t r = 0; r < rows; ++r) {
     int64_t start = 0;
-    bool inside = true;
     for (int64_t i = 0; i < width; ++i) {
-      int64_t index = indices.integer(r * width + i);
-      index += index < 0 ? out.dim(i) : 0;
-      inside &= index >= 0 && index < out.dim(i);
+      int64_t given = indices.integer(r * width + i), index = given + (given < 0 ? out.dim(i) : 0);
+      if (index < 0 || index >= out.dim(i))
+        return op.emitOpError("expects an index in [") << -out.dim(i) << ", " << out.dim(i) << "), found " << given;
       start += index * strides[i];
     }
-    if (!inside)
-      continue;
     for (int64_t i = 0; i < slice; ++i)
       numbers.combine(op.getCombiner(), to + (start + i) * numbers.bytes,
                       updates.data() + (r * slice + i) * numbers.bytes);

@@ -1,6 +1,8 @@
 //===- ScalarExecute.cpp - scalar instructions on lanes -------------------===//
 #include "Opcodes.h"
 
+#include "dialects/moe/Moe.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/Support/MathExtras.h"
 #include <cmath>
@@ -249,6 +251,7 @@ private:
   }
 
   void select();
+  LogicalResult checked();
   void compareInts();
   void compareFloats();
   void toFloat(bool isSigned);
@@ -274,6 +277,18 @@ void Executor::select() {
     pick(regs.floats(in.out), regs.floats(in.in[1]), regs.floats(in.in[2]));
   else
     pick(regs.ints(in.out), regs.ints(in.in[1]), regs.ints(in.in[2]));
+}
+
+LogicalResult Executor::checked() {
+  const int64_t *ok = regs.ints(in.in[1]);
+  for (int i = 0; i < n; ++i)
+    if (!ok[i])
+      return in.op->emitError() << cast<CheckedOp>(in.op).getMessage();
+  if (in.type.kind == Kind::Float)
+    std::copy_n(regs.floats(in.in[0]), n, regs.floats(in.out));
+  else
+    std::copy_n(regs.ints(in.in[0]), n, regs.ints(in.out));
+  return success();
 }
 
 void Executor::compareInts() {
@@ -624,6 +639,8 @@ LogicalResult Executor::run() {
   case Opcode::Select:
     select();
     return success();
+  case Opcode::Checked:
+    return checked();
   case Opcode::ExtF:
   case Opcode::TruncF:
     if (in.type.kind == Kind::Double && in.result.kind == Kind::Float) {

@@ -255,10 +255,12 @@ LogicalResult HostWriter::writeOp(Operation &op) {
       LLVM::CallOp::create(b, loc, TypeRange(), "moe_read", ValueRange{host, context, status, address, i64(bytes), fetched});
       address = fetched;
     } else {
-      // After an error there may be no buffer: a zero is read then, and nothing is launched any more.
-      Value null = LLVM::ZeroOp::create(b, loc, buffer.pointer.getType());
-      Value missing = LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::eq, buffer.pointer, null);
-      address = LLVM::SelectOp::create(b, loc, missing, nothing, address);
+      // After an error there may be no buffer, and nothing is launched any more: a zero is read then, which ends loops too.
+      Type i32 = b.getI32Type();
+      Value zero = LLVM::ConstantOp::create(b, loc, i32, b.getI32IntegerAttr(0));
+      Value code = LLVM::LoadOp::create(b, loc, i32, status);
+      Value clean = LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::eq, code, zero);
+      address = LLVM::SelectOp::create(b, loc, clean, address, nothing);
     }
     Value result;
     if (element.isIndex())
@@ -271,6 +273,14 @@ LogicalResult HostWriter::writeOp(Operation &op) {
   if (auto check = dyn_cast<cf::AssertOp>(op)) {
     if (Value condition = scalar(check.getArg()))
       failUnless(condition, check.getMsg());
+    return success();
+  }
+  if (auto check = dyn_cast<CheckedOp>(op)) {
+    Value value = scalar(check.getValue()), ok = scalar(check.getOk());
+    if (ok)
+      failUnless(ok, check.getMessage());
+    if (value)
+      values.map(check.getResult(), value);
     return success();
   }
   if (auto apply = dyn_cast<affine::AffineApplyOp>(op)) {

@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 #include "EntryRecord.h"
 
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Parser/Parser.h"
 
 namespace mlir::moe {
@@ -132,6 +133,9 @@ struct LowerHost : moe::impl::LowerHostBase<LowerHost> {
         return signalPassFailure();
       records.push_back(describeEntry(entry, tables, weights));
     }
+    // What kernels may return: their assertions get the codes of the one list of errors.
+    for (auto inner : module.getOps<ModuleOp>())
+      inner.walk([&](cf::AssertOp check) { check->setAttr("moe.code", b.getI32IntegerAttr(tables.errorCode(check.getMsg()))); });
     SmallVector<Attribute> weightNames, errors;
     for (auto &entry : tables.weights)
       weightNames.push_back(b.getStringAttr(entry.first));

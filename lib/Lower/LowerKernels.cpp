@@ -7,6 +7,9 @@
 // The inner function exists for its parameters: pointers that never overlap say so (a buffer is written through one
 // argument alone unless it is marked `moe.may_alias`), which the loop vectoriser needs.
 //
+// An assertion in a kernel becomes its return code, the number that `moe-lower-host` gave its message in the list of errors;
+// the items run to their end. Device kernels return nothing: their assertions go.
+//
 // On a device the inner function is the kernel: its parameters are the words of the argument block, then the number of
 // items, and each thread is one item.
 //
@@ -16,6 +19,7 @@
 
 #include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
 #include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 
 namespace mlir::moe {
@@ -34,8 +38,45 @@ struct LowerKernels : moe::impl::LowerKernelsBase<LowerKernels> {
     for (auto func : getOperation().getOps<func::FuncOp>())
       if (func->hasAttr("moe.kernel") && !func.isExternal())
         kernels.push_back(func);
-    for (func::FuncOp kernel : kernels)
-      lower(kernel, converter);
+    for (func::FuncOp kernel : kernels) {
+      FailureOr<bool> checks = returnAssertions(kernel);
+      if (failed(checks))
+        return signalPassFailure();
+      lower(kernel, converter, *checks);
+    }
+  }
+
+  /// Remembers the last assertion that failed, and returns its code. False if there is none; a device kernel has none left.
+  static FailureOr<bool> returnAssertions(func::FuncOp kernel) {
+    SmallVector<cf::AssertOp> checks;
+    kernel.walk([&](cf::AssertOp check) { checks.push_back(check); });
+    if (kernel->getParentOp()->hasAttr("moe.device"))
+      for (cf::AssertOp check : checks)
+        check.erase();
+    if (checks.empty() || kernel->getParentOp()->hasAttr("moe.device"))
+      return false;
+    OpBuilder b = OpBuilder::atBlockBegin(&kernel.getBody().front());
+    Location loc = kernel.getLoc();
+    Type i32 = b.getI32Type(), pointer = LLVM::LLVMPointerType::get(b.getContext());
+    Value one = LLVM::ConstantOp::create(b, loc, i32, b.getI32IntegerAttr(1));
+    Value zero = LLVM::ConstantOp::create(b, loc, i32, b.getI32IntegerAttr(0));
+    Value code = LLVM::AllocaOp::create(b, loc, pointer, i32, one, 4);
+    LLVM::StoreOp::create(b, loc, zero, code);
+    for (cf::AssertOp check : checks) {
+      auto number = check->getAttrOfType<IntegerAttr>("moe.code");
+      if (!number)
+        return check.emitOpError("expects the attribute 'moe.code', which moe-lower-host gives");
+      b.setInsertionPoint(check);
+      Value failed = LLVM::ConstantOp::create(b, check.getLoc(), i32, number);
+      Value before = LLVM::LoadOp::create(b, check.getLoc(), i32, code);
+      LLVM::StoreOp::create(b, check.getLoc(), arith::SelectOp::create(b, check.getLoc(), check.getArg(), before, failed), code);
+      check.erase();
+    }
+    Operation *ret = kernel.getBody().front().getTerminator();
+    b.setInsertionPoint(ret);
+    func::ReturnOp::create(b, ret->getLoc(), Value(LLVM::LoadOp::create(b, ret->getLoc(), i32, code)));
+    ret->erase();
+    return true;
   }
 
   /// The memref that `words` (pointer, sizes, strides) describe.
@@ -123,7 +164,7 @@ struct LowerKernels : moe::impl::LowerKernelsBase<LowerKernels> {
     return types;
   }
 
-  void lower(func::FuncOp kernel, const LLVMTypeConverter &converter) {
+  void lower(func::FuncOp kernel, const LLVMTypeConverter &converter, bool checks) {
     OpBuilder b(kernel);
     Location loc = kernel.getLoc();
     MLIRContext *context = &getContext();
@@ -178,6 +219,8 @@ struct LowerKernels : moe::impl::LowerKernelsBase<LowerKernels> {
     }
     kernel.setName(bodyName);
     kernel.setPrivate();
+    if (checks)
+      kernel.setFunctionType(b.getFunctionType(words, i32));
     // Internal, and never inlined into the wrapper, which would lose what the parameters say.
     kernel->setAttr("llvm.linkage", LLVM::LinkageAttr::get(context, LLVM::Linkage::Internal));
     kernel->setAttr("passthrough", b.getStrArrayAttr({"noinline"}));
@@ -199,8 +242,9 @@ struct LowerKernels : moe::impl::LowerKernelsBase<LowerKernels> {
     }
     operands.push_back(entry->getArgument(1));
     operands.push_back(entry->getArgument(2));
-    func::CallOp::create(b, loc, bodyName, TypeRange(), operands);
-    LLVM::ReturnOp::create(b, loc, ValueRange{LLVM::ConstantOp::create(b, loc, i32, b.getI32IntegerAttr(0))});
+    auto call = func::CallOp::create(b, loc, bodyName, checks ? TypeRange(i32) : TypeRange(), operands);
+    Value code = checks ? call.getResult(0) : Value(LLVM::ConstantOp::create(b, loc, i32, b.getI32IntegerAttr(0)));
+    LLVM::ReturnOp::create(b, loc, ValueRange{code});
   }
 };
 } // namespace

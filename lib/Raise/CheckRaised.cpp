@@ -1,7 +1,9 @@
 //===- CheckRaised.cpp - moe-check-raised: what may leave the phase -------===//
-// Only moe, linalg, tensor, arith, math, scf, func and builtin ops, and no unsigned integers.
+// Only moe, linalg, tensor, arith, math, scf, func and builtin ops and cf.assert, and no unsigned integers.
 //===----------------------------------------------------------------------===//
 #include "moe/Raise/Passes.h"
+
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 
 namespace mlir::moe {
 #define GEN_PASS_DEF_CHECKRAISED
@@ -23,7 +25,7 @@ struct CheckRaised : mlir::moe::impl::CheckRaisedBase<CheckRaised> {
     bool clean = true;
     getOperation().walk([&](Operation *op) {
       StringRef dialect = op->getName().getDialectNamespace();
-      if (!llvm::is_contained({"moe", "linalg", "tensor", "arith", "math", "scf", "func", "builtin"}, dialect) ||
+      if ((!llvm::is_contained({"moe", "linalg", "tensor", "arith", "math", "scf", "func", "builtin"}, dialect) && !isa<cf::AssertOp>(op)) ||
           isa<UnrealizedConversionCastOp>(op)) {
         op->emitOpError("expects no op of this kind after raise");
         clean = false;

@@ -220,15 +220,23 @@ public:
   Value logSoftmax(Value v, int64_t axis);
   /// Index for reading an extent of `size`: negative counts from the end, and nothing reads out of bounds.
   Value safeIndex(Scalars &s, Value index, Value size);
+  /// The same for an index that data bring: one out of bounds ends the run.
+  Value checkedIndex(Scalars &s, Value index, Value size);
+  /// `v`, where `ok` holds; else the run ends with "node ...: expects `what`".
+  Value checked(Scalars &s, Value v, Value ok, const Twine &what);
+  /// Ends the run with "node ...: expects `what`" where the condition, known to the host program, does not hold.
+  void require(Value ok, const Twine &what);
+  /// What is read at indices that data bring has an element, unless no index is there.
+  void requireElements(OpFoldResult extent, ArrayRef<OpFoldResult> indexSizes);
 
 private:
-  /// Reads v at each place of `shape` through `map`, or element by element where only run time tells what is broadcast.
+  /// Reads v at each place of `shape`, which `sizes` give as values, through `map`, or element by element where only run time tells what is broadcast.
   struct Read {
     Value from;                    // v, or what v is with unit dims put in
     std::optional<AffineMap> map;
     SmallVector<Value> isOne; // per dim of v: null, or an i1 that tells whether the extent is one
   };
-  Read read(Value v, ArrayRef<AffineExpr> shape);
+  Read read(Value v, ArrayRef<AffineExpr> shape, ArrayRef<OpFoldResult> sizes);
 
   DenseMap<Value, Value> values;
   DenseMap<Value, Exprs> shapes;

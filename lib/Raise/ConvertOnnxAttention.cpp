@@ -233,7 +233,7 @@ Value convert::rotate(OnnxLowering &l, Value x, const Rotation &r) {
     if (r.positions || r.offset) {
       Value p = r.positions ? s.toIndex(s.make<tensor::ExtractOp>(r.positions, ValueRange{batch, step}))
                             : s.add(s.toIndex(s.make<tensor::ExtractOp>(r.offset, ValueRange{s.index(0)})), step);
-      entry = {l.safeIndex(s, p, rows), pair};
+      entry = {l.checkedIndex(s, p, rows), pair};
     } else {
       entry = {batch, step, pair};
     }

@@ -195,9 +195,10 @@ LogicalResult lowerMul(OnnxLowering &l) {
   return compute(l, {l.onnxInput(0), l.onnxInput(1)}, [](Scalars &s, ValueRange x) { return s.mul(x[0], x[1]); });
 }
 
-/// Truncating division that no divisor traps: x / 0 = 0, and the smallest number divided by -1 wraps.
-Value safeDivide(Scalars &s, Value x, Value y, bool uns, bool remainder) {
+/// Truncating division that no divisor traps: 0 ends the run, and the smallest number divided by -1 wraps.
+Value safeDivide(OnnxLowering &l, Scalars &s, Value x, Value y, bool uns, bool remainder) {
   Value zero = s.integer(x.getType(), 0), one = s.integer(x.getType(), 1);
+  y = l.checked(s, y, s.cmp(I::ne, y, zero), "integer divisors that are not 0");
   Value isZero = s.cmp(I::eq, y, zero);
   if (uns) {
     Value safe = s.select(isZero, one, y);
@@ -224,7 +225,7 @@ LogicalResult lowerDiv(OnnxLowering &l) {
       return div(s, x[0], x[1]);
     if (plain)
       return uns ? s.make<arith::DivUIOp>(x[0], x[1]) : s.make<arith::DivSIOp>(x[0], x[1]);
-    return safeDivide(s, x[0], x[1], uns, /*remainder=*/false);
+    return safeDivide(l, s, x[0], x[1], uns, /*remainder=*/false);
   });
 }
 
@@ -241,7 +242,7 @@ LogicalResult lowerMod(OnnxLowering &l) {
       Value moved = s.select(differ, s.add(r, x[1]), r);
       return s.select(s.cmp(F::OEQ, r, zero), s.make<math::CopySignOp>(zero, x[1]), moved);
     }
-    Value r = safeDivide(s, x[0], x[1], uns, /*remainder=*/true);
+    Value r = safeDivide(l, s, x[0], x[1], uns, /*remainder=*/true);
     if (isFmod || uns)
       return r;
     Value differ = s.make<arith::XOrIOp>(s.cmp(I::slt, r, zero), s.cmp(I::slt, x[1], zero));

@@ -1,5 +1,5 @@
 //===- ConvertOnnxGather.cpp - reading and writing at computed indices ----===//
-// Gathers are generics that extract at a clamped index, so no index reads outside; scatters are moe.scatter.
+// Gathers are generics that extract at a checked index, so no index reads outside; scatters are moe.scatter.
 //===----------------------------------------------------------------------===//
 #include "ConvertOnnx.h"
 
@@ -41,11 +41,12 @@ LogicalResult lowerGather(OnnxLowering &l) {
   for (int64_t d = 0; d < count; ++d)
     indexExprs.push_back(l.b.getAffineDimExpr(*axis + d));
   Value extent = l.value(own[*axis]);
+  l.requireElements(own[*axis], l.sizes(indices));
   AffineMap map = AffineMap::get(sizes.size(), 0, indexExprs, l.b.getContext());
   l.set(l.generic(l.resultType().getElementType(), sizes, {indices}, {map}, [&](Scalars &s, ValueRange x) {
     SmallVector<Value> place;
     for (int64_t d = 0; d < rank; ++d)
-      place.push_back(d < *axis ? s.position(d) : d == *axis ? l.safeIndex(s, x[0], extent) : s.position(d + count - 1));
+      place.push_back(d < *axis ? s.position(d) : d == *axis ? l.checkedIndex(s, x[0], extent) : s.position(d + count - 1));
     return s.make<tensor::ExtractOp>(data, place);
   }));
   return success();
@@ -59,11 +60,17 @@ LogicalResult lowerGatherElements(OnnxLowering &l) {
   if (!axis || rank == 0)
     return l.unsupported("expects axis in range");
   Value extent = l.value(l.size(data, *axis));
+  Sizes own = l.sizes(data), indexSizes = l.sizes(indices);
+  l.requireElements(own[*axis], indexSizes);
+  for (int64_t d = 0; d < rank; ++d)
+    if (d != *axis && !l.equal(l.shapeOf(indices)[d], l.shapeOf(data)[d]))
+      l.require(l.scalars().cmp(I::sle, l.value(indexSizes[d]), l.value(own[d])),
+                "indices that reach no further than data in dim " + Twine(d));
   l.set(l.generic(l.resultType().getElementType(), l.sizes(indices), {indices}, {l.b.getMultiDimIdentityMap(rank)},
                   [&](Scalars &s, ValueRange x) {
                     SmallVector<Value> place;
                     for (int64_t d = 0; d < rank; ++d)
-                      place.push_back(d == *axis ? l.safeIndex(s, x[0], extent) : s.position(d));
+                      place.push_back(d == *axis ? l.checkedIndex(s, x[0], extent) : s.position(d));
                     return s.make<tensor::ExtractOp>(data, place);
                   }));
   return success();
@@ -83,8 +90,13 @@ LogicalResult lowerGatherND(OnnxLowering &l) {
   Sizes sizes(indexSizes.begin(), indexSizes.end() - 1);
   sizes.append(own.begin() + batch + tuple, own.end());
   SmallVector<Value> extents;
-  for (int64_t k = 0; k < tuple; ++k)
+  for (int64_t k = 0; k < tuple; ++k) {
     extents.push_back(l.value(own[batch + k]));
+    l.requireElements(own[batch + k], ArrayRef(indexSizes).drop_back());
+  }
+  for (int64_t d = 0; d < batch; ++d)
+    if (!l.equal(l.shapeOf(indices)[d], l.shapeOf(data)[d]))
+      l.require(l.scalars().cmp(I::eq, l.value(indexSizes[d]), l.value(own[d])), "indices and data that agree in dim " + Twine(d));
   l.set(l.generate(l.resultType().getElementType(), sizes, [&](Scalars &s, ValueRange) {
     SmallVector<Value> place, entry;
     for (int64_t d = 0; d < batch; ++d)
@@ -94,7 +106,7 @@ LogicalResult lowerGatherND(OnnxLowering &l) {
     entry.push_back(Value());
     for (int64_t k = 0; k < tuple; ++k) {
       entry.back() = s.index(k);
-      place.push_back(l.safeIndex(s, s.make<tensor::ExtractOp>(indices, entry), extents[k]));
+      place.push_back(l.checkedIndex(s, s.make<tensor::ExtractOp>(indices, entry), extents[k]));
     }
     for (int64_t d = batch + tuple; d < rank; ++d)
       place.push_back(s.position(indexRank - 1 + d - batch - tuple));
@@ -163,11 +175,16 @@ LogicalResult lowerTensorScatter(OnnxLowering &l) {
   bool circular = l.stringAttr("mode", "linear") == "circular";
   Value length = l.value(l.size(update, *axis)), capacity = l.value(l.size(past, *axis));
   Value last = l.value(l.max(l.sub(l.size(update, *axis), l.at(1)), l.at(0)));
+  Value room = l.value(l.sub(l.size(past, *axis), l.size(update, *axis)));
+  l.require(l.scalars().cmp(I::sge, room, l.value(l.at(0))), "an update no longer than the cache");
   AffineMap identity = l.b.getMultiDimIdentityMap(rank);
   l.set(l.generic(l.resultType().getElementType(), l.sizes(past), {past}, {identity}, [&](Scalars &s, ValueRange x) {
     Value from = s.index(0);
     if (write)
       from = s.toIndex(s.make<tensor::ExtractOp>(write, ValueRange{s.position(0)}));
+    if (write && !circular)
+      from = l.checked(s, from, s.make<arith::AndIOp>(s.cmp(I::sge, from, s.index(0)), s.cmp(I::sle, from, room)),
+                       "write indices from 0 to the capacity less the length of the update, but one is outside");
     Value at = s.sub(s.position(*axis), from);
     if (circular) {
       Value m = s.make<arith::RemSIOp>(at, capacity);

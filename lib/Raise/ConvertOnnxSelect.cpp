@@ -52,6 +52,10 @@ LogicalResult lowerTopK(OnnxLowering &l) {
     auto op = SortOp::create(l.b, l.loc, types(), x, ValueRange{}, largest);
     values = op.getResult(0), indices = op.getResult(1);
     Sizes zeros(rank, l.at(0));
+    Scalars s = l.scalars();
+    Value wanted = l.value(k);
+    l.require(s.make<arith::AndIOp>(s.cmp(I::sge, wanted, s.index(0)), s.cmp(I::sle, wanted, l.value(sizes.back()))),
+              "k from 0 to the extent of the axis");
     sizes.back() = l.max(l.min(k, sizes.back()), l.at(0));
     l.setShape(values, l.shapeOf(x));
     l.setShape(indices, l.shapeOf(x));
@@ -110,6 +114,7 @@ LogicalResult lowerOneHot(OnnxLowering &l) {
     depth = l.element(l.onnxInput(1), 0);
   }
   Sizes sizes = l.sizes(indices);
+  l.require(l.scalars().cmp(I::sge, l.value(depth), l.value(l.at(0))), "a depth of 0 or more");
   sizes.insert(sizes.begin() + *axis, l.max(depth, l.at(0)));
   SmallVector<AffineExpr> exprs;
   for (int64_t d = 0; d < rank; ++d)
@@ -157,12 +162,13 @@ LogicalResult lowerCompress(OnnxLowering &l) {
   Value found = nonZero(l, l.input(1));
   Sizes sizes = l.sizes(x);
   Value extent = l.value(sizes[axis]);
+  l.requireElements(sizes[axis], {l.size(found, 1)});
   sizes[axis] = l.size(found, 1);
   AffineMap map = AffineMap::get(rank, 0, {l.expr(0), l.b.getAffineDimExpr(axis)}, l.b.getContext());
   l.set(l.generic(l.resultType().getElementType(), sizes, {found}, {map}, [&](Scalars &s, ValueRange v) {
     SmallVector<Value> place;
     for (int64_t d = 0; d < rank; ++d)
-      place.push_back(d == axis ? l.safeIndex(s, v[0], extent) : s.position(d));
+      place.push_back(d == axis ? l.checkedIndex(s, v[0], extent) : s.position(d));
     return s.make<tensor::ExtractOp>(x, place);
   }));
   return success();

@@ -114,6 +114,20 @@ LogicalResult lowerReshape(OnnxLowering &l) {
         sizes[d] = l.fold(s.select(isRest[d], inferred, cast<Value>(sizes[d])));
     }
   }
+  auto product = [&](const Exprs &dims) {
+    AffineExpr p = l.expr(1);
+    for (AffineExpr e : dims)
+      p = p * e;
+    return p;
+  };
+  if (!l.equal(product(l.shapeOf(x)), product(l.exprsOf(sizes)))) {
+    OpFoldResult have = l.at(1), wanted = l.at(1);
+    for (OpFoldResult s : l.sizes(x))
+      have = l.mul(have, s);
+    for (OpFoldResult s : sizes)
+      wanted = l.mul(wanted, s);
+    l.require(l.scalars().cmp(I::eq, l.value(have), l.value(wanted)), "a shape of as many elements as the input has");
+  }
   l.set(l.reshape(x, sizes));
   return success();
 }
@@ -159,6 +173,9 @@ LogicalResult lowerSqueeze(OnnxLowering &l) {
     if (rank - static_cast<int64_t>(axes->size()) != l.resultType().getRank())
       return l.unsupported("expects axes, or extents that are known");
   }
+  for (int64_t d : *axes)
+    if (l.shapeOf(x)[d] != l.expr(1))
+      l.require(l.scalars().cmp(I::eq, l.value(l.size(x, d)), l.value(l.at(1))), "extent 1 in dim " + Twine(d));
   l.set(l.dropUnitDims(x, *axes));
   return success();
 }
@@ -208,6 +225,20 @@ LogicalResult lowerExpand(OnnxLowering &l) {
   if (shapeType.isDynamicDim(0))
     return l.unsupported("expects a shape of known length");
   int64_t rank = l.resultType().getRank(), own = l.rankOf(0), given = shapeType.getDimSize(0);
+  // What is asked for is the extent that is there, or one of the two is 1.
+  for (int64_t d = std::max<int64_t>(0, rank - given); d < rank; ++d) {
+    OpFoldResult asked = l.element(shape, d - (rank - given));
+    if (std::optional<int64_t> c = getConstantIntValue(asked); c == 1)
+      continue;
+    Scalars s = l.scalars();
+    Value want = l.value(asked), fits = s.cmp(I::sge, want, s.index(0));
+    if (int64_t i = d - (rank - own); i >= 0 && l.shapeOf(x)[i] != l.expr(1)) {
+      Value have = l.value(l.size(x, i));
+      Value same = s.make<arith::OrIOp>(s.cmp(I::eq, want, have), s.cmp(I::eq, want, s.index(1)));
+      fits = s.make<arith::OrIOp>(same, s.make<arith::AndIOp>(fits, s.cmp(I::eq, have, s.index(1))));
+    }
+    l.require(fits, "a shape that the input broadcasts to, but dim " + Twine(d) + " does not fit");
+  }
   Sizes sizes = l.resultSizes(0, [&](int64_t d) -> OpFoldResult {
     int64_t fromInput = d - (rank - own), fromShape = d - (rank - given);
     if (fromShape < 0)
@@ -259,12 +290,15 @@ LogicalResult lowerRange(OnnxLowering &l) {
   } else if (isa<FloatType>(elem)) {
     SmallVector<Value> v = llvm::map_to_vector(ins, [&](Value t) { return s.cast(l.scalarOf(t), elem, wide); });
     Value count = s.make<math::CeilOp>(s.make<arith::DivFOp>(s.sub(v[1], v[0]), v[2]));
+    l.require(s.cmp(arith::CmpFPredicate::OLT, count, s.constant(wide, 2147483648.0)),
+              "a delta that is not 0 and fewer than 2^31 elements");
     count = s.max(count, s.constant(wide, 0));
     size = l.fold(s.toIndex(s.make<arith::FPToSIOp>(l.b.getI64Type(), count)));
   } else {
     SmallVector<Value> v;
     for (unsigned i = 0; i < 3; ++i)
       v.push_back(l.value(l.element(l.onnxInput(i), 0)));
+    l.require(s.cmp(I::ne, v[2], s.index(0)), "a delta that is not 0");
     Value delta = s.select(s.cmp(I::eq, v[2], s.index(0)), s.index(1), v[2]);
     size = l.max(l.ceilDiv(l.sub(v[1], v[0]), delta), l.at(0));
   }

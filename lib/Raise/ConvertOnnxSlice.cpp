@@ -45,6 +45,7 @@ Range unknownStep(OnnxLowering &l, Value start, Value end, Value step, Value ext
   Scalars s = l.scalars();
   Value zero = s.index(0), one = s.index(1), last = s.sub(extent, one);
   auto fromFront = [&](Value v) { return s.select(s.cmp(I::slt, v, zero), s.add(v, extent), v); };
+  l.require(s.cmp(I::ne, step, zero), "steps that are not 0");
   Value up = s.cmp(I::sgt, step, zero);
   Value stride = s.select(up, step, s.sub(zero, step));
   stride = s.max(stride, one);
@@ -128,6 +129,16 @@ LogicalResult lowerSplit(OnnxLowering &l) {
     return l.unsupported("expects axis in range");
   int64_t parts = l.op->getNumResults();
   OpFoldResult extent = l.size(x, *axis), offset = l.at(0);
+  if (split) {
+    Scalars s = l.scalars();
+    OpFoldResult sum = l.at(0);
+    for (int64_t i = 0; i < parts; ++i) {
+      OpFoldResult size = l.element(split, i);
+      l.require(s.cmp(I::sge, l.value(size), s.index(0)), "split sizes of 0 or more");
+      sum = l.add(sum, size);
+    }
+    l.require(s.cmp(I::eq, l.value(sum), l.value(extent)), "split sizes that sum to the extent of the axis");
+  }
   OpFoldResult chunk = l.ceilDiv(extent, l.at(parts));
   for (int64_t i = 0; i < parts; ++i) {
     OpFoldResult size = split ? l.element(split, i) : l.max(l.min(chunk, l.sub(extent, offset)), l.at(0));
@@ -184,6 +195,10 @@ LogicalResult lowerPad(OnnxLowering &l) {
   SmallVector<Value> extents = llvm::map_to_vector(own, [&](OpFoldResult v) { return l.value(v); });
   SmallVector<Value> leads = llvm::map_to_vector(before, [&](OpFoldResult v) { return l.value(v); });
   auto untouched = [&](int64_t d) { return getConstantIntValue(before[d]) == 0 && getConstantIntValue(after[d]) == 0; };
+  if (mode != "constant")
+    for (int64_t d = 0; d < rank; ++d)
+      if (!untouched(d))
+        l.requireElements(own[d], sizes);
   l.set(l.generate(elem, sizes, [&](Scalars &s, ValueRange) {
     SmallVector<Value> place;
     Value zero = s.index(0), one = s.index(1), inside = s.integer(l.b.getI1Type(), 1);

@@ -4,8 +4,13 @@
 //===----------------------------------------------------------------------===//
 #include "ConvertOnnx.h"
 
+#include "dialects/moe/Moe.h"
+#include "moe/Support/NodeName.h"
+
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Utils/ReshapeOpsUtils.h"
 #include "mlir/Dialect/Utils/StructuredOpsUtils.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace mlir::moe;
@@ -74,7 +79,7 @@ Value OnnxLowering::contraction(Value init, ArrayRef<OpFoldResult> loops, Affine
 // Broadcasting
 //===----------------------------------------------------------------------===//
 
-OnnxLowering::Read OnnxLowering::read(Value v, ArrayRef<AffineExpr> shape) {
+OnnxLowering::Read OnnxLowering::read(Value v, ArrayRef<AffineExpr> shape, ArrayRef<OpFoldResult> sizes) {
   auto type = ranked(v);
   int64_t rank = type.getRank(), lead = static_cast<int64_t>(shape.size()) - rank;
   Exprs own = shapeOf(v);
@@ -92,7 +97,11 @@ OnnxLowering::Read OnnxLowering::read(Value v, ArrayRef<AffineExpr> shape) {
     } else {
       dynamic = true;
       exprs.push_back(place);
-      result.isOne[d] = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, value(size(v, d)), value(at(1)));
+      Scalars s = scalars();
+      Value have = value(size(v, d));
+      result.isOne[d] = s.cmp(arith::CmpIPredicate::eq, have, s.index(1));
+      require(s.make<arith::OrIOp>(result.isOne[d], s.cmp(arith::CmpIPredicate::eq, have, value(sizes[lead + d]))),
+              "shapes that broadcast, but dim " + Twine(lead + d) + " differs");
     }
   }
   result.from = v;
@@ -117,7 +126,7 @@ Value OnnxLowering::broadcast(Type elem, ArrayRef<OpFoldResult> sizes, ValueRang
   SmallVector<Value> mapped;
   SmallVector<AffineMap> maps;
   for (Value v : ins) {
-    Read r = read(v, shape);
+    Read r = read(v, shape, sizes);
     if (r.map) {
       mapped.push_back(r.from);
       maps.push_back(*r.map);
@@ -554,9 +563,41 @@ Value OnnxLowering::matmul(Value x, Value y, bool transposeY) {
                      });
 }
 
-Value OnnxLowering::safeIndex(Scalars &s, Value index, Value size) {
+static Value fromFront(Scalars &s, Value index, Value size) {
   Value i = s.toIndex(index), zero = s.index(0);
-  Value wrapped = s.select(s.cmp(arith::CmpIPredicate::slt, i, zero), s.add(i, size), i);
+  return s.select(s.cmp(arith::CmpIPredicate::slt, i, zero), s.add(i, size), i);
+}
+
+Value OnnxLowering::checked(Scalars &s, Value v, Value ok, const Twine &what) {
+  return CheckedOp::create(s.b, s.loc, v, ok, nodePrefix(loc, op->getName().stripDialect()) + "expects " + what.str());
+}
+
+Value OnnxLowering::checkedIndex(Scalars &s, Value index, Value size) {
+  Value i = fromFront(s, index, size);
+  Value inside = s.cmp(arith::CmpIPredicate::ult, i, size);
+  return checked(s, s.select(inside, i, s.index(0)), inside, "indices in [-n, n) of an axis of n elements, but one is outside");
+}
+
+void OnnxLowering::require(Value ok, const Twine &what) {
+  if (matchPattern(ok, m_One()))
+    return;
+  cf::AssertOp::create(b, loc, ok, nodePrefix(loc, op->getName().stripDialect()) + "expects " + what.str());
+}
+
+void OnnxLowering::requireElements(OpFoldResult extent, ArrayRef<OpFoldResult> indexSizes) {
+  std::optional<int64_t> known = getConstantIntValue(extent);
+  if (known && *known > 0)
+    return;
+  OpFoldResult count = at(1);
+  for (OpFoldResult size : indexSizes)
+    count = mul(count, size);
+  Scalars s = scalars();
+  Value some = s.cmp(arith::CmpIPredicate::sgt, value(extent), s.index(0));
+  Value none = s.cmp(arith::CmpIPredicate::eq, value(count), s.index(0));
+  require(s.make<arith::OrIOp>(some, none), "an axis with elements to index, but its extent is 0");
+}
+
+Value OnnxLowering::safeIndex(Scalars &s, Value index, Value size) {
   Value last = s.sub(size, s.index(1));
-  return s.max(s.min(wrapped, last), zero);
+  return s.max(s.min(fromFront(s, index, size), last), s.index(0));
 }

@@ -12,6 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "moe/Schedule/Passes.h"
+#include "moe/Support/NodeName.h"
 
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -24,19 +25,6 @@ namespace mlir::moe {
 
 using namespace mlir;
 using namespace mlir::moe;
-
-/// The first name in a location: the author's node.
-static StringRef nodeOf(Location loc) {
-  StringRef name;
-  loc->walk([&](Location part) {
-    if (auto named = dyn_cast<NameLoc>(part)) {
-      name = named.getName();
-      return WalkResult::interrupt();
-    }
-    return WalkResult::advance();
-  });
-  return name;
-}
 
 namespace {
 /// Writes the checks in front of one op.
@@ -73,8 +61,7 @@ private:
 
   void require(Predicate predicate, Value a, Value c, const Twine &what) {
     Value holds = arith::CmpIOp::create(b, loc, predicate, a, c);
-    StringRef node = nodeOf(loc);
-    std::string message = (node.empty() ? Twine() : "node '" + node + "': ").str() + "inputs whose extents do not fit together: '" +
+    std::string message = nodePrefix(loc) + "inputs whose extents do not fit together: '" +
                           op->getName().getStringRef().str() + "' expects " + what.str();
     cf::AssertOp::create(b, loc, holds, message);
   }

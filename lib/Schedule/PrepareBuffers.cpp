@@ -29,7 +29,7 @@ struct ReshapeByElements : OpRewritePattern<tensor::ReshapeOp> {
     auto elements = op.getShape().getDefiningOp<tensor::FromElementsOp>();
     auto from = dyn_cast<RankedTensorType>(op.getSource().getType());
     auto to = dyn_cast<RankedTensorType>(op.getType());
-    if (!elements || !from || !to)
+    if (!from || !to || (!elements && !to.hasStaticShape()))
       return rewriter.notifyMatchFailure(op, "the shape is not a list of sizes");
     Location loc = op.getLoc();
     Value flat = op.getSource();
@@ -56,12 +56,12 @@ struct ReshapeByElements : OpRewritePattern<tensor::ReshapeOp> {
       return success();
     }
     SmallVector<OpFoldResult> sizes;
-    for (auto [i, size] : llvm::enumerate(elements.getElements())) {
+    for (int64_t i = 0; i < to.getRank(); ++i) {
       if (!to.isDynamicDim(i)) {
         sizes.push_back(rewriter.getIndexAttr(to.getDimSize(i)));
         continue;
       }
-      Value index = size;
+      Value index = elements.getElements()[i];
       if (!index.getType().isIndex())
         index = rewriter.createOrFold<arith::IndexCastOp>(loc, rewriter.getIndexType(), index);
       sizes.push_back(index);

@@ -22,7 +22,7 @@ using namespace mlir::moe;
 
 static bool isHostOp(Operation *op) {
   if (isViewOp(op) || isa<LaunchOp, GetWeightOp, memref::AllocOp, memref::LoadOp, memref::DimOp, memref::GetGlobalOp,
-                          func::ReturnOp, cf::AssertOp, affine::AffineApplyOp>(op))
+                          func::ReturnOp, cf::AssertOp, CheckedOp, affine::AffineApplyOp>(op))
     return true;
   return isa_and_nonnull<arith::ArithDialect, math::MathDialect, scf::SCFDialect>(op->getDialect());
 }

@@ -1,6 +1,7 @@
 //===- Code.cpp - a small vocabulary for writing loops over buffers -------===//
 #include "moe/Tile/Code.h"
 
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 
@@ -84,6 +85,8 @@ Vs Code::loop(V lo, V hi, ArrayRef<V> init, llvm::function_ref<Vs(V, ArrayRef<V>
     results.push_back(wrap(v));
   return results;
 }
+
+void Code::check(V ok, StringRef message) { cf::AssertOp::create(b, loc, ok, message); }
 
 void Code::ifThen(V condition, llvm::function_ref<void()> body) {
   auto op = scf::IfOp::create(b, loc, condition, /*withElseRegion=*/false);

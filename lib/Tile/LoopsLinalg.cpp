@@ -6,11 +6,15 @@
 //   linalg.generic ins(%a: memref<?x64xf32>) outs(%o: memref<?x64xf32>) ["parallel", "parallel"]
 //     ->   scf.for %row { scf.for %j = 0 to 64 { load, the region's ops, store } }
 //
+// A check (moe.checked) becomes an assertion where its value is computed; one that all elements of a row share stands
+// before the row's loop.
+//
 //===----------------------------------------------------------------------===//
 #include "Loops.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Affine/Utils.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
 
@@ -152,32 +156,96 @@ struct LinalgCode {
     return out;
   }
 
-  /// The region's values for the current ivs, given the values of the outputs so far.
-  Vs element(ArrayRef<V> outputs) {
-    IRMapping map;
-    for (OpOperand *operand : op.getDpsInputOperands()) {
-      BlockArgument arg = op.getMatchingBlockArgument(operand);
-      if (!isa<MemRefType>(operand->get().getType()))
-        map.map(arg, operand->get());
-      else if (!arg.use_empty())
-        map.map(arg, c.load(operand->get(), indices(operand)));
+  /// The argument that stands for an operand's element, loaded when it is first asked for.
+  void loadInput(OpOperand *operand, IRMapping &map) {
+    BlockArgument arg = op.getMatchingBlockArgument(operand);
+    if (map.contains(arg) || arg.use_empty())
+      return;
+    if (isa<MemRefType>(operand->get().getType()))
+      map.map(arg, c.load(operand->get(), indices(operand)));
+    else
+      map.map(arg, operand->get());
+  }
+
+  /// `inner` for the current ivs.
+  void clone(Operation &inner, IRMapping &map) {
+    if (auto index = dyn_cast<linalg::IndexOp>(inner)) {
+      map.map(index.getResult(), ivs[index.getDim()]);
+      return;
     }
+    if (auto check = dyn_cast<CheckedOp>(inner)) {
+      assertOk(check, map.lookupOrDefault(check.getOk()));
+      map.map(check.getResult(), map.lookupOrDefault(check.getValue()));
+      return;
+    }
+    Operation *copy = c.b.clone(inner, map);
+    SmallVector<Operation *> nested;
+    copy->walk([&](Operation *op) {
+      if (isa<linalg::IndexOp, CheckedOp>(op))
+        nested.push_back(op);
+    });
+    for (Operation *op : nested) {
+      if (auto check = dyn_cast<CheckedOp>(op)) {
+        OpBuilder::InsertionGuard guard(c.b);
+        c.b.setInsertionPoint(check);
+        assertOk(check, check.getOk());
+        check.replaceAllUsesWith(check.getValue());
+      } else {
+        op->replaceAllUsesWith(ValueRange{ivs[cast<linalg::IndexOp>(op).getDim()].v});
+      }
+      op->erase();
+    }
+  }
+  void assertOk(CheckedOp check, Value ok) { cf::AssertOp::create(c.b, check.getLoc(), ok, check.getMessage()); }
+
+  /// Computes what the checks need that do not depend on the dims that run inside a row.
+  IRMapping rowChecks() {
+    IRMapping map;
+    auto runsInside = [&](unsigned d) { return static_cast<int>(d) == order.inner || llvm::is_contained(order.reductions, d); };
+    llvm::SetVector<Value> shared; // arguments and results that a row's elements share
+    for (OpOperand *operand : op.getDpsInputOperands())
+      if (llvm::none_of(llvm::seq(op.getNumLoops()), [&](unsigned d) {
+            return runsInside(d) && op.getMatchingIndexingMap(operand).isFunctionOfDim(d);
+          }))
+        shared.insert(op.getMatchingBlockArgument(operand));
+    Block *block = op.getBlock();
+    auto isShared = [&](Value v) { return v.getParentBlock() != block || shared.contains(v); };
+    for (Operation &inner : block->without_terminator()) {
+      auto index = dyn_cast<linalg::IndexOp>(inner);
+      bool plain = index ? !runsInside(index.getDim()) : isa<CheckedOp>(inner) || (inner.getNumRegions() == 0 && isPure(&inner));
+      if (plain && llvm::all_of(inner.getOperands(), isShared))
+        shared.insert(inner.result_begin(), inner.result_end());
+    }
+    llvm::SmallPtrSet<Operation *, 8> needed;
+    SmallVector<Value> list;
+    for (Value v : shared)
+      if (v.getDefiningOp<CheckedOp>())
+        list.push_back(v);
+    while (!list.empty()) {
+      Value v = list.pop_back_val();
+      if (v.getParentBlock() != block)
+        continue;
+      if (auto arg = dyn_cast<BlockArgument>(v))
+        loadInput(op.getMatchingOpOperand(arg), map);
+      else if (needed.insert(v.getDefiningOp()).second)
+        llvm::append_range(list, v.getDefiningOp()->getOperands());
+    }
+    for (Operation &inner : block->without_terminator())
+      if (needed.contains(&inner))
+        clone(inner, map);
+    return map;
+  }
+
+  /// The region's values for the current ivs, given the values of the outputs so far. `map` has what a row shares.
+  Vs element(ArrayRef<V> outputs, IRMapping map = {}) {
+    for (OpOperand *operand : op.getDpsInputOperands())
+      loadInput(operand, map);
     for (auto [arg, value] : llvm::zip(op.getRegionOutputArgs(), outputs))
       map.map(arg, value);
     Block *block = op.getBlock();
-    for (Operation &inner : block->without_terminator()) {
-      if (auto index = dyn_cast<linalg::IndexOp>(inner)) {
-        map.map(index.getResult(), ivs[index.getDim()]);
-        continue;
-      }
-      Operation *copy = c.b.clone(inner, map);
-      SmallVector<linalg::IndexOp> nested;
-      copy->walk([&](linalg::IndexOp index) { nested.push_back(index); });
-      for (linalg::IndexOp index : nested) {
-        index.replaceAllUsesWith(ivs[index.getDim()].v);
-        index.erase();
-      }
-    }
+    for (Operation &inner : block->without_terminator())
+      if (inner.getNumResults() == 0 || !map.contains(inner.getResult(0)))
+        clone(inner, map);
     Vs out;
     for (Value v : block->getTerminator()->getOperands())
       out.push_back(c.wrap(map.lookupOrDefault(v)));
@@ -223,11 +291,12 @@ struct LinalgCode {
         reduceInRegisters();
       return;
     }
+    IRMapping shared = rowChecks();
     std::function<void(size_t)> nest = [&](size_t depth) {
       if (depth == order.reductions.size()) {
         c.loop(from, to, [&](V iv) {
           ivs[order.inner] = iv;
-          storeOutputs(element(loadOutputs()));
+          storeOutputs(element(loadOutputs(), shared));
         });
         return;
       }

@@ -1,5 +1,6 @@
 //===- LoopsOrder.cpp - top-k, sort, scan, scatter and nonzero as loops ---===//
 #include "Loops.h"
+#include "moe/Support/NodeName.h"
 
 using namespace mlir;
 using namespace mlir::moe;
@@ -221,6 +222,7 @@ KernelEmitter moe::scatterLoops(ScatterOp op, int64_t grain) {
         inside = inside & (i >= c.index(0)) & (i < lead[d]);
         place.push_back(i);
       }
+      c.check(inside, nodePrefix(op.getLoc()) + "expects indices in [-n, n) of a dim of n elements, but one is outside");
       c.ifThen(inside, [&] {
         SmallVector<Value> target = indicesOf(place, at);
         V update = c.load(updates, indicesOf(tuple, at));

@@ -1,5 +1,6 @@
 //===- LoopsRouting.cpp - route, dispatch and combine as loops ------------===//
 #include "Loops.h"
+#include "moe/Support/NodeName.h"
 
 using namespace mlir;
 using namespace mlir::moe;
@@ -191,13 +192,17 @@ KernelEmitter moe::dispatchLoops(DispatchOp) {
     V zero = c.index(0), one = c.index(1), experts = c.index(op.getNumExperts());
     V slots = c.dim(indices, 1), total = c.dim(indices, 0) * slots;
     V none = c.constant(i32, 0), unit = c.constant(i32, 1);
-    // An id out of range counts for the nearest expert: memory stays safe whatever the data.
+    // An id out of range is an error, and counts for the nearest expert: memory stays safe whatever the data.
+    std::string message = nodePrefix(op.getLoc()) + "expects expert numbers in [0, " + std::to_string(op.getNumExperts()) +
+                          "), but one is outside";
     auto expert = [&](V a) {
       V e = c.toIndex(c.load(indices, {a / slots, a % slots}));
       return c.max(zero, c.min(e, experts - one));
     };
     c.loop(zero, experts + one, [&](V e) { c.store(none, offsets, {e}); });
     c.loop(zero, total, [&](V a) {
+      V given = c.toIndex(c.load(indices, {a / slots, a % slots}));
+      c.check((given >= zero) & (given < experts), message);
       V e = expert(a) + one;
       c.store(c.load(offsets, {e}) + unit, offsets, {e});
     });

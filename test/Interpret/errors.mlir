@@ -89,3 +89,24 @@ func.func @main() -> f32 {
 func.func @other() {
   return
 }
+
+// -----
+
+// CHECK: error: node 'y': expects an even number
+func.func @main() -> index {
+  %i = arith.constant 5 : index
+  %ok = arith.constant false
+  %y = moe.checked %i if %ok, "node 'y': expects an even number" : index
+  return %y : index
+}
+
+// -----
+
+// CHECK: error: 'moe.scatter' op expects an index in [-2, 2), found 9
+func.func @main() -> tensor<2xf32> {
+  %data = arith.constant dense<0.0> : tensor<2xf32>
+  %at = arith.constant dense<[[1], [9]]> : tensor<2x1xi64>
+  %updates = arith.constant dense<1.0> : tensor<2xf32>
+  %r = moe.scatter %data, %at, %updates : (tensor<2xf32>, tensor<2x1xi64>, tensor<2xf32>) -> tensor<2xf32>
+  return %r : tensor<2xf32>
+}

@@ -25,10 +25,10 @@ func.func @main() -> (tensor<2x3xf32>, tensor<2x3xi64>, tensor<2x2xi64>, tensor<
   %m = arith.constant dense<[[1.0, 4.0], [0.0, 2.0]]> : tensor<2x2xf32>
   %max = moe.scan %m {axis = 0, combiner = #moe.combiner<max>} : (tensor<2x2xf32>) -> tensor<2x2xf32>
   %data = arith.constant dense<[10.0, 20.0, 0.0, 40.0]> : tensor<4xf32>
-  %at = arith.constant dense<[[1], [-3], [9]]> : tensor<3x1xi64>
-  %updates = arith.constant dense<[10.0, 30.0, 5.0]> : tensor<3xf32>
-  %added = moe.scatter %data, %at, %updates {combiner = #moe.combiner<add>} : (tensor<4xf32>, tensor<3x1xi64>, tensor<3xf32>) -> tensor<4xf32>
-  %assigned = moe.scatter %data, %at, %updates : (tensor<4xf32>, tensor<3x1xi64>, tensor<3xf32>) -> tensor<4xf32>
+  %at = arith.constant dense<[[1], [-3]]> : tensor<2x1xi64>
+  %updates = arith.constant dense<[10.0, 30.0]> : tensor<2xf32>
+  %added = moe.scatter %data, %at, %updates {combiner = #moe.combiner<add>} : (tensor<4xf32>, tensor<2x1xi64>, tensor<2xf32>) -> tensor<4xf32>
+  %assigned = moe.scatter %data, %at, %updates : (tensor<4xf32>, tensor<2x1xi64>, tensor<2xf32>) -> tensor<4xf32>
   %flags = arith.constant dense<[[false, true], [false, true]]> : tensor<2x2xi1>
   %where:2 = moe.nonzero %flags : (tensor<2x2xi1>) -> (tensor<2x4xi64>, tensor<i64>)
   return %top#0, %top#1, %low#1, %sorted#1, %running, %rest, %max, %added, %assigned, %where#0, %where#1

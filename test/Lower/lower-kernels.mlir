@@ -21,3 +21,29 @@ module @gpu attributes {moe.device} {
     return
   }
 }
+
+// An assertion is the kernel's return code; on a device it goes.
+// CHECK:       module @checked
+// CHECK:         llvm.func @k(%{{.*}}: !llvm.ptr, %{{.*}}: i64, %{{.*}}: i64) -> i32
+// CHECK:           %[[CODE:.*]] = {{.*}}call @k.body({{.*}}) : (i1, i64, i64) -> i32
+// CHECK:           llvm.return %[[CODE]]
+// CHECK:         func.func private @k.body(%[[OK:.*]]: i1, %{{.*}}: i64, %{{.*}}: i64) -> i32
+// CHECK:           %[[PLACE:.*]] = llvm.alloca
+// CHECK:           %[[SEVEN:.*]] = llvm.mlir.constant(7 : i32)
+// CHECK:           %[[BEFORE:.*]] = llvm.load %[[PLACE]]
+// CHECK:           %[[NOW:.*]] = arith.select %[[OK]], %[[BEFORE]], %[[SEVEN]]
+// CHECK:           llvm.store %[[NOW]], %[[PLACE]]
+module @checked {
+  func.func @k(%ok: i1, %begin: index, %end: index) attributes {moe.kernel} {
+    cf.assert %ok, "expects more" {moe.code = 7 : i32}
+    return
+  }
+}
+// CHECK:       module @checked_gpu
+// CHECK-NOT:     cf.assert
+module @checked_gpu attributes {moe.device} {
+  func.func @k(%ok: i1, %begin: index, %end: index) attributes {moe.kernel} {
+    cf.assert %ok, "expects more" {moe.code = 7 : i32}
+    return
+  }
+}

@@ -1,15 +1,16 @@
 // RUN: moe-opt %s -split-input-file -moe-convert-onnx -canonicalize -cse | FileCheck %s
 
-// An index never reads out of bounds: negative ones wrap, the rest is clamped.
+// An index never reads out of bounds: negative ones wrap, and one that is outside ends the run.
 // CHECK-LABEL: func @gather
 // CHECK: linalg.generic {{.*}} ins(%{{.*}} : tensor<?x?xi64>)
 // CHECK: arith.index_cast
-// CHECK: arith.select
-// CHECK: arith.minsi
-// CHECK: arith.maxsi
-// CHECK: tensor.extract
+// CHECK: %[[FRONT:.*]] = arith.select
+// CHECK: %[[INSIDE:.*]] = arith.cmpi ult, %[[FRONT]], %c100
+// CHECK: %[[SAFE:.*]] = arith.select %[[INSIDE]], %[[FRONT]], %c0
+// CHECK: %[[AT:.*]] = moe.checked %[[SAFE]] if %[[INSIDE]], "node 'lookup' (Gather): expects indices in [-n, n) of an axis of n elements, but one is outside" : index
+// CHECK: tensor.extract %{{.*}}[%[[AT]],
 func.func @gather(%table: tensor<100x8xf32>, %ids: tensor<?x?xi64>) -> tensor<?x?x8xf32> {
-  %0 = onnx.Gather(%table, %ids) : (tensor<100x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %0 = onnx.Gather(%table, %ids) : (tensor<100x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32> loc("lookup")
   return %0 : tensor<?x?x8xf32>
 }
 
@@ -83,4 +84,19 @@ func.func @one_hot_and_trilu(%i: tensor<?xi64>, %v: tensor<2xf32>, %m: tensor<?x
   %0 = onnx.OneHot(%i, %four, %v) : (tensor<?xi64>, tensor<i64>, tensor<2xf32>) -> tensor<?x4xf32>
   %1 = onnx.Trilu(%m) : (tensor<?x?xf32>) -> tensor<?x?xf32>
   return %0, %1 : tensor<?x4xf32>, tensor<?x?xf32>
+}
+
+// -----
+
+// Of an axis that may be empty nothing is read, and elements are gathered only where data have them.
+// CHECK-LABEL: func @gather_elements
+// CHECK: %[[SOME:.*]] = arith.cmpi sgt, %{{.*}}, %c0
+// CHECK: %[[NONE:.*]] = arith.cmpi eq, %{{.*}}, %c0
+// CHECK: %[[FINE:.*]] = arith.ori %[[SOME]], %[[NONE]]
+// CHECK: cf.assert %[[FINE]], "GatherElements: expects an axis with elements to index, but its extent is 0"
+// CHECK: cf.assert %{{.*}}, "GatherElements: expects indices that reach no further than data in dim 1"
+// CHECK: linalg.generic
+func.func @gather_elements(%x: tensor<?x?xf32>, %i: tensor<?x?xi64>) -> tensor<?x?xf32> {
+  %0 = onnx.GatherElements(%x, %i) {axis = 0 : i64} : (tensor<?x?xf32>, tensor<?x?xi64>) -> tensor<?x?xf32>
+  return %0 : tensor<?x?xf32>
 }

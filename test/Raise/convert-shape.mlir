@@ -104,3 +104,37 @@ func.func @known_extent(%x: tensor<32xf32>) -> tensor<?x?xf32> {
   %1 = onnx.Transpose(%0) {perm = array<i64: 1, 0>} : (tensor<?x?xf32>) -> tensor<?x?xf32>
   return %1 : tensor<?x?xf32>
 }
+
+// -----
+
+// What only run time knows is checked there.
+// CHECK-LABEL: func @checks
+// CHECK: %[[ONE:.*]] = arith.cmpi eq, %{{.*}}, %c1
+// CHECK: cf.assert %[[ONE]], "node 's' (Squeeze): expects extent 1 in dim 0"
+// CHECK: cf.assert %{{.*}}, "node 'e' (Expand): expects a shape that the input broadcasts to, but dim 0 does not fit"
+// CHECK: cf.assert %{{.*}}, "node 'c' (Slice): expects steps that are not 0"
+// CHECK: cf.assert %{{.*}}, "node 'p' (Split): expects split sizes of 0 or more"
+// CHECK: cf.assert %{{.*}}, "node 'p' (Split): expects split sizes that sum to the extent of the axis"
+// CHECK: cf.assert %{{.*}}, "node 'r' (Range): expects a delta that is not 0"
+func.func @checks(%x: tensor<?x8xf32>, %n: tensor<1xi64>, %v: tensor<?xf32>, %two: tensor<2xi64>, %d: tensor<i64>)
+    -> (tensor<8xf32>, tensor<?xf32>, tensor<?xf32>, tensor<?xf32>, tensor<?xf32>, tensor<?xi64>) {
+  %zero = onnx.Constant dense<0> : tensor<1xi64>
+  %0 = onnx.Squeeze(%x, %zero) : (tensor<?x8xf32>, tensor<1xi64>) -> tensor<8xf32> loc("s")
+  %1 = onnx.Expand(%v, %n) : (tensor<?xf32>, tensor<1xi64>) -> tensor<?xf32> loc("e")
+  %2 = onnx.Slice(%v, %zero, %n, %zero, %n) {operandSegmentSizes = array<i32: 1, 1, 1, 1, 1>} : (tensor<?xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?xf32> loc("c")
+  %3:2 = onnx.Split(%v, %two) : (tensor<?xf32>, tensor<2xi64>) -> (tensor<?xf32>, tensor<?xf32>) loc("p")
+  %4 = onnx.Range(%d, %d, %d) : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<?xi64> loc("r")
+  return %0, %1, %2, %3#0, %3#1, %4 : tensor<8xf32>, tensor<?xf32>, tensor<?xf32>, tensor<?xf32>, tensor<?xf32>, tensor<?xi64>
+}
+
+// -----
+
+// A shape that leaves nothing open is compared with what comes.
+// CHECK-LABEL: func @fixed_reshape
+// CHECK: %[[SIX:.*]] = arith.cmpi eq, %{{.*}}, %c6
+// CHECK: cf.assert %[[SIX]], "node 'f' (Reshape): expects a shape of as many elements as the input has"
+func.func @fixed_reshape(%x: tensor<?x3xf32>) -> tensor<6xf32> {
+  %s = onnx.Constant dense<[6]> : tensor<1xi64>
+  %0 = onnx.Reshape(%x, %s) : (tensor<?x3xf32>, tensor<1xi64>) -> tensor<6xf32> loc("f")
+  return %0 : tensor<6xf32>
+}

@@ -72,7 +72,8 @@ def ConvertOnnx : Pass<"moe-convert-onnx", "::mlir::ModuleOp"> {
     their node, all of them, and the pass fails.
   }];
   let dependentDialects = ["::mlir::moe::MoeDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
-                           "::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::scf::SCFDialect"];
+                           "::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::cf::ControlFlowDialect"];
   let statistics = [Statistic<"numLowered", "lowered", "onnx ops lowered">];
 }
 

@@ -118,6 +118,8 @@ public:
   }
   /// Loops i over [lo, hi) in steps of one; `body` gets the carried values and returns the next ones.
   Vs loop(V lo, V hi, ArrayRef<V> init, llvm::function_ref<Vs(V, ArrayRef<V>)> body);
+  /// Where `ok` does not hold the kernel goes on and returns the code of `message` in the end.
+  void check(V ok, StringRef message);
   void ifThen(V condition, llvm::function_ref<void()> body);
   Vs ifElse(V condition, llvm::function_ref<Vs()> then, llvm::function_ref<Vs()> otherwise);
   /// Loops while `condition` holds for the carried values.

@@ -13,7 +13,8 @@ def Tile : Pass<"moe-tile", "::mlir::ModuleOp"> {
     ListOption<"isas", "isas", "std::string", "instruction sets of the CPU variants: x86-64-v4, x86-64-v3">,
     Option<"gpu", "gpu", "bool", "false", "make one GPU module instead: one item is one thread">,
     Option<"grain", "grain", "int64_t", "32768", "scalar operations that one item of a plain loop kernel should have">];
-  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::cf::ControlFlowDialect", "::mlir::func::FuncDialect",
                            "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
                            "::mlir::vector::VectorDialect", "::mlir::LLVM::LLVMDialect", "::mlir::moe::tile::TileDialect"];
 }

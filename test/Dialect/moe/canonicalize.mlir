@@ -81,3 +81,13 @@ func.func @matmul_extras(%x: tensor<6x8xf32>, %w: tensor<1x6x8xf32>, %e: tensor<
   }
   return %y : tensor<6x6xf32>
 }
+
+// A condition that holds needs no check.
+// CHECK-LABEL: func @checked
+// CHECK-SAME: %[[I:.*]]: index
+// CHECK-NEXT: return %[[I]]
+func.func @checked(%i: index) -> index {
+  %true = arith.constant true
+  %y = moe.checked %i if %true, "never" : index
+  return %y : index
+}

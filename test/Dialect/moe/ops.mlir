@@ -179,3 +179,10 @@ func.func @nonzero(%x: tensor<3x4xi1>) -> tensor<2x12xi64> {
   %i, %n = moe.nonzero %x : (tensor<3x4xi1>) -> (tensor<2x12xi64>, tensor<i64>)
   return %i : tensor<2x12xi64>
 }
+
+// CHECK-LABEL: func @checked
+func.func @checked(%i: index, %ok: i1) -> index {
+  // CHECK: moe.checked %{{.*}} if %{{.*}}, "node 'y': expects more" : index
+  %y = moe.checked %i if %ok, "node 'y': expects more" : index
+  return %y : index
+}
