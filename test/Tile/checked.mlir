@@ -1,4 +1,4 @@
-// RUN: moe-opt %s -moe-tile="isas=x86-64-v3" | FileCheck %s
+// RUN: moe-opt %s -moe-tile-kernels="isas=x86-64-v3" | FileCheck %s
 // A check becomes an assertion. One that all elements of a row share stands before the row's loop.
 
 // CHECK:       module @cpu_x86_64_v3

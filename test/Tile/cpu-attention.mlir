@@ -1,4 +1,4 @@
-// RUN: moe-opt %s -moe-tile=isas=x86-64-v4 | FileCheck %s
+// RUN: moe-opt %s -moe-tile-kernels=isas=x86-64-v4 | FileCheck %s
 
 // Tiles of keys: K and V are packed, both products are the module's product function, the maximum runs along.
 // CHECK-LABEL: func.func @causal

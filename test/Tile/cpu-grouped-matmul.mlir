@@ -1,5 +1,5 @@
-// RUN: moe-opt %s -moe-tile=isas=x86-64-v4 | FileCheck %s
-// RUN: moe-opt %s -moe-tile=isas=x86-64-v3 | FileCheck %s --check-prefix=AVX2
+// RUN: moe-opt %s -moe-tile-kernels=isas=x86-64-v4 | FileCheck %s
+// RUN: moe-opt %s -moe-tile-kernels=isas=x86-64-v3 | FileCheck %s --check-prefix=AVX2
 
 // Both products share the microkernels of the module: blocks of rows times panels, one chain of multiply-adds each.
 // CHECK-LABEL: module @cpu_x86_64_v4

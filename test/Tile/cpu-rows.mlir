@@ -1,4 +1,4 @@
-// RUN: moe-opt %s -moe-tile=isas=x86-64-v4 | FileCheck %s
+// RUN: moe-opt %s -moe-tile-kernels=isas=x86-64-v4 | FileCheck %s
 
 // Rows whose size is a multiple of 16 need no mask; the sum of squares runs in 16 lanes.
 // CHECK-LABEL: func.func @norm

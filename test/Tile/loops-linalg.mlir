@@ -1,4 +1,4 @@
-// RUN: moe-opt %s -moe-tile="isas=x86-64-v3" | FileCheck %s
+// RUN: moe-opt %s -moe-tile-kernels="isas=x86-64-v3" | FileCheck %s
 
 // A sum along contiguous memory runs in a register and may be reordered.
 // CHECK:       module @cpu_x86_64_v3

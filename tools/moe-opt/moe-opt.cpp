@@ -16,7 +16,30 @@
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
 
+/// The project's own passes, and one pipeline a phase.
+static void registerPasses() {
+  using namespace mlir;
+  moe::registerMoeImportPasses();
+  PassPipelineRegistration<>("moe-import", "The import phase, after the file is read",
+                             [](OpPassManager &pm) { moe::buildImportPipeline(pm); });
+  moe::registerMoeRaisePasses();
+  moe::registerRaisePipelines();
+  moe::registerMoeFusePasses();
+  moe::registerFusePipeline();
+  moe::registerMoeInterpretPasses();
+  moe::registerMoeSchedulePasses();
+  PassPipelineRegistration<>("moe-schedule", "The schedule phase", [](OpPassManager &pm) { moe::buildSchedulePipeline(pm); });
+  moe::registerMoeTilePasses();
+  PassPipelineRegistration<>("moe-tile", "The tile phase for the CPU", [](OpPassManager &pm) { moe::buildTilePipeline(pm); });
+  moe::registerMoeLowerPasses();
+  PassPipelineRegistration<>("moe-lower", "The lower phase for the CPU", [](OpPassManager &pm) { moe::buildLowerPipeline(pm); });
+}
+
 int main(int argc, char **argv) {
+  registerPasses();
+  // Before MLIR's hundreds of passes are there too.
+  if (mlir::moe::asksForHelp(argc, argv))
+    return mlir::moe::printOwnHelp();
   mlir::DialectRegistry registry;
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
@@ -25,22 +48,5 @@ int main(int argc, char **argv) {
   registry.insert<mlir::onnx::OnnxDialect>();
   registry.insert<mlir::moe::tile::TileDialect>();
   mlir::moe::registerBufferizationModels(registry);
-  mlir::moe::registerMoeImportPasses();
-  mlir::PassPipelineRegistration<>("moe-import", "The import phase, after the file is read",
-                                   [](mlir::OpPassManager &pm) { mlir::moe::buildImportPipeline(pm); });
-  mlir::moe::registerMoeRaisePasses();
-  mlir::moe::registerMoeFusePasses();
-  mlir::moe::registerFusePipeline();
-  mlir::moe::registerRaisePipelines();
-  mlir::moe::registerMoeInterpretPasses();
-  mlir::moe::registerMoeSchedulePasses();
-  mlir::PassPipelineRegistration<>("moe-schedule", "The schedule phase",
-                                   [](mlir::OpPassManager &pm) { mlir::moe::buildSchedulePipeline(pm); });
-  mlir::moe::registerMoeTilePasses();
-  mlir::PassPipelineRegistration<>("moe-tile-phase", "The tile phase for the CPU",
-                                   [](mlir::OpPassManager &pm) { mlir::moe::buildTilePipeline(pm); });
-  mlir::moe::registerMoeLowerPasses();
-  mlir::PassPipelineRegistration<>("moe-lower-phase", "The lower phase for the CPU",
-                                   [](mlir::OpPassManager &pm) { mlir::moe::buildLowerPipeline(pm); });
   return mlir::moe::optMain(argc, argv, registry);
 }

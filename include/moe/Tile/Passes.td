@@ -2,7 +2,7 @@
 #define MOE_TILE_PASSES_TD
 include "mlir/Pass/PassBase.td"
 
-def Tile : Pass<"moe-tile", "::mlir::ModuleOp"> {
+def TileKernels : Pass<"moe-tile-kernels", "::mlir::ModuleOp"> {
   let summary = "Turn each kernel's operation into code over work items, once per instruction set";
   let description = [{
     Makes one module inside the module per variant, which holds the code of all kernels with two more arguments: the first

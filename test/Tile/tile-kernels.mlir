@@ -1,6 +1,6 @@
-// RUN: moe-opt %s -moe-tile="isas=x86-64-v4,x86-64-v3" | FileCheck %s
-// RUN: moe-opt %s -moe-tile="gpu=true" | FileCheck %s --check-prefix=GPU
-// RUN: not moe-opt %S/Inputs/unknown.mlir -moe-tile="isas=x86-64-v4" 2>&1 | FileCheck %s --check-prefix=REFUSES
+// RUN: moe-opt %s -moe-tile-kernels="isas=x86-64-v4,x86-64-v3" | FileCheck %s
+// RUN: moe-opt %s -moe-tile-kernels="gpu=true" | FileCheck %s --check-prefix=GPU
+// RUN: not moe-opt %S/Inputs/unknown.mlir -moe-tile-kernels="isas=x86-64-v4" 2>&1 | FileCheck %s --check-prefix=REFUSES
 
 // A launch learns its number of items; the kernel stays as a declaration, its code is in one module per variant.
 // CHECK-LABEL: func.func @main

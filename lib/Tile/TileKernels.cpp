@@ -1,4 +1,4 @@
-//===- Tile.cpp - kernels become code over work items ---------------------===//
+//===- TileKernels.cpp - kernels become code over work items --------------===//
 //
 // Asks the emitters of KernelEmitter.h for every kernel: how many items a launch has (host program) and what the items do
 // (one module per variant).
@@ -19,7 +19,7 @@
 #include "moe/Tile/Passes.h"
 
 namespace mlir::moe {
-#define GEN_PASS_DEF_TILE
+#define GEN_PASS_DEF_TILEKERNELS
 #include "moe/Tile/Passes.h.inc"
 } // namespace mlir::moe
 
@@ -34,8 +34,8 @@ struct Variant {
   int vectorBits;
 };
 
-struct Tile : moe::impl::TileBase<Tile> {
-  using TileBase::TileBase;
+struct TileKernels : moe::impl::TileKernelsBase<TileKernels> {
+  using TileKernelsBase::TileKernelsBase;
 
   static Operation *computeOp(func::FuncOp kernel) {
     // Constants and dims may stand before the one op that computes.
