@@ -24,6 +24,8 @@ RankedTensorType moe::getRecipeType(Attribute attr) {
     return piece.getType();
   if (auto recipe = dyn_cast<RecipeAttr>(attr))
     return recipe.getType();
+  if (auto random = dyn_cast<RandomAttr>(attr))
+    return random.getType();
   if (auto constant = dyn_cast<DenseElementsAttr>(attr))
     return dyn_cast<RankedTensorType>(constant.getType());
   return {};
@@ -40,6 +42,20 @@ static std::optional<int64_t> packedBytes(RankedTensorType type) {
   if (__builtin_mul_overflow(elements, static_cast<int64_t>(width), &bits))
     return std::nullopt;
   return (bits + 7) / 8;
+}
+
+LogicalResult RandomAttr::verify(function_ref<InFlightDiagnostic()> emitError, Distribution distribution, FloatAttr first,
+                                 FloatAttr second, int64_t seed, RankedTensorType type) {
+  Type element = type.getElementType();
+  if (!type.hasStaticShape() ||
+      !(element.isF32() || element.isF16() || element.isBF16() || isa<Float8E4M3FNType, Float8E5M2Type>(element)))
+    return emitError() << "expects random values to have a static type of f32, f16, bf16, f8E4M3FN or f8E5M2, found " << type;
+  if (!first.getType().isF32() || !second.getType().isF32() || !first.getValue().isFinite() || !second.getValue().isFinite() ||
+      (distribution == Distribution::Normal && second.getValue().isNegative()))
+    return emitError() << "expects " << stringifyDistribution(distribution) << " random values to have two finite f32"
+                       << (distribution == Distribution::Normal ? ", the second not negative" : "") << ", found " << first << " and "
+                       << second;
+  return success();
 }
 
 LogicalResult PieceAttr::verify(function_ref<InFlightDiagnostic()> emitError, StringRef file, int64_t offset,

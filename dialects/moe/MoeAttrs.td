@@ -97,4 +97,23 @@ def Moe_RecipeAttr : Moe_Attr<"Recipe", "recipe"> {
   let genVerifyDecl = 1;
 }
 
+def Moe_DistributionEnum : I32Enum<"Distribution", "of random values", [
+    I32EnumCase<"Uniform", 0, "uniform">, I32EnumCase<"Normal", 1, "normal">]> {
+  let cppNamespace = "::mlir::moe";
+}
+
+def Moe_RandomAttr : Moe_Attr<"Random", "random"> {
+  let summary = "a tensor of random values that no file holds";
+  let description = [{
+    `uniform`: from `first` to `second`; `normal`: mean `first`, deviation `second`. Elements are f32, f16, bf16, f8E4M3FN or f8E5M2 and
+    depend on `seed` and their place alone (runtime/include/moe/random_values.h). A weight that is random as a whole takes no room in the
+    artefact: the runtime draws it when it loads. It can also be an input of a `#moe.recipe`, which is then evaluated.
+    Example: `#moe.random<normal, 0.0 : f32, 0.02 : f32, 7, tensor<256x256xbf16>>`
+  }];
+  let parameters = (ins EnumParameter<Moe_DistributionEnum>:$distribution, "::mlir::FloatAttr":$first, "::mlir::FloatAttr":$second,
+                        "int64_t":$seed, "::mlir::RankedTensorType":$type);
+  let assemblyFormat = "`<` $distribution `,` $first `,` $second `,` $seed `,` $type `>`";
+  let genVerifyDecl = 1;
+}
+
 #endif // MOE_ATTRS_TD

@@ -1,6 +1,9 @@
 //===- Manifest.cpp - manifest.json ---------------------------------------===//
 #include "Parts.h"
 
+#include "moe/Support/Dtype.h"
+#include "moe/Weights/Random.h"
+
 #include "mlir/IR/BuiltinAttributes.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
@@ -72,6 +75,19 @@ static void writeKernel(llvm::json::OStream &out, StringRef name, const DeviceCo
   out.attribute("spill_load_bytes", resources.spillLoads);
 }
 
+/// What the runtime draws the values of a weight from.
+static void writeRandom(llvm::json::OStream &out, RandomAttr attr) {
+  bool normal = attr.getDistribution() == Distribution::Normal;
+  moe_random_t random = getRandom(attr);
+  out.attributeObject("random", [&] {
+    out.attribute("dtype", dtypeName(attr.getType().getElementType()));
+    out.attribute("distribution", stringifyDistribution(attr.getDistribution()));
+    out.attribute(normal ? "mean" : "low", static_cast<double>(random.first));
+    out.attribute(normal ? "deviation" : "high", static_cast<double>(random.second));
+    out.attribute("seed", llvm::formatv("{0:x-16}", random.seed).str());
+  });
+}
+
 std::string moe::manifestText(DictionaryAttr manifest, const EmitOptions &options, const WeightTable &weights,
                               int64_t codeSize, StringRef codeHash, ArrayRef<std::string> variants,
                               const DeviceCode *device) {
@@ -107,6 +123,11 @@ std::string moe::manifestText(DictionaryAttr manifest, const EmitOptions &option
       for (const WeightPlace &place : weights.weights)
         out.object([&] {
           out.attribute("name", llvm::json::fixUTF8(place.name));
+          if (place.random) {
+            out.attribute("size", place.size);
+            writeRandom(out, place.random);
+            return;
+          }
           out.attribute("file", place.file);
           out.attribute("offset", place.offset);
           out.attribute("size", place.size);

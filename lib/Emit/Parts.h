@@ -2,6 +2,7 @@
 #ifndef MOE_LIB_EMIT_PARTS_H
 #define MOE_LIB_EMIT_PARTS_H
 
+#include "dialects/moe/Moe.h"
 #include "moe/Emit/Emit.h"
 #include "moe/Support/LaunchRecord.h"
 
@@ -57,6 +58,7 @@ bool linkCode(ArrayRef<Bytes> objects, StringRef folder, StringRef output, std::
 struct WeightPlace {
   std::string name;
   int64_t file, offset, size;
+  RandomAttr random; ///< in no file: the runtime draws it; null for others
 };
 struct WeightFile {
   std::string name;

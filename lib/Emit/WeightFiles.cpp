@@ -2,11 +2,12 @@
 //
 // Each weight is evaluated in windows and written once; chunk checksums are taken on the way. Every tensor starts at a
 // multiple of 64 bytes of the file; the bytes between tensors belong to tensors named `_pad.N`, since the format allows no
-// gaps.
+// gaps. Random weights are in no file.
 //
 //===----------------------------------------------------------------------===//
 #include "Parts.h"
 #include "dialects/moe/Moe.h"
+#include "moe/Weights/Random.h"
 #include "moe/Weights/WeightReader.h"
 
 #include "llvm/Support/Endian.h"
@@ -193,10 +194,19 @@ LogicalResult moe::writeWeights(ModuleOp module, DictionaryAttr manifest, String
   WeightReader reader(weightsDir ? weightsDir.strref() : StringRef("."));
   auto constants = module->getAttrOfType<DictionaryAttr>("moe.constants");
   SymbolTable symbols(module);
+  bool allRandom = module->hasAttr("moe.random_weights");
   SmallVector<Item> items;
+  SmallVector<size_t> numbers; // of the items among all weights
   for (StringRef name : manifest.getAs<ArrayAttr>("weights").getAsValueRange<StringAttr>()) {
     if (auto weight = symbols.lookup<WeightOp>(name)) {
       auto type = cast<RankedTensorType>(weight.getType());
+      std::optional<RandomAttr> random = allRandom || isa<RandomAttr>(weight.getRecipe())
+                                             ? drawInstead(weight.getRecipe(), name)
+                                             : std::nullopt;
+      if (random) {
+        table.weights.push_back({name.str(), 0, 0, WeightReader::byteSize(type), *random});
+        continue;
+      }
       items.push_back({name.str(), weight.getRecipe(), type, WeightReader::byteSize(type), weight.getLoc()});
     } else if (auto elements = constants ? constants.getAs<DenseElementsAttr>(name) : nullptr) {
       auto type = cast<RankedTensorType>(elements.getType());
@@ -204,6 +214,8 @@ LogicalResult moe::writeWeights(ModuleOp module, DictionaryAttr manifest, String
     } else {
       return module.emitError() << "expects '" << name << "' to be a weight or a constant";
     }
+    numbers.push_back(table.weights.size());
+    table.weights.push_back({name.str(), 0, 0, items.back().size, {}});
   }
   // Files of a few gigabytes each.
   constexpr int64_t kFileSize = int64_t(4) << 30;
@@ -221,9 +233,11 @@ LogicalResult moe::writeWeights(ModuleOp module, DictionaryAttr manifest, String
     file.name = "weights-" + std::to_string(table.files.size()) + ".safetensors";
     if (failed(writeFile(part, offsets, reader, folder, file)))
       return failure();
-    for (auto [item, offset] : llvm::zip(part, offsets))
-      table.weights.push_back(
-          {item.name, static_cast<int64_t>(table.files.size()), file.headerSize + offset, item.size});
+    for (auto [i, offset] : llvm::enumerate(offsets)) {
+      WeightPlace &place = table.weights[numbers[first + i]];
+      place.file = table.files.size();
+      place.offset = file.headerSize + offset;
+    }
     table.files.push_back(std::move(file));
     first = last;
   }

@@ -250,6 +250,13 @@ LogicalResult moe::compileModel(const CompileOptions &options, MLIRContext *cont
         return failure();
       }
     }
+    // Behind the check, which compares values; later dumps may come without the files too.
+    if (options.randomWeights && !(*module)->hasAttr("moe.random_weights") && phase >= Phase::Raise && phase >= done) {
+      PassManager pm(context);
+      pm.addPass(createRandomWeights());
+      if (failed(pm.run(*module)))
+        return failure();
+    }
     if (phase >= Phase::Fuse && phase >= done)
       (*module)->setAttr("moe.target", StringAttr::get(context, options.target));
     if (phase >= done)

@@ -41,6 +41,7 @@ FailureOr<SourcePtr> buildSource(Attribute recipe, SourceContext &context);
 
 // One builder for each family of steps; `inputs` are built and their number is checked.
 SourcePtr makePiece(PieceAttr piece, SourceContext &context);
+SourcePtr makeRandom(RandomAttr random);
 SourcePtr makeConstant(DenseElementsAttr elements);
 SourcePtr makeCast(RecipeAttr recipe, SourcePtr input);
 SourcePtr makeTranspose(RecipeAttr recipe, SourcePtr input);

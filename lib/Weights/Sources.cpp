@@ -1,5 +1,7 @@
 //===- Sources.cpp - pieces of files, casts, transposes, slices, concats --===//
 #include "Source.h"
+#include "moe/Weights/Random.h"
+#include "runtime/include/moe/runtime.h"
 
 #include <cstring>
 
@@ -314,6 +316,36 @@ private:
 };
 
 //===----------------------------------------------------------------------===//
+// Random values
+//===----------------------------------------------------------------------===//
+
+class RandomSource final : public Source {
+public:
+  explicit RandomSource(RandomAttr attr) : Source(attr.getType()), random(getRandom(attr)), dtype(getRandomDtype(attr)) {}
+  LogicalResult read(const Box &box, char *out) override {
+    int64_t rank = shape.size(), run = rank ? box.sizes[rank - 1] : 1, count = box.volume();
+    Dims strides = rowMajorStrides(shape), index(rank, 0);
+    for (int64_t done = 0; done < count; done += run) {
+      int64_t at = 0;
+      for (int64_t d = 0; d < rank; ++d)
+        at += (box.offsets[d] + index[d]) * strides[d];
+      for (int64_t i = 0; i < run; ++i) {
+        uint32_t value = moe_random_element(&random, dtype, at + i);
+        std::memcpy(out, &value, bytes());
+        out += bytes();
+      }
+      for (int64_t d = rank - 2; d >= 0 && ++index[d] == box.sizes[d]; --d)
+        index[d] = 0;
+    }
+    return success();
+  }
+
+private:
+  moe_random_t random;
+  uint32_t dtype;
+};
+
+//===----------------------------------------------------------------------===//
 // Constant: the few elements of a tensor that stayed inline
 //===----------------------------------------------------------------------===//
 
@@ -339,6 +371,22 @@ private:
 
 } // namespace
 
+moe_random_t moe::getRandom(RandomAttr attr) {
+  return {static_cast<uint64_t>(attr.getSeed()),
+          attr.getDistribution() == Distribution::Normal ? uint32_t(MOE_RANDOM_NORMAL) : uint32_t(MOE_RANDOM_UNIFORM),
+          attr.getFirst().getValue().convertToFloat(), attr.getSecond().getValue().convertToFloat()};
+}
+
+uint32_t moe::getRandomDtype(RandomAttr attr) {
+  Type element = attr.getType().getElementType();
+  return element.isF32()                     ? MOE_DTYPE_FLOAT32
+         : element.isF16()                   ? MOE_DTYPE_FLOAT16
+         : element.isBF16()                  ? MOE_DTYPE_BFLOAT16
+         : isa<Float8E4M3FNType>(element)    ? MOE_DTYPE_FLOAT8E4M3FN
+                                             : MOE_DTYPE_FLOAT8E5M2;
+}
+
+SourcePtr moe::makeRandom(RandomAttr random) { return std::make_unique<RandomSource>(random); }
 SourcePtr moe::makeConstant(DenseElementsAttr elements) { return std::make_unique<ConstantSource>(elements); }
 SourcePtr moe::makePiece(PieceAttr piece, SourceContext &context) {
   return std::make_unique<PieceSource>(piece, context);

@@ -15,7 +15,7 @@ static FailureOr<SourcePtr> build(Attribute attr, SourceContext &context, int de
     return context.emitError() << "expects at most " << kMaxDepth << " nested steps in a weight recipe";
   RankedTensorType type = getRecipeType(attr);
   if (!type)
-    return context.emitError() << "expects a weight to be a #moe.piece or #moe.recipe, found " << attr;
+    return context.emitError() << "expects a weight to be a #moe.piece, #moe.recipe or #moe.random, found " << attr;
   if (!getElement(type.getElementType()))
     return context.emitError() << "expects a weight of a number type of 1, 2, 4, 8, 16, 32 or 64 bits, found " << type;
   if (auto piece = dyn_cast<PieceAttr>(attr)) {
@@ -23,6 +23,8 @@ static FailureOr<SourcePtr> build(Attribute attr, SourceContext &context, int de
       return failure();
     return makePiece(piece, context);
   }
+  if (auto random = dyn_cast<RandomAttr>(attr))
+    return makeRandom(random);
   if (auto constant = dyn_cast<DenseElementsAttr>(attr)) {
     if (type.getElementTypeBitWidth() < 8)
       return context.emitError() << "expects an inline constant in a recipe to have elements of whole bytes, found "

@@ -6,6 +6,7 @@
 #include "base/Planner.h"
 #include "cpu/Isa.h"
 #include "cpu/ThreadPool.h"
+#include "moe/random_values.h"
 
 #include <algorithm>
 #include <atomic>
@@ -139,6 +140,7 @@ TEST(expressions_over_extents) {
     return status.ok() ? format("%g", value) : status.message();
   };
   EXPECT_EQ(evaluate("n * (a.b_1 + 2) - 4"), "46");
+  EXPECT_EQ(evaluate("active(4, 1) + active(4, 2) + active(1, 9)"), "3.75");
   EXPECT_EQ(evaluate("n ceildiv 4 * 4 + n floordiv 3 + n mod 4 + max(n, 3) / min(2, n)"), "22");
   EXPECT_HAS(evaluate("n * m"), "no extent is named m");
   EXPECT_HAS(evaluate("n * "), "expected a number or a name");
@@ -175,4 +177,48 @@ TEST(unknown_instruction_sets_are_never_met) {
   EXPECT(processorMeets("x86-64-v2"));
   EXPECT(!processorMeets("x86-64-v5") && !processorMeets("") && !processorMeets("x86-64-v2+nonsense") &&
          !processorMeets("x86-64-v2+"));
+}
+
+TEST(random_values_round_to_nearest_even_and_saturate) {
+  auto round = [](float value, int mantissa, int bias, uint32_t most, int sign) {
+    return moe_round_float(moe_float_bits(value), mantissa, bias, most, sign);
+  };
+  // float8e4m3fn
+  struct {
+    float value;
+    uint32_t code;
+  } e4m3[] = {{0, 0},           {1, 0x38},         {-1, 0xb8},      {448, 0x7e},     {464, 0x7e},   {1e9f, 0x7e},
+              {17, 0x58},       {19, 0x5a},        {18, 0x59},      {0x1p-9f, 0x01}, {0x1p-10f, 0}, {0x1.8p-10f, 0x01},
+              {0x1.8p-9f, 0x02}, {0x1.cp-7f, 0x07}, {0x1p-6f, 0x08}, {1e-30f, 0}};
+  for (auto &one : e4m3)
+    EXPECT_EQ(round(one.value, 3, 7, 0x7e, 7), one.code);
+  // bfloat16, float16
+  EXPECT_EQ(round(1.00390625f, 7, 127, 0x7f80, 15), 0x3f80u); // half way, to even
+  EXPECT_EQ(round(1.01171875f, 7, 127, 0x7f80, 15), 0x3f82u);
+  EXPECT_EQ(round(3.4e38f, 7, 127, 0x7f80, 15), 0x7f80u);
+  EXPECT_EQ(round(0x1p-140f, 7, 127, 0x7f80, 15), 0u);
+  EXPECT_EQ(round(0x1p-127f, 7, 127, 0x7f80, 15), 0x40u);
+  EXPECT_EQ(round(65504, 10, 15, 0x7c00, 15), 0x7bffu);
+  EXPECT_EQ(round(65520, 10, 15, 0x7c00, 15), 0x7c00u);
+  EXPECT_EQ(round(0x1p-24f, 10, 15, 0x7c00, 15), 1u);
+  EXPECT_EQ(round(-0x1p-14f, 10, 15, 0x7c00, 15), 0x8400u);
+}
+
+TEST(random_values_have_their_mean_and_deviation) {
+  for (uint32_t distribution : {MOE_RANDOM_UNIFORM, MOE_RANDOM_NORMAL}) {
+    moe_random_t random = {99, distribution, 2.0f, 5.0f};
+    double sum = 0, squares = 0, low = 1e9, high = -1e9;
+    constexpr int kCount = 200000;
+    for (int i = 0; i < kCount; ++i) {
+      double value = moe_random_value(&random, uint64_t(i));
+      sum += value, squares += value * value, low = std::min(low, value), high = std::max(high, value);
+    }
+    double mean = sum / kCount, deviation = std::sqrt(squares / kCount - mean * mean);
+    EXPECT(std::abs(mean - (distribution == MOE_RANDOM_UNIFORM ? 3.5 : 2.0)) < 0.05);
+    EXPECT(std::abs(deviation - (distribution == MOE_RANDOM_UNIFORM ? 3 / std::sqrt(12.0) : 5.0)) < 0.03);
+    EXPECT(distribution == MOE_RANDOM_UNIFORM ? low >= 2 && high < 5 : low > 2 - 17.5 && high < 2 + 17.5);
+  }
+  moe_random_t one = {0, MOE_RANDOM_UNIFORM, 0, 1};
+  EXPECT_EQ(moe_random_bits(0, 0), 0xe220a8397b1dcdafu); // splitmix64 of its paper
+  EXPECT_EQ(moe_random_element(&one, MOE_DTYPE_FLOAT32, 0), moe_float_bits(float(0xe220a8) * 0x1p-24f));
 }

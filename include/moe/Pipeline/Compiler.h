@@ -25,6 +25,7 @@ struct CompileOptions {
   Phase last = Phase::Emit;   ///< stop after this phase and write text
   bool plan = false;          ///< stop after schedule and describe the plan
   bool recognise = true;      ///< look for routers, experts, attention, norms
+  bool randomWeights = false; ///< draw weights instead of reading them
   bool verifyRaise = false;   ///< interpret recognised parts against what they replace
   std::string dumpFolder;     ///< write NN-phase.mlir here after each phase
 };

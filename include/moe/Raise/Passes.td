@@ -113,4 +113,13 @@ def RaiseMoeNodes : Pass<"moe-raise-moe-nodes", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::moe::MoeDialect", "::mlir::onnx::OnnxDialect"];
 }
 
+def RandomWeights : Pass<"moe-random-weights", "::mlir::ModuleOp"> {
+  let summary = "Random values in place of the floats that weights read from files (--random-weights)";
+  let description = [{
+    Steps of recipes stay, so that later phases see the same formats and layouts; integers keep their files. Weights of norms are
+    near 1, matrices have deviation sqrt(2 / (rows + columns)), vectors 0.02. The module's `moe.random_weights` tells emit that the
+    artefact may hold seeds in place of values.
+  }];
+}
+
 #endif // MOE_RAISE_PASSES_TD
