@@ -152,6 +152,110 @@ struct EntryRecord {
     return why;
   }
 
+  /// `text` with the extents of a launch's arguments in place of `$argument.dim`; empty if one is unknown.
+  std::string overExtents(StringRef text, LaunchOp launch) {
+    std::string out;
+    while (true) {
+      auto [before, after] = text.split('$');
+      out += before.str();
+      if (after.empty())
+        return out;
+      unsigned argument, d;
+      if (after.consumeInteger(10, argument) || !after.consume_front(".") || after.consumeInteger(10, d))
+        return {};
+      std::string factor = extent(launch.getArgs()[argument], d);
+      if (factor.empty())
+        return {};
+      out += StringRef(factor).contains(' ') ? "(" + factor + ")" : factor;
+      text = after;
+    }
+  }
+
+  /// The operation that names a weight or constant, through views; null for other buffers.
+  static Operation *weightOf(Value v) {
+    while (Operation *op = v.getDefiningOp()) {
+      if (isa<GetWeightOp, memref::GetGlobalOp>(op))
+        return op;
+      if (!isa<memref::CastOp, memref::CollapseShapeOp, memref::ExpandShapeOp, memref::SubViewOp, memref::TransposeOp>(op))
+        return nullptr;
+      v = op->getOperand(0);
+    }
+    return nullptr;
+  }
+
+  /// The multiply-adds of all products, counted as two, and the bytes that a run must move at least: inputs, outputs and
+  /// weights once; of a bank the groups that have rows. Empty where an extent is not known.
+  void addCost(ProgramTables &tables, SmallVectorImpl<NamedAttribute> &fields) {
+    llvm::MapVector<StringRef, std::pair<int64_t, std::string>> banks; // name -> bytes of a group, active groups
+    llvm::MapVector<StringRef, int64_t> whole;
+    llvm::StringMap<int64_t> counts;
+    SmallVector<std::string> terms;
+    bool known = true, counted = true;
+    auto staticBytes = [](Operation *weight) {
+      auto type = cast<MemRefType>(weight->getResult(0).getType());
+      return type.getNumElements() * ((type.getElementTypeBitWidth() + 7) / 8);
+    };
+    entry.walk([&](LaunchOp launch) {
+      DictionaryAttr cost = tables.kernelCosts.lookup(launch.getKernel());
+      if (!cost) {
+        known = counted = false;
+        return;
+      }
+      std::string flops = overExtents(cost.getAs<StringAttr>("flops"), launch);
+      counted &= !flops.empty();
+      if (flops != "0" && counts[flops]++ == 0)
+        terms.push_back(flops);
+      auto numbers = cost.getAs<DenseI64ArrayAttr>("banks");
+      if (!numbers)
+        return;
+      int64_t groups = cost.getAs<IntegerAttr>("groups").getInt();
+      std::string rows = overExtents(cost.getAs<StringAttr>("rows"), launch);
+      if (rows.empty() || groups < 1)
+        return;
+      for (int64_t i : numbers.asArrayRef())
+        if (Operation *weight = weightOf(launch.getArgs()[i]))
+          banks[weight->getAttrOfType<FlatSymbolRefAttr>("name").getValue()] = {
+              staticBytes(weight) / groups, "active(" + std::to_string(groups) + ", " + rows + ")"};
+    });
+    entry.walk([&](Operation *op) {
+      if (isa<GetWeightOp, memref::GetGlobalOp>(op))
+        if (StringRef name = op->getAttrOfType<FlatSymbolRefAttr>("name").getValue(); !banks.contains(name))
+          whole[name] = staticBytes(op);
+    });
+    auto join = [](ArrayRef<std::string> parts) { return llvm::join(parts, " + "); };
+    if (counted) {
+      SmallVector<std::string> sums;
+      for (const std::string &term : terms)
+        sums.push_back((counts[term] > 1 ? std::to_string(counts[term]) + " * " : "") + term);
+      fields.push_back(b.getNamedAttr("flops", b.getStringAttr(sums.empty() ? "0" : join(sums))));
+    }
+    int64_t constant = 0;
+    for (auto &[name, bytes] : whole)
+      constant += bytes;
+    SmallVector<std::string> sums = {std::to_string(constant)};
+    llvm::MapVector<StringRef, int64_t> active; // bytes of a group, by what says how many there are
+    for (auto &[name, bank] : banks)
+      active[bank.second] += bank.first;
+    for (auto &[count, bytes] : active)
+      sums.push_back(std::to_string(bytes) + " * " + count.str());
+    auto value = [&](Value v) {
+      auto type = cast<MemRefType>(v.getType());
+      std::string text = std::to_string((type.getElementTypeBitWidth() + 7) / 8);
+      for (int64_t i = 0; i < type.getRank(); ++i) {
+        std::string factor = extent(v, i);
+        known &= !factor.empty();
+        text += " * " + (StringRef(factor).contains(' ') ? "(" + factor + ")" : factor);
+      }
+      sums.push_back(text);
+    };
+    for (BlockArgument arg : entry.getArguments())
+      value(arg);
+    for (Value result : entry.getBody().front().getTerminator()->getOperands())
+      value(result);
+    if (known)
+      fields.push_back(b.getNamedAttr("bytes", b.getStringAttr(join(sums))));
+  }
+
   DictionaryAttr make(ProgramTables &tables, ArrayRef<unsigned> weights) {
     auto nameOf = [&](DictionaryAttr attrs, const std::string &otherwise) {
       auto name = attrs ? attrs.getAs<StringAttr>("moe.name") : nullptr;
@@ -238,6 +342,7 @@ struct EntryRecord {
                                           b.getNamedAttr("weights", b.getArrayAttr(used)),
                                           b.getNamedAttr("temporaries", b.getArrayAttr(temporaries)),
                                           b.getNamedAttr("steps", b.getArrayAttr(steps))};
+    addCost(tables, fields);
     if (std::string why = tables.device ? notCapturable() : ""; !why.empty())
       fields.push_back(b.getNamedAttr("not_capturable", b.getStringAttr(why)));
     return b.getDictionaryAttr(fields);
@@ -261,6 +366,7 @@ SmallVector<DictionaryAttr> moe::describeEntries(ModuleOp module) {
     unsigned number = tables.kernels.size();
     tables.kernels[func.getName()] = number;
     tables.kernelOps[func.getName()] = op ? op.str() : "";
+    tables.kernelCosts[func.getName()] = func->getAttrOfType<DictionaryAttr>("moe.cost");
   }
   SmallVector<DictionaryAttr> records;
   for (func::FuncOp entry : entries)

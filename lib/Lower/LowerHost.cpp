@@ -116,6 +116,7 @@ struct LowerHost : moe::impl::LowerHostBase<LowerHost> {
       auto op = func->getAttrOfType<StringAttr>("moe.op");
       tables.kernels[func.getName()] = kernels.size();
       tables.kernelOps[func.getName()] = op ? op.str() : "";
+      tables.kernelCosts[func.getName()] = func->getAttrOfType<DictionaryAttr>("moe.cost");
       kernels.push_back(func);
       kernelNames.push_back(func.getSymNameAttr());
     }

@@ -11,6 +11,7 @@
 // `moe.may_alias` if one of them is written; all other arguments of a kernel never overlap.
 //
 //===----------------------------------------------------------------------===//
+#include "KernelCost.h"
 #include "Views.h"
 #include "moe/Schedule/Passes.h"
 
@@ -111,6 +112,8 @@ struct OutlineKernels : moe::impl::OutlineKernelsBase<OutlineKernels> {
     kernel.setPrivate();
     kernel->setAttr("moe.kernel", b.getUnitAttr());
     kernel->setAttr("moe.op", b.getStringAttr(op->getName().getStringRef()));
+    if (DictionaryAttr cost = getKernelCost(op, args))
+      kernel->setAttr("moe.cost", cost);
     for (auto [i, a] : llvm::enumerate(args))
       for (auto [j, c] : llvm::enumerate(args))
         if (i != j && isa<MemRefType>(a.getType()) && isa<MemRefType>(c.getType()) && rootOf(a) == rootOf(c) &&

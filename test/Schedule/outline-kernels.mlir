@@ -40,7 +40,7 @@ func.func @overlap(%x: memref<6x8xf32>) {
   return
 }
 
-// CHECK:       func.func private @[[SWIGLU]](%{{.*}}) attributes {moe.kernel, moe.op = "moe.swiglu"}
+// CHECK:       func.func private @[[SWIGLU]](%{{.*}}) attributes {moe.cost = {flops = "0"}, moe.kernel, moe.op = "moe.swiglu"}
 // CHECK:       func.func private @[[GENERIC]](%{{.*}}: memref<?x8xf32>, %{{.*}}: memref<?x8xf32>, %{{.*}}: f32)
 // CHECK-NEXT:    arith.constant 2.0
 // CHECK:       func.func private @[[NORM]](%{{.*}}: memref<2x8xf32>, %{{.*}}: memref<2x8xf32>)

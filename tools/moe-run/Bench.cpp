@@ -1,19 +1,20 @@
 // Bench.cpp - moe-run bench: the time of entries on random inputs, and a trace of their steps.
 #include "Commands.h"
 #include "Model.h"
-#include "Random.h"
 #include "base/Dtype.h"
 #include "base/File.h"
 #include "base/Json.h"
+#include "moe/random_values.h"
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <map>
 
 namespace moe {
 namespace {
 
-constexpr size_t kSets = 8; // random inputs that take turns
+constexpr int64_t kSets = 8; // random inputs that take turns
 constexpr double kWarmSeconds = 0.15, kSeconds = 0.6;
 constexpr size_t kMinRuns = 8, kMaxRuns = 20000;
 constexpr size_t kMaxSetBytes = size_t(1) << 28;
@@ -76,16 +77,24 @@ Status resolveShapes(const std::vector<ValueInfo> &inputs, const Shapes &given,
   return Status();
 }
 
-void fillRandom(const ValueInfo &info, Random &random, Tensor &tensor) {
+/// Floats N(0, 1): |seed| draws another tensor.
+void fillRandom(const ValueInfo &info, uint64_t seed, Tensor &tensor) {
   if (info.role == "position_ids")
     return fillPositions(tensor);
   if (info.role == "attention_mask" || tensor.dtype == MOE_DTYPE_BOOL)
     return fillConstant(tensor, 1);
+  moe_random_t random = {seed, MOE_RANDOM_NORMAL, 0, 1};
+  uint32_t size = moe_random_element_size(tensor.dtype);
   for (size_t i = 0, count = tensor.elements(); i < count; ++i)
-    storeFromDouble(tensor.dtype, tensor.data(), i,
-                    isFloat(tensor.dtype) ? random.normal()
-                    : info.maxValue > 0   ? double(random.below(uint64_t(info.maxValue) + 1))
-                                          : 0);
+    if (size) {
+      uint32_t value = moe_random_element(&random, tensor.dtype, i);
+      memcpy(static_cast<char *>(tensor.data()) + i * size, &value, size);
+    } else {
+      storeFromDouble(tensor.dtype, tensor.data(), i,
+                      isFloat(tensor.dtype) ? double(moe_random_value(&random, i))
+                      : info.maxValue > 0   ? double(moe_random_bits(seed, i) % (uint64_t(info.maxValue) + 1))
+                                            : 0);
+    }
 }
 
 /// The events of one run, for the trace.
@@ -143,34 +152,17 @@ std::string shapeName(const std::vector<ValueInfo> &inputs, const std::vector<st
   return text;
 }
 
-Status benchEntry(Model &model, uint32_t entry, const Shapes &given, const Options &options, JsonWriter &json,
-                  JsonWriter *trace) {
-  std::vector<ValueInfo> inputs = model.inputs(entry);
-  std::vector<std::vector<int64_t>> shapes;
-  MOE_RETURN_IF_ERROR(resolveShapes(inputs, given, shapes));
-  std::string name = model.entry(entry).name;
-  Random random(1);
-  std::vector<std::vector<Tensor>> sets;
-  size_t bytes = 0, tokens = 0;
-  std::vector<int64_t> extents;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    extents.insert(extents.end(), shapes[i].begin(), shapes[i].end());
-    size_t elements = 1;
-    for (int64_t extent : shapes[i])
-      if (__builtin_mul_overflow(elements, size_t(extent), &elements) || elements > kMaxSetBytes * 8)
-        return Status(MOE_INVALID_ARGUMENT, "--shape " + inputs[i].name + ": too large to bench");
-    bytes += elements * moe_dtype_size(inputs[i].dtype);
-    if (inputs[i].role == "token_ids")
-      tokens = elements;
-  }
-  for (size_t s = 0; s < kSets && (s == 0 || (s + 1) * bytes <= 8 * kMaxSetBytes); ++s) {
-    auto &set = sets.emplace_back(inputs.size());
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      set[i].name = inputs[i].name, set[i].dtype = inputs[i].dtype, set[i].shape = shapes[i];
-      set[i].allocate();
-      fillRandom(inputs[i], random, set[i]);
-    }
-  }
+/// Microseconds of a run.
+struct Times {
+  size_t runs = 0;
+  double min = 0, median = 0, max = 0;
+  // On a device.
+  double readRoof = 0, copyRoof = 0;
+  std::string coldBy, notCaptured;
+};
+
+/// One run after the other, by the clock.
+Status timeOnHost(Model &model, uint32_t entry, const std::vector<std::vector<Tensor>> &sets, Times &out) {
   using Clock = std::chrono::steady_clock;
   auto since = [](Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); };
   std::vector<moe_tensor_t> outputs;
@@ -186,18 +178,74 @@ Status benchEntry(Model &model, uint32_t entry, const Shapes &given, const Optio
     MOE_RETURN_IF_ERROR(model.run(entry, sets[turn++ % sets.size()], outputs));
     times.push_back(1e6 * since(start));
   }
+  std::sort(times.begin(), times.end());
+  out.runs = times.size();
+  out.min = times.front(), out.median = times[times.size() / 2], out.max = times.back();
+  return Status();
+}
+
+/// The launches of all sets as one graph, by the device's events.
+Status timeOnDevice(Model &model, uint32_t entry, const std::vector<std::vector<Tensor>> &sets, bool cold, Times &out) {
+  std::vector<moe_tensor_t> views;
+  for (const std::vector<Tensor> &set : sets)
+    for (const Tensor &tensor : set)
+      views.push_back(tensor.view());
+  moe_time_args_t args = {sizeof(args), entry, sets.size(), views.data(), cold, kWarmSeconds, kSeconds, kMinRuns, kMaxRuns};
+  moe_time_result_t result{};
+  result.struct_size = sizeof(result);
+  MOE_RETURN_IF_ERROR(toStatus(moe_session_time(model.session(), &args, &result)));
+  out = {result.runs,      result.us_min,    result.us_median, result.us_max,
+         result.read_roof, result.copy_roof, result.cold_by,   result.not_captured};
+  return Status();
+}
+
+Status benchEntry(Model &model, uint32_t entry, const Shapes &given, const Options &options, JsonWriter &json,
+                  JsonWriter *trace) {
+  std::vector<ValueInfo> inputs = model.inputs(entry);
+  std::vector<std::vector<int64_t>> shapes;
+  MOE_RETURN_IF_ERROR(resolveShapes(inputs, given, shapes));
+  std::string name = model.entry(entry).name;
+  std::vector<std::vector<Tensor>> sets;
+  size_t bytes = 0, tokens = 0;
+  std::vector<int64_t> extents;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    extents.insert(extents.end(), shapes[i].begin(), shapes[i].end());
+    size_t elements = 1;
+    for (int64_t extent : shapes[i])
+      if (__builtin_mul_overflow(elements, size_t(extent), &elements) || elements > kMaxSetBytes * 8)
+        return Status(MOE_INVALID_ARGUMENT, "--shape " + inputs[i].name + ": too large to bench");
+    bytes += elements * moe_dtype_size(inputs[i].dtype);
+    if (inputs[i].role == "token_ids")
+      tokens = elements;
+  }
+  int64_t wanted = kSets;
+  MOE_RETURN_IF_ERROR(options.integer("sets", kSets, 1024, wanted));
+  for (size_t s = 0; s < size_t(wanted) && (s == 0 || (s + 1) * bytes <= 8 * kMaxSetBytes); ++s) {
+    auto &set = sets.emplace_back(inputs.size());
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      set[i].name = inputs[i].name, set[i].dtype = inputs[i].dtype, set[i].shape = shapes[i];
+      set[i].allocate();
+      fillRandom(inputs[i], s * inputs.size() + i + 1, set[i]);
+    }
+  }
+  Times times;
+  bool device = std::string(model.info().target) != "cpu";
+  MOE_RETURN_IF_ERROR(device ? timeOnDevice(model, entry, sets, !options.has("warm"), times)
+                             : timeOnHost(model, entry, sets, times));
   if (trace) {
     Trace events;
     moe_session_set_profiler(model.session(), Trace::add, &events);
-    Status status = model.run(entry, sets[turn % sets.size()], outputs);
+    std::vector<moe_tensor_t> outputs;
+    Status status = model.run(entry, sets[0], outputs);
     moe_session_set_profiler(model.session(), nullptr, nullptr);
     MOE_RETURN_IF_ERROR(std::move(status));
     writeTrace(*trace, name, entry, events);
   }
-  std::sort(times.begin(), times.end());
-  double median = times[times.size() / 2], flops = -1, traffic = -1;
+  double flops = -1, traffic = -1;
   MOE_RETURN_IF_ERROR(
       toStatus(moe_artefact_get_cost(model.artefact(), entry, extents.data(), extents.size(), &flops, &traffic)));
+  double teraflops = flops >= 0 ? 1e-6 * flops / times.median : -1,
+         roofShare = device && traffic >= 0 && times.readRoof > 0 ? 1e6 * traffic / times.median / times.readRoof : -1;
   auto optional = [&](const char *key, double value) {
     json.key(key);
     value >= 0 ? json.value(value) : json.null();
@@ -209,17 +257,36 @@ Status benchEntry(Model &model, uint32_t entry, const Shapes &given, const Optio
       .key("shape")
       .value(shape)
       .key("runs")
-      .value(times.size())
+      .value(times.runs)
       .key("us_min")
-      .value(times.front());
-  json.key("us_median").value(median).key("us_max").value(times.back());
-  optional("tokens_per_second", tokens ? 1e6 * double(tokens) / median : -1);
+      .value(times.min);
+  json.key("us_median").value(times.median).key("us_max").value(times.max);
+  optional("tokens_per_second", tokens ? 1e6 * double(tokens) / times.median : -1);
   optional("bytes", traffic);
   optional("flops", flops);
-  json.key("roof_share").null().endObject();
+  optional("roof_share", roofShare);
+  if (device) {
+    optional("teraflops_per_second", teraflops);
+    optional("read_roof", times.readRoof);
+    optional("copy_roof", times.copyRoof);
+    json.key("sets").value(sets.size()).key("weights_cold_by").value(times.coldBy);
+    json.key("not_captured").value(times.notCaptured);
+  }
+  json.endObject();
+  std::string more;
+  if (tokens)
+    more += format(", %.1f tokens/s", 1e6 * double(tokens) / times.median);
+  if (device && teraflops >= 0)
+    more += format(", %.1f TFLOP/s", teraflops);
+  if (roofShare >= 0)
+    more += format(", %.2f TB/s, %.0f %% of the read roof (%.2f TB/s)", 1e-6 * traffic / times.median, 100 * roofShare,
+                   1e-12 * times.readRoof);
+  if (device)
+    more += times.coldBy.empty() ? ", weights may be in the cache" : ", weights cold (" + times.coldBy + ")";
+  if (!times.notCaptured.empty())
+    more += ", no graph: " + times.notCaptured;
   fprintf(options.json() ? stderr : stdout, "%s %s: median %.1f us (%.1f to %.1f) of %zu runs%s\n", name.c_str(),
-          shape.c_str(), median, times.front(), times.back(), times.size(),
-          tokens ? format(", %.1f tokens/s", 1e6 * double(tokens) / median).c_str() : "");
+          shape.c_str(), times.median, times.min, times.max, times.runs, more.c_str());
   return Status();
 }
 
@@ -282,9 +349,16 @@ Command benchCommand() {
        "MODEL.moe",
        "Times entries on random inputs: floats N(0, 1), token ids within the vocabulary, masks ones, other integers 0. "
        "Eight inputs take turns, so that\n"
-       "routing varies as in use. Warm-up 0.15 s, then at least 8 runs and 0.6 s. Times are microseconds of one run.",
+       "routing varies as in use. Warm-up 0.15 s, then at least 8 runs and 0.6 s. Times are microseconds of one run.\n"
+       "On a device the inputs lie there already and the launches of all of them are one graph, timed by events; weights "
+       "are not in its cache when\n"
+       "a run begins: they are large (4 caches), or each input reads its own copy, or the cache is overwritten before "
+       "each run. roof_share is the\n"
+       "share of the rate at which the device reads memory, measured before.",
        {{"entry", "NAME", "entry to run (default: every entry that has all inputs named by --shape)"},
         {"shape", "INPUT=D0xD1...", "extents of an input, in elements; may be repeated; extents not given are 1"},
+        {"sets", "N", "random inputs that take turns, at least 8 (default: 8)"},
+        {"warm", "", "on a device: weights may be in the cache"},
         {"tune", "", "choose kernel variants by measuring (none to choose from in this version)"},
         {"profile", "FILE", "write one run's steps as a trace for Perfetto or Chrome (JSON, microseconds)"}},
        1,

@@ -87,14 +87,17 @@ struct Evaluator {
         value = strtod(number.c_str(), &end);
         if (*end)
           value = fail("expected a number, found " + number);
-      } else if ((name == "max" || name == "min") && take("(")) {
+      } else if ((name == "max" || name == "min" || name == "active") && take("(")) {
         double a = sum();
         if (!take(","))
           a = fail("expected ','");
         double b = sum();
         if (!take(")"))
           fail("expected ')'");
-        value = name == "max" ? std::fmax(a, b) : std::fmin(a, b);
+        if (name == "active")
+          value = a >= 1 && b >= 0 ? a * (1 - std::pow(1 - 1 / a, b)) : fail("expected groups and rows in active()");
+        else
+          value = name == "max" ? std::fmax(a, b) : std::fmin(a, b);
       } else if (!lookup(name, value)) {
         value = fail("no extent is named " + std::string(name));
       }

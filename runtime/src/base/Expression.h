@@ -9,7 +9,8 @@
 
 namespace moe {
 
-/// Evaluates |text|: numbers, names, + - * / % (also floordiv, ceildiv, mod), max(a, b), min(a, b), parentheses.
+/// Evaluates |text|: numbers, names, + - * / % (also floordiv, ceildiv, mod), max(a, b), min(a, b), parentheses;
+/// active(g, n): how many of g groups have a row if n rows fall on them evenly, g * (1 - (1 - 1/g)^n).
 /// |lookup| gives the value of a name, or false. Overflow, division by zero and syntax are errors.
 Status evaluateExpression(std::string_view text, const std::function<bool(std::string_view, double &)> &lookup,
                           double &out);
