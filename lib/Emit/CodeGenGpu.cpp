@@ -190,8 +190,8 @@ bool moe::compileForGpu(ModuleOp inner, StringRef chip, StringRef folder, Device
     f.setCallingConv(llvm::CallingConv::PTX_Kernel);
     f.addFnAttr("nvvm.reqntid", std::to_string(record->second.threads));
     // Registers for as many blocks as are meant to stand on a multiprocessor.
-    if (record->second.grid == LaunchRecord::PerSm)
-      f.addFnAttr("nvvm.minctasm", std::to_string(record->second.size[0]));
+    if (record->second.grid != LaunchRecord::Threads)
+      f.addFnAttr("nvvm.minctasm", std::to_string(record->second.grid == LaunchRecord::PerSm ? record->second.size[0] : 1));
     auto &cluster = record->second.cluster;
     if (cluster[0] * cluster[1] * cluster[2] > 1)
       f.addFnAttr("nvvm.cluster_dim", llvm::formatv("{0},{1},{2}", cluster[0], cluster[1], cluster[2]).str());

@@ -11,11 +11,15 @@
 // the items run to their end. Device kernels return nothing: their assertions go.
 //
 // On a device the inner function is the kernel: its parameters are the words of the argument block, then the number of
-// items, and each thread is one item.
+// items, and each thread is one item; threads of a kernel of the tile dialect work together and ask for their numbers
+// themselves. A kernel with `moe.launch_config` has no range of items: its arguments become parameters, a memref with
+// `moe.tensor_map` a tensor map by value, and an index argument with `moe.items` the number of items. `moe.launch_record`
+// tells emit about all of them.
 //
 //===----------------------------------------------------------------------===//
 #include "Arguments.h"
 #include "moe/Lower/Passes.h"
+#include "moe/Support/LaunchRecord.h"
 
 #include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
 #include "mlir/Conversion/LLVMCommon/TypeConverter.h"
@@ -38,11 +42,21 @@ struct LowerKernels : moe::impl::LowerKernelsBase<LowerKernels> {
     for (auto func : getOperation().getOps<func::FuncOp>())
       if (func->hasAttr("moe.kernel") && !func.isExternal())
         kernels.push_back(func);
+    bool device = getOperation()->hasAttr("moe.device");
     for (func::FuncOp kernel : kernels) {
       FailureOr<bool> checks = returnAssertions(kernel);
       if (failed(checks))
         return signalPassFailure();
-      lower(kernel, converter, *checks);
+      if (!device) {
+        lower(kernel, converter, *checks, nullptr);
+        continue;
+      }
+      FailureOr<LaunchRecord> record = LaunchRecord::get(cast<FunctionOpInterface>(kernel.getOperation()));
+      if (failed(record))
+        return signalPassFailure();
+      bool own = kernel->hasAttr(kLaunchConfigAttr);
+      if (failed(own ? lowerOwn(kernel, converter, *record) : (lower(kernel, converter, false, &*record), success())))
+        return signalPassFailure();
     }
   }
 
@@ -77,6 +91,82 @@ struct LowerKernels : moe::impl::LowerKernelsBase<LowerKernels> {
     func::ReturnOp::create(b, ret->getLoc(), Value(LLVM::LoadOp::create(b, ret->getLoc(), i32, code)));
     ret->erase();
     return true;
+  }
+
+  /// A device kernel that says how it is launched.
+  LogicalResult lowerOwn(func::FuncOp kernel, const LLVMTypeConverter &converter, LaunchRecord &record) {
+    OpBuilder b(kernel);
+    Location loc = kernel.getLoc();
+    Type pointer = LLVM::LLVMPointerType::get(&getContext()), i64 = b.getI64Type();
+    Block *block = &kernel.getBody().front();
+    SmallVector<Type> oldTypes(kernel.getArgumentTypes()), types;
+    SmallVector<DictionaryAttr> attributes;
+    auto take = [&](Type type, LaunchRecord::Param param, DictionaryAttr attrs = {}) -> Value {
+      types.push_back(type);
+      attributes.push_back(attrs ? attrs : b.getDictionaryAttr({}));
+      record.params.push_back(param);
+      return block->addArgument(type, loc);
+    };
+    b.setInsertionPointToStart(block);
+    int64_t word = 0;
+    for (auto [i, type] : llvm::enumerate(oldTypes)) {
+      BlockArgument old = block->getArgument(0);
+      auto memref = dyn_cast<MemRefType>(type);
+      if (kernel.getArgAttr(i, "moe.items")) {
+        if (!type.isIndex())
+          return kernel.emitError() << "expects argument " << i << ", the number of items, to be an index, found " << type;
+        old.replaceAllUsesWith(arith::IndexCastOp::create(b, loc, type, take(i64, {LaunchRecord::Items, 0})).getResult());
+      } else if (kernel.getArgAttr(i, kTensorMapAttr)) {
+        auto map = LaunchRecord::getTensorMap(cast<FunctionOpInterface>(kernel.getOperation()), i, word);
+        if (failed(map))
+          return failure();
+        auto bytes = LLVM::LLVMArrayType::get(b.getI8Type(), 128);
+        Value by = take(pointer, {LaunchRecord::Map, static_cast<int64_t>(record.maps.size())},
+                        b.getDictionaryAttr({b.getNamedAttr(LLVM::LLVMDialect::getByValAttrName(), TypeAttr::get(bytes)),
+                                             b.getNamedAttr(LLVM::LLVMDialect::getAlignAttrName(), b.getI64IntegerAttr(64))}));
+        record.maps.push_back(std::move(*map));
+        for (Operation *user : llvm::make_early_inc_range(old.getUsers())) {
+          auto cast = dyn_cast<UnrealizedConversionCastOp>(user);
+          if (!cast || cast.getResultTypes() != TypeRange(pointer))
+            return user->emitError() << "expects a tensor map to be taken as a pointer by builtin.unrealized_conversion_cast";
+          cast.getResult(0).replaceAllUsesWith(by);
+          cast.erase();
+        }
+        word += argumentWords(type);
+      } else {
+        bool unique = memref && !kernel.getArgAttr(i, "moe.may_alias");
+        SmallVector<Value> fresh;
+        for (int64_t w = 0; w < argumentWords(type); ++w) {
+          DictionaryAttr attrs;
+          if (unique && w == 0)
+            attrs = b.getDictionaryAttr(b.getNamedAttr(LLVM::LLVMDialect::getNoAliasAttrName(), b.getUnitAttr()));
+          fresh.push_back(take(memref && w == 0 ? pointer : memref || type.isIndex() ? i64 : type,
+                               {LaunchRecord::Word, word++}, attrs));
+        }
+        Value value = fresh.front();
+        if (memref)
+          value = rebuild(b, loc, memref, fresh, converter);
+        else if (type.isIndex())
+          value = arith::IndexCastOp::create(b, loc, type, value);
+        old.replaceAllUsesWith(value);
+      }
+      block->eraseArgument(0);
+    }
+    finishDevice(kernel, types, attributes, record);
+    return success();
+  }
+
+  /// The function as emit takes it.
+  void finishDevice(func::FuncOp kernel, ArrayRef<Type> types, ArrayRef<DictionaryAttr> attributes,
+                    const LaunchRecord &record) {
+    Builder b(&getContext());
+    for (NamedAttribute attr : llvm::to_vector(kernel->getDiscardableAttrs()))
+      kernel->removeAttr(attr.getName());
+    kernel->removeAttr("arg_attrs");
+    kernel.setFunctionType(b.getFunctionType(types, {}));
+    kernel.setAllArgAttrs(attributes);
+    kernel->setAttr("moe.kernel", b.getUnitAttr());
+    kernel->setAttr(kLaunchRecordAttr, record.toAttr(&getContext()));
   }
 
   /// The memref that `words` (pointer, sizes, strides) describe.
@@ -164,7 +254,8 @@ struct LowerKernels : moe::impl::LowerKernelsBase<LowerKernels> {
     return types;
   }
 
-  void lower(func::FuncOp kernel, const LLVMTypeConverter &converter, bool checks) {
+  /// `checks`: it returns a code. `record` is a device kernel's, in which items are threads or threads work together.
+  void lower(func::FuncOp kernel, const LLVMTypeConverter &converter, bool checks, const LaunchRecord *record) {
     OpBuilder b(kernel);
     Location loc = kernel.getLoc();
     MLIRContext *context = &getContext();
@@ -197,26 +288,24 @@ struct LowerKernels : moe::impl::LowerKernelsBase<LowerKernels> {
       old.replaceAllUsesWith(value);
       block->eraseArgument(0);
     }
+    if (record) {
+      words = bindThreads(block, kernel->hasAttr("tile.threads"));
+      SmallVector<DictionaryAttr> attributes;
+      for (auto [i, type] : llvm::enumerate(words))
+        attributes.push_back(noalias[i] ? b.getDictionaryAttr(b.getNamedAttr(LLVM::LLVMDialect::getNoAliasAttrName(),
+                                                                             b.getUnitAttr()))
+                                        : b.getDictionaryAttr({}));
+      finishDevice(kernel, words, attributes, *record);
+      return;
+    }
     bool vectorized = kernel->hasAttr("moe.vectorized");
-    auto threads = kernel->getAttrOfType<IntegerAttr>("tile.threads");
     for (NamedAttribute attr : llvm::to_vector(kernel->getDiscardableAttrs()))
       kernel->removeAttr(attr.getName());
     kernel->removeAttr("arg_attrs");
-    bool device = getOperation()->hasAttr("moe.device");
-    if (device)
-      words = bindThreads(block, threads != nullptr);
     kernel.setFunctionType(b.getFunctionType(words, {}));
     for (auto [i, unique] : llvm::enumerate(noalias))
       if (unique)
         kernel.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), b.getUnitAttr());
-    if (device) {
-      kernel->setAttr("moe.kernel", b.getUnitAttr());
-      if (threads) { // one block a multiprocessor: registers for all of it
-        kernel->setAttr(NVVM::NVVMDialect::getReqntidAttrName(), b.getDenseI32ArrayAttr({static_cast<int32_t>(threads.getInt())}));
-        kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), b.getI32IntegerAttr(1));
-      }
-      return;
-    }
     kernel.setName(bodyName);
     kernel.setPrivate();
     if (checks)

@@ -13,7 +13,7 @@ module @cpu {
 
 // On a device the words are the parameters, and each thread is an item.
 // CHECK:       module @gpu
-// CHECK:         func.func @k(%{{.*}}: !llvm.ptr {llvm.noalias}, %{{.*}}: i64, %{{.*}}: i64, %[[ITEMS:.*]]: i64) attributes {moe.kernel}
+// CHECK:         func.func @k(%{{.*}}: !llvm.ptr {llvm.noalias}, %{{.*}}: i64, %{{.*}}: i64, %[[ITEMS:.*]]: i64) attributes {moe.kernel, moe.launch_record = {
 // CHECK:           nvvm.read.ptx.sreg.tid.x
 // CHECK:           llvm.intr.smin(%[[ITEMS]], %{{.*}})
 module @gpu attributes {moe.device} {
