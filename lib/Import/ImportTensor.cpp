@@ -8,7 +8,9 @@
 #include "Importer.h"
 #include "moe/Support/Dtype.h"
 
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/Path.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -98,6 +100,9 @@ static Descriptor openBeneath(StringRef folder, StringRef location, std::string 
   return at;
 }
 
+/// Size of a file that need not be there.
+static constexpr int64_t kMissing = -1;
+
 FailureOr<int64_t> Importer::externalSize(StringRef location, const Twine &what) {
   if (auto it = externalSizes.find(location); it != externalSizes.end())
     return it->second;
@@ -110,6 +115,10 @@ FailureOr<int64_t> Importer::externalSize(StringRef location, const Twine &what)
   std::string problem;
   Descriptor file = openBeneath(folder, location, problem);
   struct stat status;
+  llvm::SmallString<128> path(folder);
+  llvm::sys::path::append(path, location);
+  if (file.fd < 0 && options.dataMayBeMissing && !llvm::sys::fs::exists(path))
+    return externalSizes[location] = kMissing;
   if (file.fd < 0 || fstat(file.fd, &status) != 0)
     return fail(what + ": cannot open external data '" + shown + "': " + problem);
   return externalSizes[location] = status.st_size;
@@ -136,13 +145,14 @@ FailureOr<Importer::Data> Importer::locateExternal(const onnxfile::Tensor &tenso
     return failure();
   if (hasLength && static_cast<int64_t>(length) != size)
     return fail(what + formatv(": expects {0} bytes of external data for its type, but its length is {1}", size, length).str());
-  if (static_cast<int64_t>(offset) > *fileSize || size > *fileSize - static_cast<int64_t>(offset))
+  bool missing = *fileSize == kMissing;
+  if (!missing && (static_cast<int64_t>(offset) > *fileSize || size > *fileSize - static_cast<int64_t>(offset)))
     return fail(what + formatv(": expects bytes {0} to {1} of external data '{2}', but the file has {3} bytes", offset, offset + size, printable(location), *fileSize).str());
   Data data;
   data.file = location.str();
   data.offset = offset;
   data.size = size;
-  if (size > kMaxInlineBytes)
+  if (size > kMaxInlineBytes || missing)
     return data;
   std::string problem;
   Descriptor file = openBeneath(folder, location, problem);

@@ -64,7 +64,7 @@ void moe::registerCompilerDialects(DialectRegistry &registry) {
   vector::registerConvertVectorToLLVMInterface(registry);
 }
 
-OwningOpRef<ModuleOp> moe::readModel(StringRef path, MLIRContext *context) {
+OwningOpRef<ModuleOp> moe::readModel(StringRef path, MLIRContext *context, bool dataMayBeMissing) {
   auto fail = [&](const Twine &message) {
     emitError(UnknownLoc::get(context)) << message;
     return OwningOpRef<ModuleOp>();
@@ -79,7 +79,9 @@ OwningOpRef<ModuleOp> moe::readModel(StringRef path, MLIRContext *context) {
     return parseSourceFile<ModuleOp>(path, ParserConfig(context));
   if (ending != ".onnx")
     return fail("expects '" + path + "' to end in .onnx, .mlir or .mlirbc");
-  return importOnnx(path, context);
+  ImportOptions import;
+  import.dataMayBeMissing = dataMayBeMissing;
+  return importOnnx(path, context, import);
 }
 
 /// One phase's passes, in the compiler's order.
@@ -211,7 +213,7 @@ static void fillReport(ModuleOp module, CompileReport &report) {
 }
 
 LogicalResult moe::compileModel(const CompileOptions &options, MLIRContext *context, CompileReport &report) {
-  OwningOpRef<ModuleOp> module = readModel(options.input, context);
+  OwningOpRef<ModuleOp> module = readModel(options.input, context, options.randomWeights);
   if (!module)
     return failure();
   Phase last = options.plan ? Phase::Schedule : options.last;

@@ -10,6 +10,8 @@ namespace mlir::moe {
 struct ImportOptions {
   /// Name of the function that holds the graph.
   StringRef entry = "main";
+  /// Files of external data need not be there: nobody is going to read them.
+  bool dataMayBeMissing = false;
 };
 
 /// Reads the model at `path` into a module of onnx ops: one op per node, normalized to the newest opset, types inferred.

@@ -47,8 +47,8 @@ struct CompileReport {
 /// The dialects and interfaces that the phases need, and nothing more: starting up is cheap.
 void registerCompilerDialects(DialectRegistry &registry);
 
-/// Reads an .onnx, .mlir or .mlirbc file. Null after a diagnostic.
-OwningOpRef<ModuleOp> readModel(StringRef path, MLIRContext *context);
+/// Reads an .onnx, .mlir or .mlirbc file. Null after a diagnostic. `dataMayBeMissing`: files of weights need not be there.
+OwningOpRef<ModuleOp> readModel(StringRef path, MLIRContext *context, bool dataMayBeMissing = false);
 
 /// Runs the phases. On failure diagnostics have been emitted and nothing is left behind at `output`.
 LogicalResult compileModel(const CompileOptions &options, MLIRContext *context, CompileReport &report);
