@@ -1,5 +1,6 @@
 """The lit suite: FileCheck tests of passes and ops, end-to-end tests, and the runtime's own tests."""
 import os
+import shutil
 import lit.formats
 
 config.name = "moe"
@@ -20,3 +21,5 @@ config.substitutions += [
 ]
 if os.path.isdir(models):
     config.available_features.add("models")
+if shutil.which("clang-22"):
+    config.available_features.add("clang-22")
