@@ -13,7 +13,7 @@ namespace mlir::moe {
 ///     flops    multiply-adds of products count as two; element-wise work is not counted
 ///     banks    arguments of which only the part of the groups that have rows is read
 ///
-/// Null where it is not known.
+/// An op whose own attribute `moe.cost` says this is believed. Null where it is not known.
 DictionaryAttr getKernelCost(Operation *op, ArrayRef<Value> args);
 
 } // namespace mlir::moe

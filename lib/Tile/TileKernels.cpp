@@ -137,6 +137,7 @@ struct TileKernels : moe::impl::TileKernelsBase<TileKernels> {
         if (emitter.vectorized)
           copy->setAttr("moe.vectorized", b.getUnitAttr());
         if (emitter.block) {
+          copy->setAttr("moe.hot", b.getUnitAttr());
           copy->setAttr("tile.threads", b.getI32IntegerAttr(emitter.block->threads));
           copy->setAttr("tile.grid", b.getStringAttr(emitter.block->grid == BlockLaunch::PerItem ? "item" : "multiprocessor"));
           if (emitter.block->dependent)
