@@ -204,6 +204,8 @@ MOE_COMPUTE_OP(SortOp)
 MOE_COMPUTE_OP(ScanOp)
 MOE_COMPUTE_OP(ScatterOp)
 MOE_COMPUTE_OP(NonZeroOp)
+MOE_COMPUTE_OP(RouteRowsOp)
+MOE_COMPUTE_OP(QuantizeRowsOp)
 MOE_COMPUTE_OP(ExpertProductsOp)
 
 using Sizes = SmallVectorImpl<SmallVector<OpFoldResult>>;
@@ -777,6 +779,79 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
 //===----------------------------------------------------------------------===//
 // The expert layer's plan on the GPU
 //===----------------------------------------------------------------------===//
+
+LogicalResult RouteRowsOp::verify() {
+  // route_rows_c1
+  if (failed(expectRank(*this, getLogits(), 2, "logits")) || failed(expectFloats(*this, getLogits(), "logits")))
+    return failure();
+  int64_t experts = shaped(getLogits()).getDimSize(1), k = getK(), groups = getNumGroups();
+  if (ShapedType::isDynamic(experts) || experts < 1 || experts > 768)
+    return emitOpError() << "expects 1 to 768 experts, but logits are " << getLogits().getType();
+  if (getSelectionBias() && failed(expectShape(*this, getSelectionBias(), {experts}, "selection_bias")))
+    return failure();
+  // route_rows_c2
+  if (k < 1 || k > 32 || k > experts)
+    return emitOpError() << "expects 1 <= k <= 32 of " << experts << " experts, but k is " << k;
+  if (groups < 1 || groups > 32 || experts % groups || getTopGroups() < 1 || static_cast<int64_t>(getTopGroups()) > groups ||
+      static_cast<int64_t>(getTopGroups()) * (experts / groups) < k)
+    return emitOpError() << "expects 1 to 32 equal groups that keep at least k experts, but there are " << groups << " of which " << getTopGroups() << " are kept";
+  if (getScore() == ScoreFn::SparseMixer)
+    return emitOpError() << "expects no sparsemixer";
+  if (failed(expectShape(*this, getSync(), {2}, "sync")) || failed(expectI32(*this, getSync(), "sync")))
+    return failure();
+  // route_rows_c3
+  int64_t d = ShapedType::kDynamic, tokens = shaped(getLogits()).getDimSize(0), rows = ShapedType::isDynamic(tokens) ? d : tokens * k;
+  bool known = !ShapedType::isDynamic(rows);
+  return verifyResults(*this, {floats({tokens, k}), {{rows}, Expected::I32, {}}, {{known ? 4 + 4 * (experts + rows) : d}, Expected::I32, {}},
+                               {{known ? 16 + experts + rows : d}, Expected::I32, {}}, {{256 * experts}, Expected::I32, {}}});
+}
+
+LogicalResult RouteRowsOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
+  OpFoldResult tokens = dimOf(b, getLoc(), getLogits(), 0);
+  int64_t experts = shaped(getLogits()).getDimSize(1), k = getK();
+  auto count = [&](int64_t scale, int64_t add) {
+    OpFoldResult scaled = product(b, getLoc(), {tokens, b.getIndexAttr(scale)});
+    if (auto constant = getConstantIntValue(scaled))
+      return OpFoldResult(b.getIndexAttr(*constant + add));
+    return OpFoldResult(b.createOrFold<arith::AddIOp>(getLoc(), cast<Value>(scaled), arith::ConstantIndexOp::create(b, getLoc(), add)));
+  };
+  sizes.push_back({tokens, b.getIndexAttr(k)});
+  sizes.push_back({product(b, getLoc(), {tokens, b.getIndexAttr(k)})});
+  sizes.push_back({count(4 * k, 4 + 4 * experts)});
+  sizes.push_back({count(k, 16 + experts)});
+  sizes.push_back({b.getIndexAttr(256 * experts)});
+  return success();
+}
+
+LogicalResult QuantizeRowsOp::verify() {
+  // quantize_rows_c1
+  if (failed(expectRank(*this, getX(), 2, "x")) || failed(expectFloats(*this, getX(), "x")) || failed(expectRank(*this, getPosition(), 1, "position")) ||
+      failed(expectI32(*this, getPosition(), "position")))
+    return failure();
+  int64_t hidden = shaped(getX()).getDimSize(1), tokens = shaped(getX()).getDimSize(0), k = getK(), padding = getPadding();
+  if (ShapedType::isDynamic(hidden) || hidden < 4 || hidden % 4)
+    return emitOpError() << "expects rows of a static multiple of 4 elements, but x is " << getX().getType();
+  // quantize_rows_c2
+  if (k < 1 || k > 32)
+    return emitOpError() << "expects 1 <= k <= 32, but k is " << k;
+  // quantize_rows_c3
+  if (padding < 0 || padding % 8)
+    return emitOpError() << "expects padding to be a multiple of 8, but it is " << padding;
+  int64_t blocks = (hidden + 127) / 128, rows = ShapedType::isDynamic(tokens) ? ShapedType::kDynamic : tokens * k + padding;
+  return verifyResults(*this, {{{blocks, rows, 128}, Expected::Same, Float8E4M3FNType::get(getContext())}, floats({blocks, rows})});
+}
+
+LogicalResult QuantizeRowsOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
+  OpFoldResult rows = product(b, getLoc(), {dimOf(b, getLoc(), getX(), 0), b.getIndexAttr(getK())});
+  if (auto constant = getConstantIntValue(rows))
+    rows = b.getIndexAttr(*constant + static_cast<int64_t>(getPadding()));
+  else
+    rows = b.createOrFold<arith::AddIOp>(getLoc(), cast<Value>(rows), arith::ConstantIndexOp::create(b, getLoc(), getPadding()));
+  auto blocks = b.getIndexAttr((shaped(getX()).getDimSize(1) + 127) / 128);
+  sizes.push_back({blocks, rows, b.getIndexAttr(128)});
+  sizes.push_back({blocks, rows});
+  return success();
+}
 
 LogicalResult ExpertProductsOp::verify() {
   int64_t hidden = getHidden(), inner = getIntermediate();

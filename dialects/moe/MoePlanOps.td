@@ -4,6 +4,50 @@
 // The fused plan of an expert layer on the GPU: a few kernels with a device-side work list between them. Made by `moe-plan-experts`.
 // Included by MoeOps.td.
 
+def Moe_RouteRowsOp : Moe_ComputeOp<"route_rows", [AttrSizedOperandSegments]> {
+  let summary = "Route, sort the assignments by expert, and list the work: one launch";
+  let description = [{
+    Experts and weights of each token as `moe.route` says (attributes as there). Then, with c[e] assignments of expert e, P = T * k:
+
+        start[e] = sum_{e' < e} ceil(c[e'] / 8) * 8         each expert's rows begin at a multiple of 8
+        position[t * k + j] = start[e] + number of assignments of e in front of (t, j), t first
+        items: for each expert with rows, ceil(c[e] / 128) entries (expert, row0, valid, size | group << 4 | offset << 12), see moe.expert_products
+        counters = 0
+    logits [T, E] float; selection_bias [E] float; sync [2] i32: a barrier between blocks, memory that is zero at first and that nothing else changes;
+    weights [T, k] f32; position [P] i32; items [4 + 4 N] i32, counters [16 + N] i32 with N = E + P; histogram [256 E] i32: scratch.
+    Rows in all: at most P + 7 E.
+    (C1) logits, bias and router attributes as for `moe.route`.   (C2) E <= 768, k <= 32, num_groups <= 32, not sparsemixer.   (C3) results as above.
+  }];
+  let arguments = (ins Moe_Array:$logits, Optional<Moe_Array>:$selection_bias, Moe_Array:$sync, Variadic<AnyMemRef>:$outs,
+      I64Attr:$k,
+      DefaultValuedAttr<Moe_ScoreFn, "::mlir::moe::ScoreFn::Softmax">:$score,
+      DefaultValuedAttr<I64Attr, "1">:$num_groups, DefaultValuedAttr<I64Attr, "1">:$top_groups,
+      DefaultValuedAttr<Moe_GroupScore, "::mlir::moe::GroupScore::Max">:$group_score,
+      DefaultValuedAttr<Moe_GroupFill, "::mlir::moe::GroupFill::NegInf">:$group_fill,
+      DefaultValuedAttr<Moe_WeightFn, "::mlir::moe::WeightFn::Identity">:$weight_fn,
+      DefaultValuedAttr<Moe_Normalize, "::mlir::moe::Normalize::None">:$normalize,
+      DefaultValuedAttr<F32Attr, "0.0f">:$norm_eps, DefaultValuedAttr<F32Attr, "1.0f">:$norm_p,
+      DefaultValuedAttr<F32Attr, "1.0f">:$scale);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = [{
+    $logits (`bias` `(` $selection_bias^ `)`)? `sync` `(` $sync `)` (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+def Moe_QuantizeRowsOp : Moe_ComputeOp<"quantize_rows"> {
+  let summary = "Quantize each token once, in blocks of 128, and write it to the rows of its assignments";
+  let description = [{
+        s[t, kb] = max(|x[t, k in kb]|, 1e-10) / 448
+        codes[kb, position[t * k + j], i] = e4m3(x[t, 128 kb + i] / s[t, kb]),  scales[kb, position[t * k + j]] = s[t, kb]     for j < k
+    x [T, H] float; position [T * k] i32; codes [KB, R, 128] f8E4M3FN in the layout of moe.expert_products, scales [KB, R] f32; KB = ceil(H / 128),
+    R = T * k + padding. Columns past H are zero; rows of no assignment are unspecified.
+    (C1) x has rank 2 and static H, a multiple of 4.   (C2) 1 <= k <= 32.   (C3) padding is a multiple of 8.
+  }];
+  let arguments = (ins Moe_Array:$x, Moe_Array:$position, Variadic<AnyMemRef>:$outs, I64Attr:$k, I64Attr:$padding);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = "$x `at` $position (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results)";
+}
+
 def Moe_ExpertProductsOp : Moe_ComputeOp<"expert_products", [SingleBlock]> {
   let summary = "Both products of the routed experts, with the activation between them, over a work list";
   let description = [{

@@ -194,10 +194,44 @@ def Tile_AwaitOp : Tile_Op<"await"> {
   let assemblyFormat = "$counter `[` $index `]` `,` $amount attr-dict `:` type($counter)";
 }
 def Tile_AtomicAddOp : Tile_Op<"atomic_add"> {
-  let summary = "Add to an i32 in global memory, relaxed; the value before";
-  let arguments = (ins AnyMemRef:$counter, I32:$index, I32:$amount);
+  let summary = "Add to an i32 in global memory; the value before";
+  let description = "Relaxed, or with `ordered` acquire and release at the GPU's scope.";
+  let arguments = (ins AnyMemRef:$counter, I32:$index, I32:$amount, UnitAttr:$ordered);
   let results = (outs I32:$result);
   let assemblyFormat = "$counter `[` $index `]` `,` $amount attr-dict `:` type($counter)";
+}
+
+def Tile_ShuffleKindEnum : I32Enum<"ShuffleKind", "whose value a lane gets", [
+    I32EnumCase<"Index", 0, "index">, I32EnumCase<"Xor", 1, "xor">, I32EnumCase<"Up", 2, "up">]> {
+  let cppNamespace = "::mlir::moe::tile";
+}
+def Tile_ShuffleOp : Tile_Op<"shuffle"> {
+  let summary = "The value of another lane of the warp: lane `lane`, own lane xor `lane`, or own lane minus `lane`";
+  let description = "All 32 lanes take part. `up` keeps the own value where there is no such lane. value: i32 or f32.";
+  let arguments = (ins EnumAttr<Tile_Dialect, Tile_ShuffleKindEnum, "shuffle">:$kind, AnyTypeOf<[I32, F32]>:$value, I32:$lane);
+  let results = (outs AnyTypeOf<[I32, F32]>:$result);
+  let assemblyFormat = "$kind $value `,` $lane attr-dict `:` type($value) `->` type($result)";
+}
+def Tile_ReduceKindEnum : I32Enum<"ReduceKind", "how the lanes' unsigned integers combine", [
+    I32EnumCase<"Add", 0, "add">, I32EnumCase<"Min", 1, "min">, I32EnumCase<"Max", 2, "max">]> {
+  let cppNamespace = "::mlir::moe::tile";
+}
+def Tile_ReduceOp : Tile_Op<"reduce"> {
+  let summary = "Sum, least or largest of the 32 lanes' unsigned integers, in every lane";
+  let description = "All 32 lanes take part.";
+  let arguments = (ins EnumAttr<Tile_Dialect, Tile_ReduceKindEnum, "reduce">:$kind, I32:$value);
+  let results = (outs I32:$result);
+  let assemblyFormat = "$kind $value attr-dict";
+}
+def Tile_PublishOp : Tile_Op<"publish"> {
+  let summary = "Store an i32 to global memory with release order: whoever awaits it sees what this thread wrote before";
+  let arguments = (ins I32:$value, AnyMemRef:$counter, I32:$index);
+  let assemblyFormat = "$value `,` $counter `[` $index `]` attr-dict `:` type($counter)";
+}
+def Tile_AwaitChangeOp : Tile_Op<"await_change"> {
+  let summary = "Spin until an i32 in global memory is not `value`; what was published before is then visible";
+  let arguments = (ins AnyMemRef:$counter, I32:$index, I32:$value);
+  let assemblyFormat = "$counter `[` $index `]` `,` $value attr-dict `:` type($counter)";
 }
 
 //===----------------------------------------------------------------------===//
@@ -395,6 +429,14 @@ def Tile_PackOp : Tile_Op<"pack", [Pure, AllTypesMatch<["lo", "hi"]>]> {
   let arguments = (ins Tile_Fragment:$lo, Tile_Fragment:$hi, TypeAttr:$format);
   let results = (outs Tile_Fragment:$result);
   let assemblyFormat = "$lo `,` $hi `as` $format attr-dict `:` type($lo) `->` type($result)";
+}
+
+def Tile_CodesOp : Tile_Op<"codes", [Pure]> {
+  let summary = "Four f32 as four 8-bit floats in one i32, the first in its low byte";
+  let description = "Rounds to nearest even and saturates.";
+  let arguments = (ins F32:$a, F32:$b, F32:$c, F32:$d, TypeAttr:$format);
+  let results = (outs I32:$result);
+  let assemblyFormat = "$a `,` $b `,` $c `,` $d `as` $format attr-dict";
 }
 
 def Tile_StoreMatrixOp : Tile_Op<"store_matrix"> {

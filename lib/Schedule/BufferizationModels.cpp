@@ -143,7 +143,7 @@ void moe::registerBufferizationModels(DialectRegistry &registry) {
   tensor::registerSubsetOpInterfaceExternalModels(registry);
   registry.addExtension(+[](MLIRContext *context, MoeDialect *) {
     attachComputeModels<RouteOp, DispatchOp, GroupedMatmulOp, CombineOp, AttentionOp, RmsNormOp, RopeOp, SwigluOp, TopKOp,
-                        SortOp, ScanOp, NonZeroOp>(context);
+                        SortOp, ScanOp, NonZeroOp, RouteRowsOp, QuantizeRowsOp, ExpertProductsOp>(context);
     ScatterOp::attachInterface<ScatterModel>(*context);
     GetWeightOp::attachInterface<GetWeightModel>(*context);
   });

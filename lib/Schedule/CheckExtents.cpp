@@ -140,7 +140,7 @@ private:
   void check(CombineOp combine) {
     Value out = combine.getOuts().front();
     require(Predicate::eq, times(dim(out, 0), combine.getK()), dim(combine.getPosition(), 0), "k rows a token");
-    same(combine.getY(), 0, combine.getPosition(), 0, "a place for each row");
+    require(Predicate::sge, dim(combine.getY(), 0), dim(combine.getPosition(), 0), "a row for each place");
     if (combine.getWeights())
       same(combine.getWeights(), 0, out, 0, "weights for each token");
     if (combine.getResidual())

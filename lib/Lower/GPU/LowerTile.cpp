@@ -180,8 +180,31 @@ TILE_PATTERN(AwaitOp) {
   b.eraseOp(op);
   return success();
 }
+TILE_PATTERN(ShuffleOp) {
+  if (op.getKind() == ShuffleKind::Up) // lanes below get their own: clamp 0
+    b.replaceOpWithNewOp<NVVM::ShflOp>(op, op.getType(), p.i32(-1), op.getValue(), op.getLane(), p.i32(0), NVVM::ShflKind::up, UnitAttr());
+  else
+    b.replaceOp(op, p.shuffle(op.getValue(), op.getLane(), op.getKind() == ShuffleKind::Xor ? NVVM::ShflKind::bfly : NVVM::ShflKind::idx));
+  return success();
+}
+TILE_PATTERN(ReduceOp) {
+  auto kind = op.getKind() == ReduceKind::Add ? NVVM::ReduxKind::ADD : op.getKind() == ReduceKind::Min ? NVVM::ReduxKind::UMIN : NVVM::ReduxKind::UMAX;
+  b.replaceOpWithNewOp<NVVM::ReduxOp>(op, op.getType(), op.getValue(), kind, p.i32(-1));
+  return success();
+}
+TILE_PATTERN(PublishOp) {
+  p.assembly("st.release.gpu.global.u32 [$0], $1;", {counterAt(p, op.getCounter(), op.getIndex()), op.getValue()});
+  b.eraseOp(op);
+  return success();
+}
+TILE_PATTERN(AwaitChangeOp) {
+  p.assembly("{ .reg .pred p; .reg .u32 v; L: ld.acquire.gpu.global.u32 v, [$0]; setp.ne.u32 p, v, $1; @p bra D; bra L; D: }",
+             {counterAt(p, op.getCounter(), op.getIndex()), op.getValue()});
+  b.eraseOp(op);
+  return success();
+}
 TILE_PATTERN(AtomicAddOp) {
-  b.replaceOp(op, p.assembly("atom.add.relaxed.gpu.global.u32 $0, [$1], $2;", {counterAt(p, op.getCounter(), op.getIndex()), op.getAmount()}, p.i32()));
+  b.replaceOp(op, p.assembly(op.getOrdered() ? "atom.add.acq_rel.gpu.global.u32 $0, [$1], $2;" : "atom.add.relaxed.gpu.global.u32 $0, [$1], $2;", {counterAt(p, op.getCounter(), op.getIndex()), op.getAmount()}, p.i32()));
   return success();
 }
 
@@ -462,13 +485,29 @@ TILE_PATTERN(MaxOp) {
   b.replaceOpWithMultiple(op, SmallVector<SmallVector<Value>>{out});
   return success();
 }
+/// Two f32 as two 8-bit floats of an i16; null for another format.
+Value packFloat8(Ptx &p, Type format, Value lo, Value hi) {
+  StringRef text = isa<Float8E4M3FNType>(format) ? "cvt.rn.satfinite.e4m3x2.f32 $0, $2, $1;" : "cvt.rn.satfinite.e5m2x2.f32 $0, $2, $1;";
+  return p.assembly(text, {lo, hi}, p.i16(), /*memory=*/false);
+}
+LogicalResult expectFloat8(Operation *op, Type format) {
+  if (isa<Float8E4M3FNType, Float8E5M2Type>(format))
+    return success();
+  return op->emitOpError("expects f8E4M3FN or f8E5M2, but the format is ") << format;
+}
+TILE_PATTERN(CodesOp) {
+  if (failed(expectFloat8(op, op.getFormat())))
+    return failure();
+  auto half = [&](Value lo, Value hi) -> Value { return arith::ExtUIOp::create(b, op.getLoc(), p.i32(), packFloat8(p, op.getFormat(), lo, hi)); };
+  b.replaceOp(op, p.bitOr(half(op.getA(), op.getB()), p.shl(half(op.getC(), op.getD()), 16)));
+  return success();
+}
 TILE_PATTERN(PackOp) {
-  bool e4m3 = isa<Float8E4M3FNType>(op.getFormat());
-  if (!e4m3 && !isa<Float8E5M2Type>(op.getFormat()))
-    return op.emitOpError("expects f8E4M3FN or f8E5M2, but the format is ") << op.getFormat();
+  if (failed(expectFloat8(op, op.getFormat())))
+    return failure();
   SmallVector<Value> out;
   for (auto [lo, hi] : llvm::zip(in.getLo(), in.getHi()))
-    out.push_back(p.assembly(e4m3 ? "cvt.rn.satfinite.e4m3x2.f32 $0, $2, $1;" : "cvt.rn.satfinite.e5m2x2.f32 $0, $2, $1;", {lo, hi}, p.i16(), false));
+    out.push_back(packFloat8(p, op.getFormat(), lo, hi));
   b.replaceOpWithMultiple(op, SmallVector<SmallVector<Value>>{out});
   return success();
 }
@@ -578,9 +617,9 @@ struct LowerTile : moe::impl::LowerTileBase<LowerTile> {
     target.addIllegalDialect<TileDialect>();
     RewritePatternSet patterns(&getContext());
     patterns.add<LowerAllocOp, LowerBarriersOp, LowerStartOp, LowerIdOp, LowerWaitOp, LowerArriveOp, LowerExpectOp, LowerSyncOp, LowerSyncWarpOp,
-                 LowerFenceAsyncOp, LowerSignalOp, LowerAwaitOp, LowerAtomicAddOp, LowerViewOp, LowerCopyBulkOp, LowerCopyGatherOp, LowerArriveCopiesOp,
+                 LowerFenceAsyncOp, LowerSignalOp, LowerAwaitOp, LowerAwaitChangeOp, LowerPublishOp, LowerShuffleOp, LowerReduceOp, LowerAtomicAddOp, LowerViewOp, LowerCopyBulkOp, LowerCopyGatherOp, LowerArriveCopiesOp,
                  LowerReadOp, LowerWriteOp, LowerLoadOp, LowerStoreOp, LowerMmaOp, LowerMmaWaitOp, LowerPromoteOp, LowerSplatOp, LowerReadVectorOp, LowerWriteVectorOp,
-                 LowerSelectRowsOp, LowerSelectColumnsOp, LowerMapOp, LowerMaxOp, LowerPackOp, LowerStoreMatrixOp, LowerElementwise>(converter, &getContext());
+                 LowerSelectRowsOp, LowerSelectColumnsOp, LowerMapOp, LowerMaxOp, LowerCodesOp, LowerPackOp, LowerStoreMatrixOp, LowerElementwise>(converter, &getContext());
     scf::populateSCFStructuralTypeConversionsAndLegality(converter, patterns, target);
     if (failed(applyPartialConversion(kernel, target, std::move(patterns))))
       signalPassFailure();

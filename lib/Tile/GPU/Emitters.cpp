@@ -7,7 +7,13 @@ using namespace mlir;
 using namespace mlir::moe;
 
 std::optional<KernelEmitter> moe::getGpuEmitter(Operation *op) {
+  if (isa<RouteRowsOp>(op))
+    return emitRouteRows(op);
+  if (isa<QuantizeRowsOp>(op))
+    return emitQuantizeRows(op);
   if (isa<ExpertProductsOp>(op))
     return emitExpertProducts(op);
+  if (isa<CombineOp>(op))
+    return emitCombine(op);
   return std::nullopt;
 }

@@ -5,7 +5,11 @@
 #include "moe/Tile/KernelEmitter.h"
 
 namespace mlir::moe {
+KernelEmitter emitRouteRows(Operation *op);
+KernelEmitter emitQuantizeRows(Operation *op);
 KernelEmitter emitExpertProducts(Operation *op);
+/// Rows of bf16 in multiples of 8 columns; others are plain loops.
+std::optional<KernelEmitter> emitCombine(Operation *op);
 } // namespace mlir::moe
 
 #endif // MOE_TILE_GPU_EMITTERS_H

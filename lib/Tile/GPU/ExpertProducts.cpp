@@ -14,11 +14,9 @@
 //===----------------------------------------------------------------------===//
 #include "Emitters.h"
 
+#include "BlockCode.h"
 #include "dialects/moe/Moe.h"
-#include "dialects/tile/Tile.h"
-#include "moe/Tile/Code.h"
 
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
@@ -44,9 +42,9 @@ struct Stage {
   V index, parity;
 };
 
-class ProductsKernel {
+class ProductsKernel : BlockCode {
 public:
-  ProductsKernel(OpBuilder &b, ExpertProductsOp op) : c(b, op.getLoc()), b(b), loc(op.getLoc()), op(op) {
+  ProductsKernel(OpBuilder &b, ExpertProductsOp op) : BlockCode(b, op.getLoc()), op(op) {
     hidden = op.getHidden();
     inner = op.getIntermediate();
     auto up = [](int64_t n, int64_t by) { return (n + by - 1) / by; };
@@ -75,7 +73,7 @@ public:
     published = barriers(kSlots, 1);
     released = barriers(kSlots, 9);    // the rows' thread and 8 consumer warps
     scalesFull = barriers(kSlots, 1);
-    StartOp::create(b, loc, /*dependent=*/true);
+    start(/*dependent=*/true);
     block = id(IdKind::Block);
     blocks = id(IdKind::Blocks);
     items = load(op.getItems(), n(0), i32);
@@ -96,53 +94,17 @@ public:
   }
 
 private:
-  //===- Vocabulary -----------------------------------------------------------===//
-  V n(int64_t v) { return c.constant(b.getI32Type(), static_cast<double>(v)); }
-  V id(IdKind kind) { return c.wrap(IdOp::create(b, loc, b.getI32Type(), kind)); }
-  V wide(V v) { return c.wrap(arith::ExtUIOp::create(b, loc, b.getI64Type(), v)); }
-  V wide(int64_t v) { return c.wrap(arith::ConstantIntOp::create(b, loc, b.getI64Type(), v)); }
-  V shr(V a, int64_t k) { return c.wrap(arith::ShRUIOp::create(b, loc, a, n(k))); }
-  V shl(V a, int64_t k) { return c.wrap(arith::ShLIOp::create(b, loc, a, n(k))); }
-  V bitXor(V a, V k) { return c.wrap(arith::XOrIOp::create(b, loc, a, k)); }
-  V below(V a, V k) { return c.wrap(arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, a, k)); }
-  Value alloc(ArrayRef<int64_t> shape, Type element, bool swizzle = false) {
-    return AllocOp::create(b, loc, SharedType::get(b.getContext(), shape, element, swizzle));
-  }
-  Value barriers(int64_t count, int32_t arrivals) {
-    return BarriersOp::create(b, loc, BarriersType::get(b.getContext(), count), b.getI32IntegerAttr(arrivals));
-  }
-  V load(Value memref, V index, Type type, bool constant = false) {
-    return c.wrap(LoadOp::create(b, loc, type, memref, wide(index), constant));
-  }
-  V read(Value shared, V index, Type type) { return c.wrap(ReadOp::create(b, loc, type, shared, index)); }
-  void write(V value, Value shared, V index) { WriteOp::create(b, loc, value, shared, index); }
-  void wait(Value barriers, V index, V parity) { WaitOp::create(b, loc, barriers, index, parity); }
-  void arrive(Value barriers, V index, bool warp) { ArriveOp::create(b, loc, barriers, index, warp); }
-  void sync(V barrier, int32_t threads) { SyncOp::create(b, loc, barrier, b.getI32IntegerAttr(threads)); }
-  /// Part `index` of a tile, in units of `unit` leading rows.
-  Value view(Value tile, V index, int64_t unit, ArrayRef<int64_t> shape) {
-    auto type = cast<SharedType>(tile.getType());
-    return ViewOp::create(b, loc, SharedType::get(b.getContext(), shape, type.getElementType(), type.getSwizzle()), tile, index, b.getI64IntegerAttr(unit));
-  }
-  V element(V vector, int64_t i) { return c.wrap(vector::ExtractOp::create(b, loc, vector.v, i)); }
-  V vector4(ArrayRef<V> vs) {
-    SmallVector<Value> values(vs.begin(), vs.end());
-    return c.wrap(vector::FromElementsOp::create(b, loc, VectorType::get({4}, b.getI32Type()), values));
-  }
-  Type words4() { return VectorType::get({4}, b.getI32Type()); }
   Stage next(Stage s) {
     V up = s.index + n(1);
     V wraps = up == n(kStages);
-    return {c.select(wraps, n(0), up), bitXor(s.parity, c.wrap(arith::ExtUIOp::create(b, loc, b.getI32Type(), wraps)))};
+    return {select(wraps, n(0), up), bitXor(s.parity, number(wraps))};
   }
-  RankedTensorType f32Fragment(ArrayRef<int64_t> shape, Layout layout) { return fragmentType(shape, b.getF32Type(), layout); }
-
   //===- The order of tiles ---------------------------------------------------===//
 
   /// Decodes a tile number. Items of one expert stand in groups; inside one the item runs fastest, so that blocks that run side by
   /// side read a weight tile from memory once.
   TileInfo decode(V tile) {
-    Vs r = c.ifElse(
+    Vs r = ifElse(
         below(tile, firstTiles), [&] { return entryOf(tile, ib); }, [&] { return entryOf(tile - firstTiles, nb2); });
     return {tile, r[0], r[1], r[2], r[3], r[4], r[5], V()};
   }
@@ -154,7 +116,7 @@ private:
     V at = tile / n(blocksPerItem);
     Vs own = entry(at);
     V group = shr(own[3], 4) & n(255);
-    Vs r = c.ifElse(
+    Vs r = ifElse(
         group == n(1), [&]() -> Vs { return {own[0], own[1], own[2], own[3], tile % n(blocksPerItem), at}; },
         [&]() -> Vs {
           V first = at - shr(own[3], 12), rest = tile - first * n(blocksPerItem);
@@ -179,25 +141,25 @@ private:
   }
   V clamp(V tile) {
     // Decoding reads the work list: past the end, of its last tile (an empty list has one unused entry).
-    V last = c.select(totalTiles == n(0), n(0), totalTiles - n(1));
-    return c.select(below(tile, last), tile, last);
+    V last = select(totalTiles == n(0), n(0), totalTiles - n(1));
+    return select(below(tile, last), tile, last);
   }
   void produceWeights() {
     TileInfo t = decode(clamp(block));
     t.tile = block;
     publish(n(0), t);
     // The first tile is the block's own; the next is drawn when all copies of this one are issued: earlier unbalances.
-    c.loopWhile({block, t.expert, t.block, n(1), n(0), n(0)}, [&](ArrayRef<V> a) { return below(a[0], totalTiles); },
+    loopWhile({block, t.expert, t.block, n(1), n(0), n(0)}, [&](ArrayRef<V> a) { return below(a[0], totalTiles); },
                 [&](ArrayRef<V> a) -> Vs {
                   V tile = a[0];
                   auto copy = [&](Value weights, int64_t blocks, int64_t depth) {
                     return [&, weights, blocks, depth]() -> Vs {
                       V base = (wide(a[1]) * wide(blocks) + wide(a[2])) * wide(depth * 32768);
-                      Vs s = c.loop(c.index(0), c.index(depth), {a[4], a[5]}, [&](V k, ArrayRef<V> at) -> Vs {
+                      Vs s = loop(index(0), index(depth), {a[4], a[5]}, [&](V k, ArrayRef<V> at) -> Vs {
                         Stage stage{at[0], at[1]};
                         wait(empty, stage.index, bitXor(stage.parity, n(1)));
                         ExpectOp::create(b, loc, full, stage.index, n(32768));
-                        V offset = base + c.fromIndex(k, b.getI64Type()) * wide(32768);
+                        V offset = base + fromIndex(k, b.getI64Type()) * wide(32768);
                         CopyBulkOp::create(b, loc, weights, offset, view(weightRing, stage.index, 1, {256, 128}), full, stage.index, n(32768));
                         Stage up = next(stage);
                         return {up.index, up.parity};
@@ -205,8 +167,8 @@ private:
                       return s;
                     };
                   };
-                  Vs s = c.ifElse(below(tile, firstTiles), copy(op.getW1(), ib, kb1), copy(op.getW2(), nb2, ib));
-                  V drawn = c.wrap(AtomicAddOp::create(b, loc, b.getI32Type(), op.getCounters(), n(0), n(1))) + blocks;
+                  Vs s = ifElse(below(tile, firstTiles), copy(op.getW1(), ib, kb1), copy(op.getW2(), nb2, ib));
+                  V drawn = wrap(AtomicAddOp::create(b, loc, b.getI32Type(), op.getCounters(), n(0), n(1))) + blocks;
                   TileInfo following = decode(clamp(drawn));
                   following.tile = drawn;
                   publish(a[3], following);
@@ -225,7 +187,7 @@ private:
     };
     Vs init = take(n(0));
     init.append({n(0), stage.index, stage.parity});
-    c.loopWhile(init, [&](ArrayRef<V> a) { return below(a[0], totalTiles); },
+    loopWhile(init, [&](ArrayRef<V> a) { return below(a[0], totalTiles); },
                 [&](ArrayRef<V> a) -> Vs {
                   TileInfo t{a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]};
                   Stage after = body(t, a[8], {a[9], a[10]});
@@ -241,7 +203,7 @@ private:
 
   void produceRows() {
     forEachTile(false, {n(0), n(0)}, [&](const TileInfo &t, V, Stage stage) -> Stage {
-      V count = c.wrap(arith::ShLIOp::create(b, loc, n(8), t.size)), rows = rowsOf();
+      V count = shl(n(8), t.size), rows = rowsOf();
       auto copy = [&](Value codes, Value scales, int64_t depth, Value ownScales, int64_t scaleWords, int64_t blocksPerExpert, bool second) {
         return [&, codes, scales, depth, ownScales, scaleWords, blocksPerExpert, second]() -> Vs {
           // The weights' scales of the tile: its slot was released, so nobody reads the place any more.
@@ -251,11 +213,11 @@ private:
           if (second)
             AwaitOp::create(b, loc, op.getCounters(), t.item + n(kCounters), n(ib));
           V bytes = shl(count, 7), scaleBytes = shl(count, 2);
-          return c.loop(c.index(0), c.index(depth), {stage.index, stage.parity}, [&](V k, ArrayRef<V> at) -> Vs {
+          return loop(index(0), index(depth), {stage.index, stage.parity}, [&](V k, ArrayRef<V> at) -> Vs {
             Stage s{at[0], at[1]};
             wait(empty, s.index, bitXor(s.parity, n(1)));
             ExpectOp::create(b, loc, full, s.index, bytes + scaleBytes);
-            V first = c.fromIndex(k, b.getI64Type()) * rows + wide(t.row0);
+            V first = fromIndex(k, b.getI64Type()) * rows + wide(t.row0);
             CopyBulkOp::create(b, loc, codes, first * wide(128), view(rowRing, s.index, 1, {kMaxRows, 128}), full, s.index, bytes);
             CopyBulkOp::create(b, loc, scales, first * wide(4), view(scaleRing, s.index, 1, {kMaxRows}), full, s.index, scaleBytes);
             Stage up = next(s);
@@ -263,13 +225,13 @@ private:
           });
         };
       };
-      Vs s = c.ifElse(isFirst(t), copy(op.getX(), op.getXScales(), kb1, op.getW1Scales(), scales1, ib, false),
+      Vs s = ifElse(isFirst(t), copy(op.getX(), op.getXScales(), kb1, op.getW1Scales(), scales1, ib, false),
                       copy(h, hScales, ib, op.getW2Scales(), scales2, nb2, true));
       return {s[0], s[1]};
     });
   }
   /// R as i64.
-  V rowsOf() { return c.fromIndex(c.dim(op.getX(), 1), b.getI64Type()); }
+  V rowsOf() { return fromIndex(dim(op.getX(), 1), b.getI64Type()); }
 
   //===- Products -------------------------------------------------------------===//
 
@@ -283,7 +245,7 @@ private:
       auto sizes = [&](bool first) {
         return [&, first]() -> Vs { return chooseSize(t, stage, 0, first); };
       };
-      Vs s = c.ifElse(isFirst(t), sizes(true), sizes(false));
+      Vs s = ifElse(isFirst(t), sizes(true), sizes(false));
       return {s[0], s[1]};
     });
   }
@@ -291,7 +253,7 @@ private:
   Vs chooseSize(const TileInfo &t, Stage stage, int64_t size, bool first) {
     if (size == 4)
       return runTall(t, stage, first);
-    return c.ifElse(
+    return ifElse(
         t.size == n(size), [&] { return runSwapped(t, stage, 8 << size, first); }, [&] { return chooseSize(t, stage, size + 1, first); });
   }
 
@@ -316,21 +278,21 @@ private:
       types.push_back(PendingType::get(b.getContext(), f32Fragment({64, cast<SharedType>(v.getType()).getShape()[0]}, Layout::Mma)));
     return MmaOp::create(b, loc, types, a, bs, ValueRange(), reuse);
   }
-  Value zeros(RankedTensorType type) { return splat({c.f32(0)}, type); }
+  Value zeros(RankedTensorType type) { return splat({f32(0)}, type); }
   /// Loops over the blocks of K with sums of fragments carried.
   Vs overBlocks(int64_t depth, Stage stage, ArrayRef<Value> sums, llvm::function_ref<SmallVector<Value>(V k, Stage, ArrayRef<Value>)> body) {
     Vs init = {stage.index, stage.parity};
     for (Value v : sums)
-      init.push_back(c.wrap(v));
-    return c.loop(c.index(0), c.index(depth), init, [&](V k, ArrayRef<V> a) -> Vs {
+      init.push_back(wrap(v));
+    return loop(index(0), index(depth), init, [&](V k, ArrayRef<V> a) -> Vs {
       Stage s{a[0], a[1]};
       wait(full, s.index, s.parity);
       SmallVector<Value> carried(a.drop_front(2).begin(), a.end());
-      SmallVector<Value> out = body(c.fromIndex(k, b.getI32Type()), s, carried);
+      SmallVector<Value> out = body(fromIndex(k, b.getI32Type()), s, carried);
       Stage up = next(s);
       Vs r = {up.index, up.parity};
       for (Value v : out)
-        r.push_back(c.wrap(v));
+        r.push_back(wrap(v));
       return r;
     });
   }
@@ -401,7 +363,7 @@ private:
     Block *block = b.createBlock(&map.getBody());
     Vs args;
     for (Value v : operands)
-      args.push_back(c.wrap(block->addArgument(getElementTypeOrSelf(v.getType()), loc)));
+      args.push_back(wrap(block->addArgument(getElementTypeOrSelf(v.getType()), loc)));
     Value result = body(args);
     tile::YieldOp::create(b, loc, ValueRange(result));
     return map.getResult(0);
@@ -415,7 +377,7 @@ private:
                  mapping.map(body.getArgument(1), a[1].v);
                  for (Operation &inner : body.without_terminator())
                    b.clone(inner, mapping);
-                 return c.wrap(mapping.lookupOrDefault(body.getTerminator()->getOperand(0)));
+                 return wrap(mapping.lookupOrDefault(body.getTerminator()->getOperand(0)));
                },
                cast<RankedTensorType>(gate.getType()));
   }
@@ -428,16 +390,16 @@ private:
   }
   /// Copies a staged row piece of 16 bytes to h.
   void storeCodes(const TileInfo &t, V token, V piece, V staged) {
-    c.ifThen(below(token, t.valid), [&] {
+    ifThen(below(token, t.valid), [&] {
       V row = t.row0 + token;
       V place = (wide(t.block) * rowsOf() + wide(row)) * wide(128) + wide(shl(bitXor(piece, token & n(7)), 4));
-      StoreOp::create(b, loc, read(staging, staged, VectorType::get({16}, b.getI8Type())), h, place);
+      store(read(staging, staged, words4()), h, place);
     });
   }
   void signal(const TileInfo &t) {
     FenceAsyncOp::create(b, loc);
     sync(n(1), 256);
-    c.ifThen(thread == n(0), [&] { SignalOp::create(b, loc, op.getCounters(), t.item + n(kCounters)); });
+    ifThen(thread == n(0), [&] { SignalOp::create(b, loc, op.getCounters(), t.item + n(kCounters)); });
   }
   V scaleIndex(const TileInfo &t, V token) { return wide(t.block) * rowsOf() + wide(t.row0 + token); }
 
@@ -453,12 +415,12 @@ private:
     Value largest = MaxOp::create(b, loc, perRow, active, b.getF32FloatAttr(1e-10f));
     WriteVectorOp::create(b, loc, largest, maxima, (group * n(4) + warp) * n(64));
     sync(n(1), 256);
-    c.ifThen(below(thread, n(count)), [&] {
+    ifThen(below(thread, n(count)), [&] {
       V m = read(maxima, thread, b.getF32Type());
       for (int64_t w = 1; w < 8; ++w)
-        m = c.wrap(arith::MaxNumFOp::create(b, loc, m, read(maxima, thread + n(64 * w), b.getF32Type())));
-      write(c.f32(448) / m, inverse, thread);
-      c.ifThen(below(thread, t.valid), [&] { StoreOp::create(b, loc, m * c.f32(1.0 / 448), hScales, scaleIndex(t, thread)); });
+        m = larger(m, read(maxima, thread + n(64 * w), b.getF32Type()));
+      write(f32(448) / m, inverse, thread);
+      ifThen(below(thread, t.valid), [&] { store(m * f32(1.0 / 448), hScales, scaleIndex(t, thread)); });
     });
     sync(n(1), 256);
     Value inverses = columnsOf(inverse, n(0), count);
@@ -487,21 +449,21 @@ private:
       }
     auto perRow = f32Fragment({64}, Layout::Rows);
     Value largest = MaxOp::create(b, loc, perRow, active, b.getF32FloatAttr(1e-10f));
-    Value inverses = map({largest}, [&](ArrayRef<V> a) { return c.f32(448) / a[0]; }, perRow);
+    Value inverses = map({largest}, [&](ArrayRef<V> a) { return f32(448) / a[0]; }, perRow);
     // Scales through the warp's place in shared memory: rows 16 w to 16 w + 15 of the warpgroup.
-    SyncWarpOp::create(b, loc);
+    syncWarp();
     WriteVectorOp::create(b, loc, largest, maxima, group * n(64));
-    SyncWarpOp::create(b, loc);
+    syncWarp();
     V own = group * n(64) + warp * n(16) + lane;
-    c.ifThen(below(lane, n(16)), [&] {
-      c.ifThen(below(own, t.valid),
-               [&] { StoreOp::create(b, loc, read(maxima, own, b.getF32Type()) * c.f32(1.0 / 448), hScales, scaleIndex(t, own)); });
+    ifThen(below(lane, n(16)), [&] {
+      ifThen(below(own, t.valid),
+               [&] { store(read(maxima, own, b.getF32Type()) * f32(1.0 / 448), hScales, scaleIndex(t, own)); });
     });
     for (int64_t half = 0; half < 2; ++half) {
       Value pairs = packPair(times(active[static_cast<size_t>(2 * half)], inverses), times(active[static_cast<size_t>(2 * half + 1)], inverses));
       StoreMatrixOp::create(b, loc, pairs, staging, warpStage() + n(64 * half), kPitch, /*transposed=*/false);
     }
-    SyncWarpOp::create(b, loc);
+    syncWarp();
     for (int64_t pass = 0; pass < 16; pass += 4) {
       V row = shr(lane, 3) + n(pass), piece = lane & n(7);
       storeCodes(t, group * n(64) + warp * n(16) + row, piece, warpStage() + row * n(kPitch) + shl(piece, 4));
@@ -516,9 +478,9 @@ private:
     V inside = below(token, t.valid);
     if (hidden % 256)
       inside = inside & below(column, n(hidden));
-    c.ifThen(inside, [&] {
+    ifThen(inside, [&] {
       V place = wide(t.row0 + token) * wide(hidden) + wide(column);
-      StoreOp::create(b, loc, read(staging, staged, words4()), y, place);
+      store(read(staging, staged, words4()), y, place);
     });
   }
   void storeSwapped(const TileInfo &t, ArrayRef<V> sums, int64_t count) {
@@ -532,7 +494,7 @@ private:
         V column = t.block * n(256) + group * n(128) + n(64 * static_cast<int64_t>(i)) + shl(piece, 3);
         auto store = [&] { storeRow(t, token, column, place + token * n(kPitch) + shl(piece, 4)); };
         if (count - pass < 16)
-          c.ifThen(below(token, n(count)), store);
+          ifThen(below(token, n(count)), store);
         else
           store();
       }
@@ -543,9 +505,9 @@ private:
     for (auto [i, sum] : llvm::enumerate(sums))
       for (int32_t side = 0; side < 2; ++side) {
         Value columns = SelectColumnsOp::create(b, loc, part, sum, 8 * side, 1);
-        SyncWarpOp::create(b, loc);
+        syncWarp();
         StoreMatrixOp::create(b, loc, columns, staging, warpStage(), kPitch, /*transposed=*/false);
-        SyncWarpOp::create(b, loc);
+        syncWarp();
         for (int64_t pass = 0; pass < 16; pass += 4) {
           V row = shr(lane, 3) + n(pass), piece = lane & n(7);
           V column = t.block * n(256) + n(128 * static_cast<int64_t>(i) + 64 * side) + shl(piece, 3);
@@ -554,9 +516,6 @@ private:
       }
   }
 
-  Code c;
-  OpBuilder &b;
-  Location loc;
   ExpertProductsOp op;
   int64_t hidden, inner, kb1, ib, nb2, scales1, scales2;
   Value y, h, hScales;

@@ -1,0 +1,141 @@
+//===- TokenRows.cpp - tokens to their experts' rows and back -------------===//
+//
+//   moe.quantize_rows    a warp takes 128 columns of a token: scale, codes, and the same 128 bytes to each of its k rows
+//   moe.combine          a thread takes 8 columns of a token: k rows of bf16, weighted, in slot order
+//
+//===----------------------------------------------------------------------===//
+#include "BlockCode.h"
+#include "Emitters.h"
+#include "dialects/moe/Moe.h"
+
+using namespace mlir;
+using namespace mlir::moe;
+using namespace mlir::moe::tile;
+
+namespace {
+constexpr int64_t kThreads = 256, kWarps = kThreads / 32;
+
+int64_t upTo(int64_t a, int64_t c) { return (a + c - 1) / c; }
+MemRefType buffer(Value v) { return cast<MemRefType>(v.getType()); }
+
+class QuantizeRows : BlockCode {
+public:
+  QuantizeRows(OpBuilder &b, QuantizeRowsOp op) : BlockCode(b, op.getLoc()), op(op), hidden(buffer(op.getX()).getDimSize(1)), k(op.getK()) {}
+  static int64_t chunks(int64_t hidden) { return upTo(upTo(hidden, 128), kWarps); }
+
+  void emit() {
+    start(/*dependent=*/true);
+    V block = id(IdKind::Block), lane = id(IdKind::Lane), warp = id(IdKind::Warp);
+    V token = block / n(chunks(hidden)), kb = block % n(chunks(hidden)) * n(kWarps) + warp;
+    int64_t blocks = upTo(hidden, 128);
+    ifThen(below(kb, n(blocks)), [&] {
+      V column = kb * n(128) + shl(lane, 2);
+      Type element = buffer(op.getX()).getElementType();
+      auto values = [&]() -> Vs {
+        V four = load(op.getX(), wide(token) * wide(hidden) + wide(column), VectorType::get({4}, element));
+        Vs v;
+        for (int64_t i = 0; i < 4; ++i)
+          v.push_back(widen(this->element(four, i)));
+        return v;
+      };
+      Vs v = hidden % 128 ? ifElse(below(column, n(hidden)), values, [&]() -> Vs { return {f32(0), f32(0), f32(0), f32(0)}; }) : values();
+      V largest = f32(1e-10);
+      for (V x : v)
+        largest = larger(largest, abs(x));
+      largest = butterfly(largest, 1, 32, [&](V a, V c) { return larger(a, c); });
+      V scale = largest / f32(448), codes = wrap(CodesOp::create(b, loc, i32Type(), v[0] / scale, v[1] / scale, v[2] / scale, v[3] / scale,
+                                                                 TypeAttr::get(Float8E4M3FNType::get(b.getContext()))));
+      V own = ifElse(below(lane, n(k)), [&]() -> Vs { return {load(op.getPosition(), token * n(k) + lane, i32Type())}; }, [&]() -> Vs { return {n(0)}; })[0];
+      V rows = fromIndex(dim(op.getOuts()[0], 1), b.getI64Type()), plane = wide(kb) * rows;
+      ifThen(below(lane, n(k)), [&] { store(scale, op.getOuts()[1], plane + wide(own)); });
+      for (int64_t j = 0; j < k; ++j) {
+        V row = shuffle(ShuffleKind::Index, own, n(j));
+        V within = bitOr(shl(bitXor(shr(lane, 2), row & n(7)), 4), shl(lane & n(3), 2));
+        store(codes, op.getOuts()[0], (plane + wide(row)) * wide(128) + wide(within));
+      }
+    });
+  }
+
+private:
+  QuantizeRowsOp op;
+  int64_t hidden, k;
+};
+
+class Combine : BlockCode {
+public:
+  Combine(OpBuilder &b, CombineOp op) : BlockCode(b, op.getLoc()), op(op), hidden(buffer(op.getY()).getDimSize(1)), k(op.getK()) {}
+  static int64_t chunks(int64_t hidden) { return upTo(hidden, 8 * kThreads); }
+
+  void emit() {
+    start(/*dependent=*/true);
+    V block = id(IdKind::Block), thread = id(IdKind::Thread);
+    V token = block / n(chunks(hidden)), column = shl(block % n(chunks(hidden)) * n(kThreads) + thread, 3);
+    ifThen(below(column, n(hidden)), [&] {
+      V at = wide(token) * wide(hidden) + wide(column);
+      Vs sum(8, f32(0));
+      if (op.getResidual())
+        sum = loadEight(op.getResidual(), at);
+      for (int64_t j = 0; j < k; ++j) {
+        V slot = token * n(k) + n(j), row = load(op.getPosition(), slot, i32Type());
+        V w = op.getWeights() ? widen(load(op.getWeights(), slot, buffer(op.getWeights()).getElementType())) : f32(1);
+        Vs y = loadEight(op.getY(), wide(row) * wide(hidden) + wide(column));
+        for (size_t i = 0; i < 8; ++i)
+          sum[i] = sum[i] + w * y[i];
+      }
+      Type element = buffer(op.getOuts()[0]).getElementType();
+      for (V &v : sum)
+        v = toFloat(v, element);
+      int64_t step = element.isF32() ? 4 : 8;
+      for (int64_t i = 0; i < 8; i += step)
+        store(vectorOf(ArrayRef<V>(sum).slice(static_cast<size_t>(i), static_cast<size_t>(step))), op.getOuts()[0], at + wide(i));
+    });
+  }
+
+private:
+  /// Eight elements from `at` on, as f32, in loads of 16 bytes.
+  Vs loadEight(Value memref, V at) {
+    Type type = buffer(memref).getElementType();
+    int64_t step = 128 / type.getIntOrFloatBitWidth();
+    Vs out;
+    for (int64_t i = 0; i < 8; i += step) {
+      V part = load(memref, at + wide(i), VectorType::get({step}, type));
+      for (int64_t q = 0; q < step; ++q)
+        out.push_back(widen(element(part, q)));
+    }
+    return out;
+  }
+
+  CombineOp op;
+  int64_t hidden, k;
+};
+} // namespace
+
+template <typename Kernel, typename Op> static KernelEmitter perToken(int64_t chunks) {
+  KernelEmitter emitter;
+  emitter.items = [chunks](OpBuilder &b, Location loc, Operation *op, ValueRange operands) -> Value {
+    Code c(b, loc);
+    // Tokens: rows of x, or of the result.
+    Value rows = isa<CombineOp>(op) ? operands.back() : operands.front();
+    return c.dim(rows, 0) * c.index(chunks);
+  };
+  emitter.body = [](OpBuilder &b, Operation *op, Value, Value) -> LogicalResult {
+    Kernel(b, cast<Op>(op)).emit();
+    return success();
+  };
+  emitter.block = BlockLaunch{kThreads, BlockLaunch::PerItem, /*dependent=*/true};
+  return emitter;
+}
+
+KernelEmitter moe::emitQuantizeRows(Operation *op) {
+  return perToken<QuantizeRows, QuantizeRowsOp>(QuantizeRows::chunks(buffer(cast<QuantizeRowsOp>(op).getX()).getDimSize(1)));
+}
+
+std::optional<KernelEmitter> moe::emitCombine(Operation *op) {
+  auto combine = cast<CombineOp>(op);
+  int64_t hidden = buffer(combine.getY()).getDimSize(1);
+  auto wideRows = [](Value v) { return !v || (buffer(v).getElementType().getIntOrFloatBitWidth() <= 32 && buffer(v).getLayout().isIdentity()); };
+  if (ShapedType::isDynamic(hidden) || hidden % 8 || static_cast<int64_t>(combine.getK()) > 64 || !buffer(combine.getY()).getElementType().isBF16() ||
+      !wideRows(combine.getY()) || !wideRows(combine.getResidual()) || !wideRows(combine.getOuts()[0]))
+    return std::nullopt;
+  return perToken<Combine, CombineOp>(Combine::chunks(hidden));
+}
