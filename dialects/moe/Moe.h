@@ -22,6 +22,8 @@
 #include "dialects/moe/MoeEnums.h.inc"
 #define GET_ATTRDEF_CLASSES
 #include "dialects/moe/MoeAttrs.h.inc"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/moe/MoeTypes.h.inc"
 #include "dialects/moe/MoeInterfaces.h.inc"
 #define GET_OP_CLASSES
 #include "dialects/moe/MoeOps.h.inc"
@@ -29,6 +31,13 @@
 namespace mlir::moe {
 /// Type of the tensor that a `#moe.piece` or `#moe.recipe` describes; null for any other attribute.
 RankedTensorType getRecipeType(Attribute pieceOrRecipe);
+
+/// The recipe of the scales that the codes of `recipe` were made with: the second input of its `quantize` step, below steps
+/// that move elements; null where there is none.
+Attribute getScalesRecipe(Attribute recipe);
+
+/// Extents of the scales of a value: ceil(shape / block), and 1 where a block is the whole extent (0).
+SmallVector<int64_t> getScaleShape(ArrayRef<int64_t> shape, ArrayRef<int64_t> block);
 
 /// The type of a kernel's argument for a buffer of `type`: offset 0 (the pointer includes it) and, where the strides say
 /// no more than that, the identity layout.

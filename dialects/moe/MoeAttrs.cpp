@@ -152,6 +152,38 @@ LogicalResult RecipeAttr::verify(function_ref<InFlightDiagnostic()> emitError, R
       return fail("[..., N, K] packed to [..., ceil(N/panel), K, panel]");
     return success();
   }
+  case RecipeStep::Scales: {
+    auto block = arrayParam(params, "block");
+    auto codes = params.getAs<TypeAttr>("codes");
+    if (types.size() != 1 || !isa<FloatType>(first.getElementType()) || !block || !codes ||
+        !isa<Float8E4M3FNType, Float8E5M2Type>(codes.getValue()) || static_cast<int64_t>(block->size()) != first.getRank() ||
+        llvm::any_of(*block, [](int64_t b) { return b < 0; }) ||
+        ArrayRef<int64_t>(getScaleShape(first.getShape(), *block)) != type.getShape() ||
+        (!type.getElementType().isF32() && !isa<Float8E8M0FNUType>(type.getElementType())))
+      return fail("floats, a 'block' for each dim, the type of the 'codes', and scales of f32 or f8E8M0FNU for each block");
+    return success();
+  }
+  case RecipeStep::Quantize: {
+    auto block = arrayParam(params, "block");
+    auto scales = types.size() == 2 ? dyn_cast<RecipeAttr>(inputs[1]) : RecipeAttr();
+    // Codes are made with the scales that are stored beside them: rounding them in between does not verify.
+    if (!scales || scales.getStep() != RecipeStep::Scales || scales.getInputs()[0] != inputs[0] || !block ||
+        scales.getParams().get("block") != params.get("block") ||
+        scales.getParams().getAs<TypeAttr>("codes").getValue() != type.getElementType() || first.getShape() != type.getShape())
+      return fail("values and the scales of these values with the same block and type of codes");
+    return success();
+  }
   }
   return success();
+}
+
+Attribute moe::getScalesRecipe(Attribute attr) {
+  while (auto recipe = dyn_cast_or_null<RecipeAttr>(attr)) {
+    if (recipe.getStep() == RecipeStep::Quantize)
+      return recipe.getInputs()[1];
+    if (recipe.getStep() != RecipeStep::Pack && recipe.getStep() != RecipeStep::Reshape)
+      return {};
+    attr = recipe.getInputs()[0];
+  }
+  return {};
 }

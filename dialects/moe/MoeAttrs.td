@@ -53,7 +53,7 @@ def Moe_RecipeStepEnum : I32Enum<"RecipeStep", "one step of a weight recipe", [
     I32EnumCase<"Cast", 0, "cast">, I32EnumCase<"Transpose", 1, "transpose">,
     I32EnumCase<"Reshape", 2, "reshape">, I32EnumCase<"Slice", 3, "slice">,
     I32EnumCase<"Concat", 4, "concat">, I32EnumCase<"Dequantize", 5, "dequantize">,
-    I32EnumCase<"Pack", 6, "pack">]> {
+    I32EnumCase<"Pack", 6, "pack">, I32EnumCase<"Scales", 7, "scales">, I32EnumCase<"Quantize", 8, "quantize">]> {
   let cppNamespace = "::mlir::moe";
 }
 
@@ -89,6 +89,8 @@ def Moe_RecipeAttr : Moe_Attr<"Recipe", "recipe"> {
     | concat | axis = i64 | inputs along an existing axis (stack = reshape, then concat) |
     | dequantize | bits, block = i64 (along the last axis, 0: per row), zero_point = i64, default 2^(bits-1) | inputs (codes, scales[, zero points]): (code - zero_point) * scale in f32; codes and zero points packed low bits first along their last dim, or unpacked |
     | pack | panel = i64 | [..., N, K] -> [..., ceil(N/panel), K, panel], columns past N are zero |
+    | scales | block = array<i64>, codes = type | [d...] -> ceil(d / block), 0 for a whole extent: the scale of each block for codes of that type, from values in f32 (see `!moe.scaled`) |
+    | quantize | block = array<i64> | inputs (values, scales): cast(value / scale) to the 8-bit float type of the result, to nearest even, saturating. The scales are a `scales` step on the same values with the same block |
     Example: `#moe.recipe<cast, {}, [#moe.piece<"w.bin", 0, 8, tensor<4xbf16>>], tensor<4xf32>>`
   }];
   let parameters = (ins EnumParameter<Moe_RecipeStepEnum>:$step, "::mlir::DictionaryAttr":$params,

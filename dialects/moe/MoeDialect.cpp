@@ -11,6 +11,7 @@ using namespace mlir::moe;
 
 void MoeDialect::initialize() {
   registerAttributes();
+  registerTypes();
   addOperations<
 #define GET_OP_LIST
 #include "dialects/moe/MoeOps.cpp.inc"

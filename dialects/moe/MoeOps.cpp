@@ -37,11 +37,21 @@ static std::string shapeText(ArrayRef<int64_t> shape) {
   return text + "]";
 }
 
-/// The size of one dim of a tensor or memref, as an attribute where static.
+/// The size of one dim of a tensor or memref, as an attribute where static. A scaled value has the extents of what it was
+/// quantized from; null where that is not in sight.
 static OpFoldResult dimOf(OpBuilder &b, Location loc, Value v, int64_t i) {
   ShapedType type = shaped(v);
   if (!type.isDynamicDim(i))
     return b.getIndexAttr(type.getDimSize(i));
+  if (isa<ScaledType>(type)) {
+    if (auto quantize = v.getDefiningOp<QuantizeOp>())
+      return dimOf(b, loc, quantize.getInput(), i);
+    auto requantize = v.getDefiningOp<RequantizeOp>();
+    if (!requantize)
+      return {};
+    int64_t swapped = i == type.getRank() - 1 ? i - 1 : i == type.getRank() - 2 ? i + 1 : i;
+    return dimOf(b, loc, requantize.getInput(), requantize.getTransposed() ? swapped : i);
+  }
   if (isa<MemRefType>(type))
     return b.createOrFold<memref::DimOp>(loc, v, i);
   return b.createOrFold<tensor::DimOp>(loc, v, i);
@@ -194,6 +204,8 @@ MOE_COMPUTE_OP(RouteOp)
 MOE_COMPUTE_OP(ExpertsOp)
 MOE_COMPUTE_OP(DispatchOp)
 MOE_COMPUTE_OP(GroupedMatmulOp)
+MOE_COMPUTE_OP(QuantizeBlocksOp)
+MOE_COMPUTE_OP(DequantizeBlocksOp)
 MOE_COMPUTE_OP(CombineOp)
 MOE_COMPUTE_OP(AttentionOp)
 MOE_COMPUTE_OP(RmsNormOp)
@@ -396,6 +408,86 @@ static int64_t columnsOf(GroupedMatmulOp op) {
   return op.getPacked() ? op.getColumns() : shaped(op.getWeights().front()).getDimSize(1);
 }
 
+static bool isCodes(Type element) { return isa<Float8E4M3FNType, Float8E5M2Type>(element); }
+static bool isScale(Type element) { return element.isF32() || isa<Float8E8M0FNUType>(element); }
+static std::string blockText(ArrayRef<int64_t> block) { return shapeText(block); }
+
+/// The scales of a product before and after the split.
+static LogicalResult verifyScales(GroupedMatmulOp op) {
+  auto x = dyn_cast<ScaledType>(op.getX().getType()), w = dyn_cast<ScaledType>(op.getWeights().front().getType());
+  ShapedType xType = shaped(op.getX()), wType = shaped(op.getWeights().front());
+  bool split = op.getXScales() || !op.getWeightScales().empty() || !op.getXBlock().empty() || !op.getWeightBlock().empty();
+  SmallVector<int64_t> xBlock(op.getXBlock()), wBlock(op.getWeightBlock());
+  Type xScale, wScale;
+  if (x || w) {
+    // grouped_matmul_c9
+    if ((x && x.getLayout() != ScaledLayout::Row) || (w && w.getLayout() != ScaledLayout::Row))
+      return op.emitOpError() << "expects scaled operands in the layout 'row', but they are " << xType << " and " << wType;
+    if (split)
+      return op.emitOpError() << "expects scales in the type or as operands, but has both";
+    if (x)
+      xBlock.assign(x.getBlock().begin(), x.getBlock().end()), xScale = x.getScale();
+    if (w)
+      wBlock.assign(w.getBlock().begin(), w.getBlock().end()), wScale = w.getScale();
+  } else {
+    bool codes = isCodes(xType.getElementType()) || isCodes(wType.getElementType());
+    if (!split && !codes)
+      return success();
+    // grouped_matmul_c12
+    if (isCodes(xType.getElementType()) != !!op.getXScales() || isCodes(wType.getElementType()) != !op.getWeightScales().empty() ||
+        op.getWeightScales().size() > op.getWeights().size() ||
+        (!op.getWeightScales().empty() && op.getWeightScales().size() != op.getWeights().size()))
+      return op.emitOpError() << "expects scales for operands of 8-bit floats and for no others, but x is " << xType << " with "
+                              << (op.getXScales() ? 1 : 0) << " scales, and there are " << op.getWeights().size() << " weights "
+                              << wType << " with " << op.getWeightScales().size();
+    if ((op.getXScales() ? xBlock.size() != 2 : !xBlock.empty()) ||
+        (op.getWeightScales().empty() ? !wBlock.empty() : wBlock.size() != 3) ||
+        llvm::any_of(llvm::concat<int64_t>(xBlock, wBlock), [](int64_t b) { return b < 0; }))
+      return op.emitOpError() << "expects x_block [bm, bk] and weight_block [bg, bn, bk] of entries >= 0 where there are scales, "
+                                 "but they are "
+                              << blockText(xBlock) << " and " << blockText(wBlock);
+    if (op.getXScales()) {
+      xScale = shaped(op.getXScales()).getElementType();
+      if (failed(expectShape(op, op.getXScales(), getScaleShape(xType.getShape(), xBlock), "the scales of x")))
+        return failure();
+    }
+    for (Value scales : op.getWeightScales()) {
+      wScale = shaped(scales).getElementType();
+      SmallVector<int64_t> shape = {wType.getDimSize(0), columnsOf(op), wType.getDimSize(2)};
+      if (failed(expectShape(op, scales, getScaleShape(shape, wBlock), "the scales of a weight")))
+        return failure();
+    }
+    for (Type scale : {xScale, wScale})
+      if (scale && !isScale(scale))
+        return op.emitOpError() << "expects scales of f32 or f8E8M0FNU, but they are " << scale;
+    if (!op.getWeightScales().empty() && !llvm::all_equal(op.getWeightScales().getTypes()))
+      return op.emitOpError() << "expects scales of one type for all weights";
+  }
+  // grouped_matmul_c10
+  if (!xBlock.empty() && (wBlock.empty() || xBlock[1] != wBlock[2] || xScale != wScale ||
+                          xType.getElementType() != wType.getElementType()))
+    return op.emitOpError() << "expects x and weights to agree in the block along K, in the type of codes and in the type of "
+                               "scales, but x is "
+                            << xType << " with block " << blockText(xBlock) << " and weights are " << wType << " with block "
+                            << blockText(wBlock);
+  // grouped_matmul_c11
+  int64_t promotion = op.getPromotion(), along = wBlock.empty() ? 0 : wBlock[2];
+  if (promotion < 1 || (along && along % promotion))
+    return op.emitOpError() << "expects a promotion interval that divides the block along K, but promotion is " << promotion
+                            << " and the block " << along;
+  // grouped_matmul_c13
+  auto together = [&](Value codes, Value scales) {
+    auto a = codes.getDefiningOp<QuantizeBlocksOp>(), b = scales ? scales.getDefiningOp<QuantizeBlocksOp>() : nullptr;
+    return a == b;
+  };
+  bool fits = !op.getXScales() || together(op.getX(), op.getXScales());
+  for (auto [codes, scales] : llvm::zip(op.getWeights(), op.getWeightScales()))
+    fits &= together(codes, scales);
+  if (!fits)
+    return op.emitOpError() << "expects codes and scales that come from one 'moe.quantize_blocks'";
+  return success();
+}
+
 LogicalResult GroupedMatmulOp::verify() {
   // grouped_matmul_c1
   if (failed(expectRank(*this, getX(), 2, "x")) || failed(expectFloats(*this, getX(), "x")))
@@ -448,8 +540,26 @@ LogicalResult GroupedMatmulOp::verify() {
     if (failed(expectShape(*this, extra, shape, "an extra")))
       return failure();
   }
+  if (failed(verifyScales(*this)))
+    return failure();
   // grouped_matmul_c7
   return verifyResults(*this, {floats({rows, columns})});
+}
+
+LogicalResult GroupedMatmulOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  // grouped_matmul_c13
+  for (auto [codes, scales] : llvm::zip(getWeights(), getWeightScales())) {
+    auto codesOf = codes.getDefiningOp<GetWeightOp>(), scalesOf = scales.getDefiningOp<GetWeightOp>();
+    auto codesWeight = codesOf ? symbols.lookupNearestSymbolFrom<WeightOp>(*this, codesOf.getNameAttr()) : WeightOp();
+    auto scalesWeight = scalesOf ? symbols.lookupNearestSymbolFrom<WeightOp>(*this, scalesOf.getNameAttr()) : WeightOp();
+    if (!codesWeight || !scalesWeight)
+      continue;
+    Attribute wanted = getScalesRecipe(codesWeight.getRecipe());
+    if (wanted && wanted != scalesWeight.getRecipe())
+      return emitOpError() << "expects the scales that '@" << codesOf.getName() << "' was quantized with, but found '@"
+                           << scalesOf.getName() << "'";
+  }
+  return success();
 }
 
 LogicalResult GroupedMatmulOp::verifyRegions() {
@@ -475,7 +585,73 @@ LogicalResult GroupedMatmulOp::verifyRegions() {
 
 LogicalResult GroupedMatmulOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
   OpFoldResult rows = getRows() ? dimOf(b, getLoc(), getRows(), 0) : dimOf(b, getLoc(), getX(), 0);
+  if (!rows)
+    return failure();
   sizes.push_back({rows, b.getIndexAttr(columnsOf(*this))});
+  return success();
+}
+
+LogicalResult QuantizeBlocksOp::verify() {
+  ShapedType input = shaped(getInput());
+  // quantize_blocks_c1
+  if (!input.getElementType().isF32() && !input.getElementType().isBF16() && !input.getElementType().isF16())
+    return emitOpError() << "expects its input to hold f16, bf16 or f32, but it is " << input;
+  // quantize_blocks_c2
+  if (static_cast<int64_t>(getBlock().size()) != input.getRank() || llvm::any_of(getBlock(), [](int64_t b) { return b < 0; }))
+    return emitOpError() << "expects a block with an entry >= 0 for each dim of " << input << ", but it is "
+                         << blockText(getBlock());
+  // quantize_blocks_c3
+  SmallVector<int64_t> shape(input.getShape());
+  if (failed(verifyResults(*this, {floats(shape), floats(getScaleShape(shape, getBlock()))})))
+    return failure();
+  ValueRange produced = getOuts().empty() ? ValueRange(getResults()) : ValueRange(getOuts());
+  if (!isCodes(shaped(produced[0]).getElementType()) || !isScale(shaped(produced[1]).getElementType()))
+    return emitOpError() << "expects codes of f8E4M3FN or f8E5M2 and scales of f32 or f8E8M0FNU, but they are "
+                         << produced[0].getType() << " and " << produced[1].getType();
+  return success();
+}
+
+LogicalResult QuantizeBlocksOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
+  SmallVector<OpFoldResult> codes = dimsOf(b, getLoc(), getInput()), scales;
+  for (auto [size, block] : llvm::zip(codes, getBlock())) {
+    if (block == 0)
+      scales.push_back(b.getIndexAttr(1));
+    else if (auto constant = getConstantIntValue(size))
+      scales.push_back(b.getIndexAttr(llvm::divideCeil(*constant, block)));
+    else if (block == 1)
+      scales.push_back(size);
+    else
+      scales.push_back(b.createOrFold<arith::CeilDivSIOp>(getLoc(), cast<Value>(size),
+                                                          arith::ConstantIndexOp::create(b, getLoc(), block)));
+  }
+  sizes.assign({codes, scales});
+  return success();
+}
+
+LogicalResult DequantizeBlocksOp::verify() {
+  ShapedType codes = shaped(getCodes()), scales = shaped(getScales());
+  // dequantize_blocks_c1
+  if (!isCodes(codes.getElementType()))
+    return emitOpError() << "expects codes of f8E4M3FN or f8E5M2, but they are " << codes;
+  // dequantize_blocks_c2
+  if (static_cast<int64_t>(getBlock().size()) != codes.getRank() || llvm::any_of(getBlock(), [](int64_t b) { return b < 0; }))
+    return emitOpError() << "expects a block with an entry >= 0 for each dim of " << codes << ", but it is "
+                         << blockText(getBlock());
+  if (!isScale(scales.getElementType()))
+    return emitOpError() << "expects scales of f32 or f8E8M0FNU, but they are " << scales;
+  if (failed(expectShape(*this, getScales(), getScaleShape(codes.getShape(), getBlock()), "scales")))
+    return failure();
+  // dequantize_blocks_c3
+  if (failed(verifyResults(*this, {floats(SmallVector<int64_t>(codes.getShape()))})))
+    return failure();
+  Type element = shaped(getOuts().empty() ? Value(getResults().front()) : getOuts().front()).getElementType();
+  if (!element.isF32() && !element.isBF16() && !element.isF16())
+    return emitOpError() << "expects a result of f16, bf16 or f32, but it is " << element;
+  return success();
+}
+
+LogicalResult DequantizeBlocksOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
+  sizes.push_back(dimsOf(b, getLoc(), getCodes()));
   return success();
 }
 

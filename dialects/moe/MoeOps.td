@@ -4,6 +4,7 @@
 include "dialects/moe/MoeAttrs.td"
 include "dialects/moe/MoeBase.td"
 include "dialects/moe/MoeInterfaces.td"
+include "dialects/moe/MoeTypes.td"
 include "mlir/IR/OpAsmInterface.td"
 include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/ControlFlowInterfaces.td"
@@ -14,6 +15,8 @@ class Moe_Op<string mnemonic, list<Trait> traits = []> : Op<Moe_Dialect, mnemoni
 
 // A tensor while values flow, a memref once buffers are planned.
 def Moe_Array : AnyTypeOf<[AnyRankedTensor, AnyMemRef], "ranked tensor or memref">;
+// The operand of a product: it may also carry scales.
+def Moe_Factor : AnyTypeOf<[AnyRankedTensor, AnyMemRef, Moe_Scaled], "ranked tensor, memref or scaled value">;
 
 // One unit of computation. On tensors: results, no `outs`. On buffers: `outs`, no results (verified for every op: C0).
 class Moe_ComputeOp<string mnemonic, list<Trait> traits = []> : Moe_Op<mnemonic, traits # [
@@ -153,7 +156,8 @@ def Moe_DispatchOp : Moe_ComputeOp<"dispatch"> {
   let assemblyFormat = "$indices (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results)";
 }
 
-def Moe_GroupedMatmulOp : Moe_ComputeOp<"grouped_matmul", [AttrSizedOperandSegments, SingleBlock]> {
+def Moe_GroupedMatmulOp : Moe_ComputeOp<"grouped_matmul", [AttrSizedOperandSegments, SingleBlock,
+    DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Products of rows with the weights of their group, and an epilogue on each element";
   let description = [{
     For every row p of group g(p) (offsets[g] <= p < offsets[g + 1]; without `offsets` one group holds all rows), source
@@ -172,16 +176,34 @@ def Moe_GroupedMatmulOp : Moe_ComputeOp<"grouped_matmul", [AttrSizedOperandSegme
     present unless G = 1.   (C5) the region's arguments are as above and it yields one value of out's element type.
     (C6) extras match `extra_kinds`.   (C7) out is [P, N].   (C8) packed weights have rank 4 and say `columns`.
     Dense, grouped and gathered products are this one op.
+
+    **Scaled operands.** Weights may be `!moe.scaled` (f8 codes qw with scales sw), and x then too (qx, sx; else qx = x, sx = 1).
+    With bk the block along K, the sum runs over intervals I of `promotion` consecutive k, in ascending order:
+
+        acc_i = sum_I (sum_{k in I} qx[r, k] * qw_i[g, n, k]) * (sx[r / bm, k / bk] * sw_i[g / bg, n / bn, k / bk])
+
+    The outer sum is in f32; the inner one may have the precision of a matrix unit. A target whose accumulators are f32 may
+    as well sum scaled values in one chain.
+    After `moe-split-scaled` the same product has codes as x and weights, `x_scales` [ceil(R / bm), ceil(K / bk)] with
+    `x_block = [bm, bk]`, and `weight_scales_i` [ceil(G / bg), ceil(N / bn), ceil(K / bk)] with `weight_block = [bg, bn, bk]`;
+    0 in a block is the whole extent. Scales are never packed.
+    (C9) scaled x is `row` with a block of rank 2, scaled weights are `row` with a block of rank 3.   (C10) scaled x needs scaled
+    weights; both agree in the block along K, in the type of codes and in the type of scales.   (C11) promotion >= 1, and it
+    divides the block along K unless that is 0.   (C12) split: scales go with codes of f8E4M3FN or f8E5M2, there is one for each
+    weight, and their shapes are those above.   (C13) codes and scales come from the same `moe.quantize_blocks`, or from weights
+    of which the one was quantized with the other.
   }];
-  let arguments = (ins Moe_Array:$x, Variadic<Moe_Array>:$weights, Optional<Moe_Array>:$offsets, Optional<Moe_Array>:$rows,
-      Variadic<Moe_Array>:$extras, Variadic<AnyMemRef>:$outs,
+  let arguments = (ins Moe_Factor:$x, Variadic<Moe_Factor>:$weights, Optional<Moe_Array>:$offsets, Optional<Moe_Array>:$rows,
+      Variadic<Moe_Array>:$extras, Optional<Moe_Array>:$x_scales, Variadic<Moe_Array>:$weight_scales, Variadic<AnyMemRef>:$outs,
       DefaultValuedAttr<I64Attr, "1">:$rows_divisor, DefaultValuedAttr<I64Attr, "0">:$packed,
-      DefaultValuedAttr<I64Attr, "0">:$columns, DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$extra_kinds);
+      DefaultValuedAttr<I64Attr, "0">:$columns, DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$extra_kinds,
+      DefaultValuedAttr<I64Attr, "128">:$promotion, DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$x_block,
+      DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$weight_block);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let regions = (region SizedRegion<1>:$epilogue);
   let assemblyFormat = [{
-    $x `weights` `(` $weights `)` (`offsets` `(` $offsets^ `)`)? (`rows` `(` $rows^ `)`)? (`extras` `(` $extras^ `)`)?
-    (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results) $epilogue
+    $x (`scales` `(` $x_scales^ `)`)? `weights` `(` $weights `)` (`weight_scales` `(` $weight_scales^ `)`)?
+    (`offsets` `(` $offsets^ `)`)? (`rows` `(` $rows^ `)`)? (`extras` `(` $extras^ `)`)? (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results) $epilogue
   }];
   let hasRegionVerifier = 1;
   let hasCanonicalizer = 1;
@@ -202,6 +224,87 @@ def Moe_CombineOp : Moe_ComputeOp<"combine", [AttrSizedOperandSegments]> {
     $y `at` $position (`weights` `(` $weights^ `)`)? (`residual` `(` $residual^ `)`)? (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results)
   }];
   let hasCanonicalizer = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// FP8
+//===----------------------------------------------------------------------===//
+
+def Moe_QuantizeOp : Moe_Op<"quantize", [Pure]> {
+  let summary = "Quantize to 8-bit floats with one scale per block";
+  let description = [{
+        amax[b]  = max over block b of |input|                     NaN if the block has one
+        scale[b] = max(amax[b], 1e-4) / largest                    in f32; largest = 448 (f8E4M3FN), 57344 (f8E5M2)
+                   f8E8M0FNU: 2^ceil(log2(scale[b]))
+        code[i]  = round_nearest_even(input[i] / scale[i / block])    saturating
+    input f16, bf16 or f32; the result's type says block, scale type and layout. Scales are dimensionless.
+    (C1) input is f16, bf16 or f32 (an 8-bit input would be quantized twice).   (C2) shape(result) == shape(input).
+    (C3) input is not a `moe.dequantize`: that is quantizing twice; `moe.requantize` says where the values come from.
+    Source: DeepSeek-V3, arXiv:2412.19437, section 3.3.2.   Example: test/Dialect/moe/scaled.mlir
+  }];
+  let arguments = (ins AnyRankedTensor:$input);
+  let results = (outs Moe_Scaled:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Moe_DequantizeOp : Moe_Op<"dequantize", [Pure]> {
+  let summary = "The values of a scaled value";
+  let description = [{
+        out[i] = code[i] * scale[i / block]          in f32, rounded once to the result's type
+    (C1) the result holds f16, bf16 or f32.   (C2) shape(result) == shape(input).
+  }];
+  let arguments = (ins Moe_Scaled:$input);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Moe_RequantizeOp : Moe_Op<"requantize", [Pure]> {
+  let summary = "The same values under another block, scale type or layout";
+  let description = [{
+    Row and column copies of a tensor are quantized from high precision, never from each other. So the copy names the
+    values that `input` was quantized from:
+
+        result = quantize(source)               transposed: of source with its last two dims swapped
+
+    Without `source` there is one path: from powers of two to powers of two, where the new scale moves exponents and rounds
+    nothing but what falls below the smallest code: result = quantize(dequantize(input)).
+    (C1) with `source`: it is f16, bf16 or f32 and has input's shape, and input is the `moe.quantize` of it.
+    (C2) without `source`: both scale types are f8E8M0FNU and both have the same type of codes.
+    (C3) shape(result) == shape(input), with the last two dims swapped if `transposed`.
+    Source: DeepSeek-V3, arXiv:2412.19437, section 3.3.2 (1 x 128 to 128 x 1).   Example: test/Dialect/moe/scaled.mlir
+  }];
+  let arguments = (ins Moe_Scaled:$input, Optional<AnyRankedTensor>:$source, UnitAttr:$transposed);
+  let results = (outs Moe_Scaled:$result);
+  let assemblyFormat = "$input (`from` $source^ `:` type($source) `,`):(`:`)? type($input) `->` type($result) attr-dict";
+  let hasVerifier = 1;
+}
+
+def Moe_QuantizeBlocksOp : Moe_ComputeOp<"quantize_blocks"> {
+  let summary = "Codes and scales of a tensor: moe.quantize after the split";
+  let description = [{
+    The formula of `moe.quantize`; the two parts are results of their own. `block` has an entry for each dim, 0 is the whole extent.
+    input [d...] f16, bf16 or f32; codes [d...] f8E4M3FN or f8E5M2; scales [ceil(d / block)...] f32 or f8E8M0FNU.
+    (C1) input is f16, bf16 or f32.   (C2) `block` has an entry >= 0 for each dim.   (C3) codes and scales have the shapes and types
+    above.
+    Example: `%q:2 = moe.quantize_blocks %x {block = array<i64: 1, 128>} : (tensor<?x256xf32>) -> (tensor<?x256xf8E4M3FN>, tensor<?x2xf32>)`
+  }];
+  let arguments = (ins Moe_Array:$input, Variadic<AnyMemRef>:$outs, DenseI64ArrayAttr:$block);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = "$input (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results)";
+}
+
+def Moe_DequantizeBlocksOp : Moe_ComputeOp<"dequantize_blocks"> {
+  let summary = "The values of codes and scales: moe.dequantize after the split";
+  let description = [{
+        out[i] = codes[i] * scales[i / block]        in f32, rounded once to the result's type
+    (C1) codes are f8E4M3FN or f8E5M2.   (C2) `block` has an entry >= 0 for each dim, and scales are f32 or f8E8M0FNU of shape
+    ceil(d / block).   (C3) the result holds f16, bf16 or f32 in the shape of codes.
+  }];
+  let arguments = (ins Moe_Array:$codes, Moe_Array:$scales, Variadic<AnyMemRef>:$outs, DenseI64ArrayAttr:$block);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = "$codes `scales` `(` $scales `)` (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results)";
 }
 
 //===----------------------------------------------------------------------===//

@@ -99,7 +99,8 @@ static SeenProduct matchProduct(Value value, Operation *user) {
     value = expand.getSrc();
   }
   auto product = value.getDefiningOp<GroupedMatmulOp>();
-  if (!product || product->getBlock() != user->getBlock())
+  // Scales are still in the types here: `moe-split-scaled` comes later.
+  if (!product || product->getBlock() != user->getBlock() || product.getXScales() || !product.getWeightScales().empty())
     return {};
   return {product, expand};
 }
@@ -107,6 +108,7 @@ static SeenProduct matchProduct(Value value, Operation *user) {
 static bool sameRows(GroupedMatmulOp a, GroupedMatmulOp b) {
   return a.getX() == b.getX() && a.getOffsets() == b.getOffsets() && a.getRows() == b.getRows() &&
          a.getRowsDivisor() == b.getRowsDivisor() && a.getPacked() == b.getPacked() && a.getColumns() == b.getColumns() &&
+         a.getPromotion() == b.getPromotion() &&
          a.getWeights()[0].getType() == b.getWeights()[0].getType();
 }
 
@@ -244,8 +246,9 @@ struct FuseIntoProduct : RewritePattern {
       extras.push_back(collapseTo(rewriter, loc, p->inputs[i], rank));
     auto rowsType = cast<RankedTensorType>(first.getResults()[0].getType()).clone(outType.getElementType());
     auto fused = GroupedMatmulOp::create(rewriter, loc, TypeRange{rowsType}, first.getX(), weights, first.getOffsets(),
-                                         first.getRows(), extras, ValueRange{}, first.getRowsDivisor(), first.getPacked(),
-                                         first.getColumns(), kinds);
+                                         first.getRows(), extras, Value(), ValueRange{}, ValueRange{},
+                                         first.getRowsDivisor(), first.getPacked(), first.getColumns(), kinds,
+                                         first.getPromotion());
     {
       OpBuilder::InsertionGuard guard(rewriter);
       Block *block = rewriter.createBlock(&fused.getEpilogue());

@@ -162,8 +162,8 @@ struct DenseProduct : OpInterfaceRewritePattern<linalg::LinalgOp> {
       x = tensor::CollapseShapeOp::create(rewriter, loc, x, groups);
     auto type = RankedTensorType::get({cast<RankedTensorType>(x.getType()).getDimSize(0), columns}, outType.getElementType());
     Value w = weights.materialize(rewriter, loc, bank);
-    auto matmul = GroupedMatmulOp::create(rewriter, loc, TypeRange{type}, x, w, Value(), Value(), ValueRange{}, ValueRange{},
-                                          1, 0, 0, ArrayRef<int64_t>{});
+    auto matmul = GroupedMatmulOp::create(rewriter, loc, TypeRange{type}, x, w, Value(), Value(), ValueRange{}, Value(),
+                                          ValueRange{}, ValueRange{}, 1, 0, 0, ArrayRef<int64_t>{});
     {
       OpBuilder::InsertionGuard guard(rewriter);
       Block *block = rewriter.createBlock(&matmul.getEpilogue());

@@ -13,11 +13,16 @@ void moe::buildFusePipeline(OpPassManager &pm, const FuseOptions &options) {
   pm.addPass(createSplitExperts());
   // Dense products become the same operation, all on one weight layout.
   pm.addPass(createPackProducts(PackProductsOptions{options.panel, options.narrow}));
+  if (options.narrow)
+    pm.addPass(createNarrowTables());
   // Dead shape arithmetic and duplicates would count as users of a product: clean before fusing epilogues.
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   pm.addNestedPass<func::FuncOp>(createFuseEpilogues());
   pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  // Everything that reads types is done: from here on codes and scales are tensors of their own.
+  pm.addPass(createSplitScaled(SplitScaledOptions{options.panel}));
   pm.addPass(createCSEPass());
   pm.addPass(createDropUnusedWeights());
   pm.addPass(createVerifyFuse());

@@ -335,8 +335,8 @@ Value Splitter::product(ArrayRef<const RowExpr *> accs, const RowExpr *expr, int
   }
   int64_t assignments = cast<ShapedType>(order.getType()).getDimSize(0);
   auto type = RankedTensorType::get({assignments, columns}, expr->type);
-  auto matmul = GroupedMatmulOp::create(b, loc, TypeRange{type}, x, banks, offsets, rows, extras, ValueRange{},
-                                        rows ? cast<ShapedType>(op.getIndices().getType()).getDimSize(1) : 1, 0, 0, kinds);
+  auto matmul = GroupedMatmulOp::create(b, loc, TypeRange{type}, x, banks, offsets, rows, extras, Value(),
+                                        ValueRange{}, ValueRange{}, rows ? cast<ShapedType>(op.getIndices().getType()).getDimSize(1) : 1, 0, 0, kinds);
   Block *block = b.createBlock(&matmul.getEpilogue());
   for (Value bank : banks)
     (void)bank, block->addArgument(b.getF32Type(), loc);

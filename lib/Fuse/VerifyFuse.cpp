@@ -1,6 +1,6 @@
 //===- VerifyFuse.cpp - what leaves the fuse phase -------------------------===//
 //
-// No onnx operation, no moe.experts; every result of a moe operation is a tensor (buffers come with schedule).
+// No onnx operation, no moe.experts, no scaled value; every result of a moe operation is a tensor (buffers come with schedule).
 //
 //===----------------------------------------------------------------------===//
 #include "moe/Fuse/Passes.h"
@@ -20,6 +20,9 @@ struct VerifyFuse : moe::impl::VerifyFuseBase<VerifyFuse> {
       StringRef dialect = op->getName().getDialectNamespace();
       if (dialect == "onnx" || isa<ExpertsOp>(op)) {
         op->emitOpError() << "is not expected after the fuse phase";
+        signalPassFailure();
+      } else if (llvm::any_of(op->getResultTypes(), llvm::IsaPred<ScaledType>)) {
+        op->emitOpError() << "expects codes and scales after the fuse phase, but it makes a scaled value";
         signalPassFailure();
       } else if (auto compute = dyn_cast<MoeComputeOpInterface>(op); compute && !compute.getOutBuffers().empty()) {
         op->emitOpError() << "expects tensors in the fuse phase, but it writes buffers";

@@ -4,9 +4,9 @@
 using namespace mlir;
 using namespace mlir::moe;
 
-static RecipeAttr step(RecipeStep kind, ArrayRef<NamedAttribute> params, Attribute input, RankedTensorType type) {
+static RecipeAttr step(RecipeStep kind, ArrayRef<NamedAttribute> params, ArrayRef<Attribute> inputs, RankedTensorType type) {
   MLIRContext *context = type.getContext();
-  return RecipeAttr::get(context, kind, DictionaryAttr::get(context, params), ArrayAttr::get(context, {input}), type);
+  return RecipeAttr::get(context, kind, DictionaryAttr::get(context, params), ArrayAttr::get(context, inputs), type);
 }
 static NamedAttribute ints(MLIRContext *context, StringRef name, ArrayRef<int64_t> values) {
   return NamedAttribute(StringAttr::get(context, name), DenseI64ArrayAttr::get(context, values));
@@ -81,6 +81,21 @@ Bank moe::packBank(Bank bank, int64_t panel) {
   return bank;
 }
 
+Bank moe::scalesBank(Bank bank, ArrayRef<int64_t> block, Type codes, Type scales) {
+  MLIRContext *c = codes.getContext();
+  auto type = RankedTensorType::get(getScaleShape(bank.type().getShape(), block), scales);
+  bank.recipe = step(RecipeStep::Scales, {ints(c, "block", block), NamedAttribute(StringAttr::get(c, "codes"), TypeAttr::get(codes))},
+                     bank.recipe, type);
+  return bank;
+}
+
+Bank moe::quantizeBank(Bank bank, Bank scales, Type codes) {
+  Attribute block = cast<RecipeAttr>(scales.recipe).getParams().get("block");
+  bank.recipe = step(RecipeStep::Quantize, {NamedAttribute(StringAttr::get(codes.getContext(), "block"), block)},
+                     {bank.recipe, scales.recipe}, bank.type().clone(codes));
+  return bank;
+}
+
 /// Rebuilds a recipe on narrow elements; null where a step computes values.
 static Attribute narrowRecipe(Attribute recipe) {
   auto attr = dyn_cast<RecipeAttr>(recipe);
@@ -91,7 +106,7 @@ static Attribute narrowRecipe(Attribute recipe) {
     Type from = getRecipeType(input).getElementType(), to = attr.getType().getElementType();
     return (from.isBF16() || from.isF16()) && to.isF32() ? input : Attribute();
   }
-  if (attr.getStep() == RecipeStep::Dequantize)
+  if (attr.getStep() == RecipeStep::Dequantize || attr.getStep() == RecipeStep::Scales || attr.getStep() == RecipeStep::Quantize)
     return {};
   SmallVector<Attribute> inputs;
   for (Attribute input : attr.getInputs()) {

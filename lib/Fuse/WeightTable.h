@@ -30,6 +30,10 @@ Bank reshapeBank(OpBuilder &b, Location loc, Bank bank, ArrayRef<int64_t> shape)
 /// Only for recipes: a cast and the panel layout [.., N, K] -> [.., ceil(N/panel), K, panel].
 Bank castBank(Bank bank, Type element);
 Bank packBank(Bank bank, int64_t panel);
+/// Only for recipes: the scales of the bank's blocks for codes of that type (`scales`: f32 or f8E8M0FNU), and the codes made
+/// with them. The bank's values are widened to f32 first.
+Bank scalesBank(Bank bank, ArrayRef<int64_t> block, Type codes, Type scales);
+Bank quantizeBank(Bank bank, Bank scales, Type codes);
 /// The recipe below a widening cast from bf16 or f16 where nothing but data movement sits above it; else null.
 Bank narrowBank(Bank bank);
 

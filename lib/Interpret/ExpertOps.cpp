@@ -298,6 +298,36 @@ static void addProducts(const float *row, int64_t depth, const float *w, int64_t
       sums[n] += row[k] * w[k * stepK + n * stepN];
 }
 
+namespace {
+/// The scales of one operand of a product; none: everything is scaled by one.
+struct Factors {
+  std::vector<float> values;
+  SmallVector<int64_t> sizes, block;
+  /// The factor of element (i0, i1, ...).
+  float at(ArrayRef<int64_t> element) const {
+    if (values.empty())
+      return 1;
+    int64_t index = 0;
+    for (auto [i, size, b] : llvm::zip(element, sizes, block))
+      index = index * size + (b ? i / b : 0);
+    return values[index];
+  }
+};
+} // namespace
+
+static Factors factorsOf(Runner &runner, Value operand, Value scales, ArrayRef<int64_t> block) {
+  HostTensor tensor;
+  if (auto type = dyn_cast<ScaledType>(operand.getType())) {
+    tensor = runner.get(operand).scales;
+    block = type.getBlock();
+  } else if (scales) {
+    tensor = runner.tensor(scales);
+  } else {
+    return {};
+  }
+  return {tensor.floats(), SmallVector<int64_t>(tensor.shape()), SmallVector<int64_t>(block)};
+}
+
 static LogicalResult runGroupedMatmul(Runner &runner, GroupedMatmulOp op) {
   HostTensor x = runner.tensor(op.getX());
   std::vector<float> values = x.floats();
@@ -312,6 +342,14 @@ static LogicalResult runGroupedMatmul(Runner &runner, GroupedMatmulOp op) {
       return op.emitOpError("expects weights with K = ") << depth << ", found [" << weight.shape() << "]";
     weights.push_back(weight.floats());
   }
+  Factors xFactors = factorsOf(runner, op.getX(), op.getXScales(), op.getXBlock());
+  SmallVector<Factors> weightFactors;
+  for (auto [i, value] : llvm::enumerate(op.getWeights()))
+    weightFactors.push_back(factorsOf(runner, value, op.getWeightScales().empty() ? Value() : op.getWeightScales()[i],
+                                      op.getWeightBlock()));
+  bool scaled = !weightFactors.front().values.empty();
+  int64_t interval = scaled ? static_cast<int64_t>(op.getPromotion()) : std::max<int64_t>(depth, 1);
+  std::vector<float> partial(kLanes);
   HostTensor rows = op.getRows() ? runner.tensor(op.getRows()) : HostTensor();
   HostTensor offsets = op.getOffsets() ? runner.tensor(op.getOffsets()) : HostTensor();
   int64_t count = rows ? rows.numElements() : sourceRows;
@@ -362,7 +400,13 @@ static LogicalResult runGroupedMatmul(Runner &runner, GroupedMatmulOp op) {
           int64_t panels = panel ? (columns + panel - 1) / panel : 0;
           const float *w = panel ? weight.data() + (g * panels + column / panel) * depth * panel + column % panel
                                  : weight.data() + (g * columns + column) * depth;
-          addProducts(row, depth, w, panel ? panel : 1, panel ? 1 : depth, width, sums + n);
+          int64_t stepK = panel ? panel : 1, stepN = panel ? 1 : depth;
+          std::fill_n(sums + n, width, 0.0f);
+          for (int64_t k = 0; k < depth; k += interval) {
+            addProducts(row + k, std::min(interval, depth - k), w + k * stepK, stepK, stepN, width, partial.data());
+            for (int64_t j = 0; j < width; ++j)
+              sums[n + j] += scaled ? partial[j] * (xFactors.at({r, k}) * weightFactors[i].at({g, column + j, k})) : partial[j];
+          }
           n += width;
         }
       }

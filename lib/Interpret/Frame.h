@@ -13,12 +13,14 @@
 
 namespace mlir::moe {
 
-/// The value of an SSA value: a tensor, or one number in the form of its kind (ScalarProgram.h).
+/// The value of an SSA value: a tensor, codes with their scales, or one number in the form of its kind (ScalarProgram.h).
 struct RunValue {
   HostTensor tensor;
+  HostTensor scales; ///< of a !moe.scaled, whose codes are `tensor`
   Scalar scalar{};
   RunValue() = default;
   RunValue(HostTensor tensor) : tensor(std::move(tensor)) {}
+  RunValue(HostTensor codes, HostTensor scales) : tensor(std::move(codes)), scales(std::move(scales)) {}
   RunValue(Scalar scalar) : scalar(scalar) {}
 };
 
@@ -81,6 +83,7 @@ std::optional<LogicalResult> runTensorOp(Runner &runner, Operation *op);
 std::optional<LogicalResult> runLinalgOp(Runner &runner, Operation *op);
 std::optional<LogicalResult> runExpertOp(Runner &runner, Operation *op);
 std::optional<LogicalResult> runLayerOp(Runner &runner, Operation *op);
+std::optional<LogicalResult> runScaledOp(Runner &runner, Operation *op);
 std::optional<LogicalResult> runPrimitiveOp(Runner &runner, Operation *op);
 
 } // namespace mlir::moe

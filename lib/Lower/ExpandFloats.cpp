@@ -4,13 +4,12 @@
 // widened to f32 and conversions become integer operations, on scalars and vectors alike.
 //
 //   %s = arith.addf %a, %b : bf16   ->   arith.extf both to f32, arith.addf, arith.truncf
-//   %w = arith.extf %c : f8E4M3FN to f32   ->   shift sign, exponent and fraction into place; multiply by 2^120
+//   %w = arith.extf %c : f8E4M3FN to f32   ->   shift into the places of an f16, widen that, multiply by 2^8 (SmallFloats.h)
 //
 //===----------------------------------------------------------------------===//
 #include "moe/Lower/Passes.h"
+#include "moe/Support/SmallFloats.h"
 #include "moe/Tile/Code.h"
-
-#include <cmath>
 
 namespace mlir::moe {
 #define GEN_PASS_DEF_EXPANDFLOATS
@@ -52,19 +51,12 @@ static void widen(Operation *op) {
 }
 
 namespace {
-/// The layout of an 8-bit format.
-struct Narrow8 {
-  int exponentBits, fractionBits, bias;
-  bool hasInfinity; ///< otherwise the largest exponent holds numbers, and all ones is NaN (f8E4M3FN)
-};
-
 struct Converter {
   Code &c;
   Type shape; ///< a type whose shape the values have
   Type ints() { return withElement(shape, c.b.getI32Type()); }
   Type floats() { return withElement(shape, c.b.getF32Type()); }
   V i(int64_t value) { return c.constant(ints(), c.b.getIntegerAttr(c.b.getI32Type(), value)); }
-  V f(double value) { return c.constant(floats(), value); }
   V shl(V a, int64_t n) { return c.wrap(arith::ShLIOp::create(c.b, c.loc, a, i(n))); }
   V shr(V a, int64_t n) { return c.wrap(arith::ShRUIOp::create(c.b, c.loc, a, i(n))); }
   V floatOf(V bits) { return c.wrap(arith::BitcastOp::create(c.b, c.loc, floats(), bits.v)); }
@@ -88,80 +80,41 @@ struct Converter {
     V quiet = shr(bits, 16) | i(0x40);
     return narrowOf(c.select(c.isNan(value), quiet, rounded), type, 16);
   }
-
-  V from8(Value v, Narrow8 n) {
-    V code = codeOf(v, 8);
-    V magnitude = code & i(0x7f), sign = shl(code & i(0x80), 24);
-    // Exponent and fraction in f32's places: 2^(bias - 127) too small, which a product undoes, subnormals included.
-    V value = floatOf(shl(magnitude, 23 - n.fractionBits)) * f(std::ldexp(1.0, 127 - n.bias));
-    int64_t top = ((1 << n.exponentBits) - 1) << n.fractionBits;
-    V nan = c.constant(floats(), std::nan(""));
-    if (n.hasInfinity) {
-      value = c.select(magnitude == i(top), c.infinity(floats(), false), value);
-      value = c.select(magnitude > i(top), nan, value);
-    } else {
-      value = c.select(magnitude == i(0x7f), nan, value);
-    }
-    return floatOf(bitsOf(value) | sign);
-  }
-
-  /// Round to nearest even; values beyond the largest finite one become NaN (no infinity) or infinity.
-  Value to8(V value, Type type, Narrow8 n) {
-    V bits = bitsOf(value), sign = shr(bits, 24) & i(0x80), magnitude = bits & i(0x7fffffff);
-    int shift = 23 - n.fractionBits;
-    // Normal: rebias, round at the last kept bit.
-    V rebased = magnitude - i(static_cast<int64_t>(127 - n.bias) << 23);
-    V normal = shr(rebased + i((1 << (shift - 1)) - 1) + (shr(rebased, shift) & i(1)), shift);
-    // Subnormal: adding 2^(1 - bias + shift) leaves the rounded code in the low bits of the sum.
-    V magic = f(std::ldexp(1.0, 1 - n.bias + shift));
-    V sum = c.wrap(arith::AddFOp::create(c.b, c.loc, floatOf(magnitude), magic));
-    V subnormal = bitsOf(sum) - bitsOf(magic);
-    V code = c.select(magnitude < i(static_cast<int64_t>(128 - n.bias) << 23), subnormal, normal);
-    int64_t top = n.hasInfinity ? ((1 << n.exponentBits) - 1) << n.fractionBits : 0x7f;
-    code = c.select(code > i(top), i(top), code);
-    code = c.select(magnitude >= i(static_cast<int64_t>(127 + (1 << n.exponentBits)) << 23), i(top), code);
-    code = c.select(c.isNan(value), i(0x7f), code);
-    return narrowOf(code | sign, type, 8);
-  }
 };
 } // namespace
 
-static std::optional<Narrow8> layoutOf(Type type) {
-  Type element = getElementTypeOrSelf(type);
-  if (isa<Float8E4M3FNType>(element))
-    return Narrow8{4, 3, 7, false};
-  if (isa<Float8E5M2Type>(element))
-    return Narrow8{5, 2, 15, true};
-  return std::nullopt;
-}
-
-/// extf from, or truncf to, bf16 and 8-bit floats. Other formats stay.
+/// extf from, or truncf to, bf16 and small floats (beyond the largest value: infinity or NaN). Other formats stay.
 static void convert(Operation *op) {
   OpBuilder b(op);
   Code c(b, op->getLoc());
   Value in = op->getOperand(0);
   Type from = in.getType(), to = op->getResult(0).getType();
   Type narrow = isa<arith::ExtFOp>(op) ? from : to;
-  auto layout = layoutOf(narrow);
+  auto small = isSmallFloat(getElementTypeOrSelf(narrow)) ? dyn_cast<FloatType>(getElementTypeOrSelf(narrow)) : FloatType();
   bool bf16 = getElementTypeOrSelf(narrow).isBF16();
-  if (!layout && !bf16)
+  if (!small && !bf16)
     return;
-  Converter convert{c, narrow};
+  Converter converter{c, narrow};
   Value result;
+  // Between two narrow formats the way is through f32, and its other half is a conversion again.
   if (isa<arith::ExtFOp>(op)) {
-    V wide = bf16 ? convert.fromBF16(in) : convert.from8(in, *layout);
-    result = wide;
-    if (to != convert.floats())
-      result = getElementTypeOrSelf(to).isF16() ? Value(arith::TruncFOp::create(b, op->getLoc(), to, result))
-                                                : Value(arith::ExtFOp::create(b, op->getLoc(), to, result));
+    result = bf16 ? converter.fromBF16(in).v : decodeSmallFloat(b, op->getLoc(), in);
+    if (to != converter.floats()) {
+      bool wider = getElementTypeOrSelf(to).isF64();
+      result = wider ? Value(arith::ExtFOp::create(b, op->getLoc(), to, result)) : Value(arith::TruncFOp::create(b, op->getLoc(), to, result));
+    }
   } else {
-    if (from != convert.floats())
-      in = getElementTypeOrSelf(from).isF64() ? Value(arith::TruncFOp::create(b, op->getLoc(), convert.floats(), in))
-                                              : Value(arith::ExtFOp::create(b, op->getLoc(), convert.floats(), in));
-    result = bf16 ? convert.toBF16(c.wrap(in), to) : convert.to8(c.wrap(in), to, *layout);
+    if (from != converter.floats())
+      in = getElementTypeOrSelf(from).isF64() ? Value(arith::TruncFOp::create(b, op->getLoc(), converter.floats(), in))
+                                              : Value(arith::ExtFOp::create(b, op->getLoc(), converter.floats(), in));
+    result = bf16 ? converter.toBF16(c.wrap(in), to) : encodeSmallFloat(b, op->getLoc(), in, small, /*saturate=*/false);
   }
+  Operation *other = isa<arith::ExtFOp>(op) ? result.getDefiningOp() : in.getDefiningOp();
   op->getResult(0).replaceAllUsesWith(result);
+  bool madeHere = isa<arith::ExtFOp>(op) ? to != converter.floats() : from != converter.floats();
   op->erase();
+  if (madeHere)
+    convert(other);
 }
 
 namespace {

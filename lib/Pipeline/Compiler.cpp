@@ -7,6 +7,7 @@
 #include "moe/Fuse/Passes.h"
 #include "moe/Interpret/VerifyRaise.h"
 #include "moe/Lower/Passes.h"
+#include "moe/Quantize/Passes.h"
 #include "moe/Schedule/Passes.h"
 #include "moe/Tile/Passes.h"
 #include "moe/Import/ImportOnnx.h"
@@ -99,8 +100,12 @@ static void buildPhase(Phase phase, OpPassManager &pm, const CompileOptions &opt
     return; // `main` alone; prefill, decode and verify come with the cache
   case Phase::Differentiate:
     return; // comes with training
-  case Phase::Quantize:
-    return; // comes with FP8
+  case Phase::Quantize: {
+    if (options.fp8 == "off")
+      return;
+    std::string activations = !options.activations.empty() ? options.activations : gpu ? "f8" : "f32";
+    return buildQuantizePipeline(pm, QuantizeOptions{options.fp8, activations, options.fp8Keep, options.fp8Table});
+  }
   case Phase::Fuse: {
     FuseOptions fuse;
     // Panels are a layout of the CPU's registers.
@@ -285,6 +290,14 @@ LogicalResult moe::compileModel(const CompileOptions &options, MLIRContext *cont
   emit.target = options.target;
   emit.chip = options.chip;
   emit.recognised = report.recognised;
+  if (auto fp8 = (*module)->getAttrOfType<DictionaryAttr>("moe.fp8")) {
+    auto text = [&](StringRef key, std::string &out) {
+      if (auto value = fp8.getAs<StringAttr>(key))
+        out = value.str();
+    };
+    text("recipe", emit.fp8);
+    text("activations", emit.activations);
+  }
   EmitResult result;
   if (failed(emitArtefact(*module, options.output, emit, result)))
     return failure();

@@ -6,6 +6,7 @@
 #ifndef MOE_LIB_RAISE_CONVERTONNX_H
 #define MOE_LIB_RAISE_CONVERTONNX_H
 
+#include "moe/Support/SmallFloats.h"
 #include "dialects/onnx/Onnx.h"
 #include "moe/Import/ShapeFacts.h"
 
@@ -60,12 +61,6 @@ struct Scalars {
   /// is `!= 0`, float formats round to nearest even; `saturate` is for float8 and smaller. Types carry signedness.
   Value cast(Value x, Type from, Type to, bool saturate = true);
 };
-
-/// float8 and float4 values are integers to every target: these two give code for the conversions.
-Value decodeSmallFloat(Scalars &s, Value code, FloatType from);
-Value encodeSmallFloat(Scalars &s, Value f32, FloatType to, bool saturate);
-/// True for float formats of 8 bits and less.
-bool isSmallFloat(Type type);
 
 using Body = llvm::function_ref<Value(Scalars &, ValueRange)>;
 

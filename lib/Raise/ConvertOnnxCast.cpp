@@ -25,7 +25,7 @@ static Value roundToOdd(Scalars &s, Value x) {
 static Value castFloat(Scalars &s, Value x, FloatType from, FloatType to, bool saturate) {
   auto f32 = s.b.getF32Type();
   if (isSmallFloat(from)) {
-    x = decodeSmallFloat(s, x, from);
+    x = decodeSmallFloat(s.b, s.loc, x);
     from = f32;
   }
   if (from == to)
@@ -38,7 +38,7 @@ static Value castFloat(Scalars &s, Value x, FloatType from, FloatType to, bool s
     x = roundToOdd(s, x);
   else if (from != f32)
     x = s.make<arith::ExtFOp>(f32, x);
-  return isSmallFloat(to) ? encodeSmallFloat(s, x, to, saturate) : s.make<arith::TruncFOp>(to, x);
+  return isSmallFloat(to) ? encodeSmallFloat(s.b, s.loc, x, to, saturate) : s.make<arith::TruncFOp>(to, x);
 }
 
 Value Scalars::cast(Value x, Type from, Type to, bool saturate) {

@@ -24,11 +24,6 @@ Type convert::signless(Type type) {
   return type;
 }
 
-bool convert::isSmallFloat(Type type) {
-  auto f = dyn_cast<FloatType>(type);
-  return f && f.getWidth() <= 8;
-}
-
 Type convert::computeType(Type elem) {
   auto f = dyn_cast<FloatType>(elem);
   return f && f.getWidth() < 32 ? Float32Type::get(elem.getContext()) : elem;

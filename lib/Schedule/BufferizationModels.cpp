@@ -143,7 +143,8 @@ void moe::registerBufferizationModels(DialectRegistry &registry) {
   tensor::registerSubsetOpInterfaceExternalModels(registry);
   registry.addExtension(+[](MLIRContext *context, MoeDialect *) {
     attachComputeModels<RouteOp, DispatchOp, GroupedMatmulOp, CombineOp, AttentionOp, RmsNormOp, RopeOp, SwigluOp, TopKOp,
-                        SortOp, ScanOp, NonZeroOp, RouteRowsOp, QuantizeRowsOp, ExpertProductsOp>(context);
+                        SortOp, ScanOp, NonZeroOp, QuantizeBlocksOp, DequantizeBlocksOp, RouteRowsOp, QuantizeRowsOp,
+                        ExpertProductsOp>(context);
     ScatterOp::attachInterface<ScatterModel>(*context);
     GetWeightOp::attachInterface<GetWeightModel>(*context);
   });

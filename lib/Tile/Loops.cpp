@@ -63,5 +63,7 @@ std::optional<KernelEmitter> moe::getLoopEmitter(Operation *op, int64_t grain) {
       .Case([&](RmsNormOp o) -> Result { return rmsNormLoops(o, grain); })
       .Case([&](RopeOp o) -> Result { return ropeLoops(o, grain); })
       .Case([&](SwigluOp o) -> Result { return swigluLoops(o, grain); })
+      .Case([&](QuantizeBlocksOp o) -> Result { return quantizeBlocksLoops(o, grain); })
+      .Case([&](DequantizeBlocksOp o) -> Result { return dequantizeBlocksLoops(o, grain); })
       .Default([](Operation *) -> Result { return std::nullopt; });
 }

@@ -29,6 +29,8 @@ KernelEmitter groupedMatmulLoops(GroupedMatmulOp op, int64_t grain);
 KernelEmitter attentionLoops(AttentionOp op, int64_t grain);
 KernelEmitter rmsNormLoops(RmsNormOp op, int64_t grain);
 KernelEmitter ropeLoops(RopeOp op, int64_t grain);
+KernelEmitter quantizeBlocksLoops(QuantizeBlocksOp op, int64_t grain);
+KernelEmitter dequantizeBlocksLoops(DequantizeBlocksOp op, int64_t grain);
 KernelEmitter swigluLoops(SwigluOp op, int64_t grain);
 
 /// The value that stands for `v` among `operands`, which replace op's operands one by one.

@@ -48,16 +48,51 @@ struct ProductRow {
 
   V x(V k) { return c.toFloat(c.loadWide(op.getX(), {source, k}), c.b.getF32Type()); }
 
-  /// weights [G, N, K]
-  void column(V n) {
-    Vs sums(op.getWeights().size(), c.f32(0));
-    sums = c.loop(zero, c.dim(op.getX(), 1), sums, [&](V k, ArrayRef<V> acc) -> Vs {
-      V a = x(k);
-      Vs next;
-      for (auto [i, w] : llvm::enumerate(op.getWeights()))
-        next.push_back(c.addAnyOrder(acc[i], a * c.toFloat(c.loadWide(w, {group, n, k}), c.b.getF32Type())));
+  V blockOf(V i, int64_t block) { return block ? i / c.index(block) : zero; }
+  /// The scale of x and of each weight at column n and from k on; they hold until the block along K ends.
+  V xScale(V k) {
+    ArrayRef<int64_t> block = op.getXBlock();
+    return c.loadWide(op.getXScales(), {blockOf(source, block[0]), blockOf(k, block[1])});
+  }
+  V weightScale(size_t i, V n, V k) {
+    ArrayRef<int64_t> block = op.getWeightBlock();
+    return c.loadWide(op.getWeightScales()[i], {blockOf(group, block[0]), blockOf(n, block[1]), blockOf(k, block[2])});
+  }
+  bool scaled() { return !op.getWeightScales().empty(); }
+  /// Sums over k of pieces of at most one interval; where there are scales each piece is multiplied by them and added to
+  /// the sums in f32. `piece(lo, hi)` gives the sums of one piece, `factor(i, k)` their scale.
+  Vs promoted(Vs none, llvm::function_ref<Vs(V, V)> piece, llvm::function_ref<V(size_t, V)> factor) {
+    V depth = c.dim(op.getX(), 1);
+    if (!scaled())
+      return piece(zero, depth);
+    V interval = c.index(op.getPromotion());
+    return c.loop(zero, c.ceilDiv(depth, interval), none, [&](V p, ArrayRef<V> acc) -> Vs {
+      V lo = p * interval;
+      Vs part = piece(lo, c.min(depth, lo + interval)), next;
+      for (size_t i = 0; i < part.size(); ++i)
+        next.push_back(acc[i] + part[i] * factor(i, lo));
       return next;
     });
+  }
+
+  /// weights [G, N, K]
+  void column(V n) {
+    Vs none(op.getWeights().size(), c.f32(0));
+    Vs sums = promoted(
+        none,
+        [&](V lo, V hi) {
+          return c.loop(lo, hi, none, [&](V k, ArrayRef<V> acc) -> Vs {
+            V a = x(k);
+            Vs next;
+            for (auto [i, w] : llvm::enumerate(op.getWeights()))
+              next.push_back(c.addAnyOrder(acc[i], a * c.toFloat(c.loadWide(w, {group, n, k}), c.b.getF32Type())));
+            return next;
+          });
+        },
+        [&](size_t i, V k) {
+          V factor = weightScale(i, n, k);
+          return op.getXScales() ? factor * xScale(k) : factor;
+        });
     finish(n, sums);
   }
 
@@ -66,22 +101,36 @@ struct ProductRow {
     OpBuilder &b = c.b;
     auto f32 = VectorType::get({width}, b.getF32Type());
     auto raw = VectorType::get({width}, typeOf(op.getWeights().front()).getElementType());
-    V none = c.wrap(arith::ConstantOp::create(b, c.loc, b.getZeroAttr(f32)));
-    Vs sums(op.getWeights().size(), none);
-    sums = c.loop(zero, c.dim(op.getX(), 1), sums, [&](V k, ArrayRef<V> acc) -> Vs {
-      Value a = vector::BroadcastOp::create(b, c.loc, f32, x(k));
-      Vs next;
-      for (auto [i, w] : llvm::enumerate(op.getWeights())) {
-        Value line = vector::LoadOp::create(b, c.loc, raw, w, ValueRange{group, index, k, zero});
-        if (raw.getElementType().getIntOrFloatBitWidth() < 32)
-          line = arith::ExtFOp::create(b, c.loc, f32, line);
-        else if (!raw.getElementType().isF32())
-          line = arith::TruncFOp::create(b, c.loc, f32, line);
-        next.push_back(c.wrap(vector::FMAOp::create(b, c.loc, a, line, acc[i])));
-      }
-      return next;
-    });
+    Vs none(op.getWeights().size(), c.wrap(arith::ConstantOp::create(b, c.loc, b.getZeroAttr(f32))));
     V first = index * c.index(width), last = c.min(first + c.index(width), columns());
+    auto piece = [&](V lo, V hi) {
+      return c.loop(lo, hi, none, [&](V k, ArrayRef<V> acc) -> Vs {
+        Value a = vector::BroadcastOp::create(b, c.loc, f32, x(k));
+        Vs next;
+        for (auto [i, w] : llvm::enumerate(op.getWeights())) {
+          Value line = vector::LoadOp::create(b, c.loc, raw, w, ValueRange{group, index, k, zero});
+          if (raw.getElementType().getIntOrFloatBitWidth() < 32)
+            line = arith::ExtFOp::create(b, c.loc, f32, line);
+          else if (!raw.getElementType().isF32())
+            line = arith::TruncFOp::create(b, c.loc, f32, line);
+          next.push_back(c.wrap(vector::FMAOp::create(b, c.loc, a, line, acc[i])));
+        }
+        return next;
+      });
+    };
+    // The scales of the panel's columns; those past N have none and repeat the last.
+    auto factor = [&](size_t i, V k) {
+      Value line = arith::ConstantOp::create(b, c.loc, b.getZeroAttr(f32));
+      V end = columns() - c.index(1);
+      for (int64_t j = 0; j < width; ++j) {
+        V scale = weightScale(i, c.min(first + c.index(j), end), k);
+        if (op.getXScales())
+          scale = scale * xScale(k);
+        line = vector::InsertOp::create(b, c.loc, scale, line, ArrayRef<int64_t>{j});
+      }
+      return c.wrap(line);
+    };
+    Vs sums = promoted(none, piece, factor);
     Value lanes = c.scratch({static_cast<int64_t>(sums.size()), width}, b.getF32Type());
     for (auto [i, sum] : llvm::enumerate(sums))
       vector::StoreOp::create(b, c.loc, sum, lanes, ValueRange{c.index(i), zero});

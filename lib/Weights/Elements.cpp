@@ -113,7 +113,7 @@ static Format format(Element element) {
   case Element::F8E4M3FN:
     return {3, 7, 0x80, 0x7E, 0x7F, 0, true};
   case Element::F8E5M2:
-    return {2, 15, 0x80, 0x7B, 0x7E, 0x7C, true};
+    return {2, 15, 0x80, 0x7B, 0x7F, 0x7C, true};
   case Element::F8E4M3FNUZ:
     return {3, 8, 0x80, 0x7F, 0x80, 0, false};
   case Element::F8E5M2FNUZ:
@@ -223,6 +223,13 @@ float moe::decodeFloat(Element element, uint16_t bits) {
     return value;
   }
   return decodeTable(element)[bits];
+}
+
+float moe::largestFinite(Element element) { return decodeFloat(element, format(element).maxFinite); }
+
+float moe::blockScale(Element codes, Element scales, float amax) {
+  float scale = std::isnan(amax) ? amax : std::max(amax, 1e-4f) / largestFinite(codes);
+  return scales == Element::F8E8M0FNU ? decodeFloat(scales, encodeE8M0(scale)) : scale;
 }
 
 //===----------------------------------------------------------------------===//

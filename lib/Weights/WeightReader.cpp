@@ -55,6 +55,10 @@ static FailureOr<SourcePtr> build(Attribute attr, SourceContext &context, int de
     return makeDequantize(recipe, std::move(inputs), context);
   case RecipeStep::Pack:
     return makePack(recipe, std::move(inputs[0]));
+  case RecipeStep::Scales:
+    return makeScales(recipe, std::move(inputs[0]));
+  case RecipeStep::Quantize:
+    return makeQuantize(recipe, std::move(inputs));
   }
   return context.emitError() << "expects a known recipe step, found " << attr;
 }

@@ -9,12 +9,35 @@ func.func @add(%a: bf16, %b: bf16) -> bf16 {
   return %s : bf16
 }
 
+// The places of an f16 hold the code; processors widen that.
 // CHECK-LABEL: func.func @decode
 // CHECK:         arith.bitcast %{{.*}} : vector<4xf8E4M3FN> to vector<4xi8>
-// CHECK-NOT:     arith.extf
+// CHECK:         arith.bitcast %{{.*}} : vector<4xi16> to vector<4xf16>
+// CHECK-NOT:     arith.extf {{.*}}f8
 func.func @decode(%c: vector<4xf8E4M3FN>) -> vector<4xf32> {
   %w = arith.extf %c : vector<4xf8E4M3FN> to vector<4xf32>
   return %w : vector<4xf32>
+}
+
+// Powers of two are an exponent.
+// CHECK-LABEL: func.func @scale
+// CHECK:         arith.bitcast %{{.*}} : f8E8M0FNU to i8
+// CHECK-NOT:     arith.extf
+func.func @scale(%c: f8E8M0FNU) -> f32 {
+  %w = arith.extf %c : f8E8M0FNU to f32
+  return %w : f32
+}
+
+// Between narrow formats the way is through f32.
+// CHECK-LABEL: func.func @both
+// CHECK-NOT:     arith.extf {{.*}}f8
+// CHECK:         arith.bitcast %{{.*}} : i16 to bf16
+// CHECK-NOT:     arith.truncf
+// CHECK:         arith.bitcast %{{.*}} : i8 to f8E5M2
+func.func @both(%c: f8E4M3FN, %b: bf16) -> (bf16, f8E5M2) {
+  %w = arith.extf %c : f8E4M3FN to bf16
+  %n = arith.truncf %b : bf16 to f8E5M2
+  return %w, %n : bf16, f8E5M2
 }
 
 // Processors convert between f16 and f32.

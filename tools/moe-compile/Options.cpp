@@ -43,10 +43,25 @@ static const std::vector<Option> &table() {
        [](ToolOptions &o, StringRef v, std::string &) { return o.chip = v.str(), true; }},
       {"precision", "f32|bf16", "format of activations and of products that are not FP8 (default: f32)",
        onlyDefault("precision", "f32"), {"f32", "bf16"}},
-      {"fp8", "MODE", "off, plain, blocks, compensated or lossless (default: off)", onlyDefault("fp8", "off"),
+      {"fp8", "MODE", "off, plain, blocks, compensated or lossless (default: off)",
+       [](ToolOptions &o, StringRef v, std::string &error) {
+         if (v == "compensated" || v == "lossless") {
+           error = "--fp8=" + v.str() + " is not supported yet; --fp8=off, --fp8=plain and --fp8=blocks are";
+           return false;
+         }
+         return o.fp8 = v.str(), true;
+       },
        {"off", "plain", "blocks", "compensated", "lossless"}},
-      {"activations", "f32|bf16|f8", "format in which activations enter FP8-weight products (default: f32)",
-       onlyDefault("activations", "f32"), {"f32", "bf16", "f8"}},
+      {"fp8-keep", "GLOBS", "names of nodes or weights whose products stay high, separated by commas; may be repeated",
+       [](ToolOptions &o, StringRef v, std::string &) {
+         for (StringRef glob : llvm::split(v, ','))
+           o.fp8Keep.push_back(glob.str());
+         return true;
+       }},
+      {"fp8-table", "", "print each product with its recipe and bytes on stderr",
+       [](ToolOptions &o, StringRef, std::string &) { return o.fp8Table = true; }},
+      {"activations", "f32|bf16|f8", "format in which activations enter FP8-weight products (default: f32 for cpu, f8 for cuda)",
+       [](ToolOptions &o, StringRef v, std::string &) { return o.activations = v.str(), true; }, {"f32", "bf16", "f8"}},
       {"calibration", "FILE", "tokens to calibrate compensation with", {}},
       {"window", "N", "tokens in a calibration window", {}},
       {"mtp", "FILE", "the draft head's graph", {}},
@@ -131,6 +146,9 @@ bool parseOptions(int argc, char **argv, ToolOptions &options, std::string &erro
     return fail("expects an input: an .onnx, .mlir or .mlirbc file");
   if (options.output.empty() && !options.plan && options.last == Phase::Emit)
     return fail("expects -o with the artefact's folder");
+  for (auto [name, given] : {std::pair<const char *, bool>{"fp8-keep", !options.fp8Keep.empty()}, {"fp8-table", options.fp8Table}})
+    if (given && options.fp8 == "off")
+      return fail("expects --" + std::string(name) + " with --fp8=plain or --fp8=blocks, but --fp8 is off");
   if (options.target == "cuda" && options.chip.empty())
     options.chip = "sm_90a";
   if (options.target == "cpu" && !options.chip.empty())

@@ -5,6 +5,7 @@
 #include "dialects/tile/Tile.h"
 #include "moe/Import/Passes.h"
 #include "moe/Lower/Passes.h"
+#include "moe/Quantize/Passes.h"
 #include "moe/Raise/Passes.h"
 #include "moe/Fuse/Passes.h"
 #include "moe/Interpret/Passes.h"
@@ -24,6 +25,8 @@ static void registerPasses() {
                              [](OpPassManager &pm) { moe::buildImportPipeline(pm); });
   moe::registerMoeRaisePasses();
   moe::registerRaisePipelines();
+  moe::registerMoeQuantizePasses();
+  moe::registerQuantizePipeline();
   moe::registerMoeFusePasses();
   moe::registerFusePipeline();
   moe::registerMoeInterpretPasses();

@@ -30,6 +30,16 @@ def PackProducts : Pass<"moe-pack-products", "::mlir::ModuleOp"> {
                     Statistic<"numPacked", "packed", "products whose weights were packed">];
 }
 
+def NarrowTables : Pass<"moe-narrow-tables", "::mlir::ModuleOp"> {
+  let summary = "Keep tables of bf16 and f16 in their format and widen what is looked up";
+  let description = [{
+    A weight behind a widening cast of which single elements are read (an embedding) is read in its source's format; each
+    element is widened after it. The artefact holds half the bytes, the values are the same.
+  }];
+  let dependentDialects = ["::mlir::moe::MoeDialect", "::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"];
+  let statistics = [Statistic<"numNarrowed", "narrowed", "tables that keep their format">];
+}
+
 def FuseEpilogues : Pass<"moe-fuse-epilogues"> {
   let summary = "Fold element-wise consumers into products and combines, and fuse the other element-wise operations";
   let description = [{
@@ -38,6 +48,19 @@ def FuseEpilogues : Pass<"moe-fuse-epilogues"> {
     operations become one. A value with several users is never computed twice.
   }];
   let dependentDialects = ["::mlir::moe::MoeDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def SplitScaled : Pass<"moe-split-scaled", "::mlir::ModuleOp"> {
+  let summary = "Split scaled values into codes and scales";
+  let description = [{
+    A value of type `!moe.scaled` becomes two tensors. A weight is quantized by recipe: steps `scales` and `quantize` on the same
+    values in high precision, evaluated while the artefact is written; codes of products are packed as other weights are.
+    An activation becomes `moe.quantize_blocks`. `moe.grouped_matmul` gets its scales as operands (see there). A copy made by
+    `moe.requantize` is quantized from the values it names. No scaled value is left.
+  }];
+  let options = [Option<"panel", "panel", "int64_t", "16", "columns in a panel of packed codes; 0 leaves them as [G, N, K]">];
+  let dependentDialects = ["::mlir::moe::MoeDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+  let statistics = [Statistic<"numSplit", "split", "operations on scaled values">];
 }
 
 def DropUnusedWeights : Pass<"moe-drop-unused-weights", "::mlir::ModuleOp"> {
@@ -50,7 +73,7 @@ def DropUnusedWeights : Pass<"moe-drop-unused-weights", "::mlir::ModuleOp"> {
 def VerifyFuse : Pass<"moe-verify-fuse", "::mlir::ModuleOp"> {
   let summary = "Check what leaves the fuse phase: no onnx, no moe.experts, tensors only";
   let description = [{
-    Fails on ops of the onnx dialect, on moe.experts, and on moe ops that write buffers, at their location.
+    Fails on ops of the onnx dialect, on moe.experts, on scaled values, and on moe ops that write buffers, at their location.
   }];
 }
 #endif // MOE_FUSE_PASSES_TD

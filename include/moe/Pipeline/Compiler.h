@@ -27,6 +27,10 @@ struct CompileOptions {
   bool recognise = true;      ///< look for routers, experts, attention, norms
   bool randomWeights = false; ///< draw weights instead of reading them
   bool verifyRaise = false;   ///< interpret recognised parts against what they replace
+  std::string fp8 = "off";         ///< "off", "plain" or "blocks"
+  std::string activations;         ///< into FP8-weight products: "f32", "bf16" or "f8"; empty: f8 on the GPU, f32 on the CPU
+  std::vector<std::string> fp8Keep; ///< globs of node or weight names whose products stay high
+  bool fp8Table = false;           ///< print the table of products on stderr
   std::string dumpFolder;     ///< write NN-phase.mlir here after each phase
 };
 

@@ -60,6 +60,12 @@ uint16_t encodeFloat(Element element, double value, Overflow overflow);
 /// Value of the bits of a float format of at most 16 bits.
 float decodeFloat(Element element, uint16_t bits);
 
+/// Largest finite value of an 8-bit float format.
+float largestFinite(Element element);
+/// The scale of a block with the largest magnitude `amax` (see `!moe.scaled`), rounded into the format `scales`: f32, or
+/// f8E8M0FNU. NaN where amax is one.
+float blockScale(Element codes, Element scales, float amax);
+
 /// One unpacked element as a number; floats exactly, integers of 64 bits as a rounded double.
 double loadDouble(Element element, const char *at);
 /// One unpacked integer element, sign- or zero-extended.

@@ -78,10 +78,10 @@ private:
 
 void AttentionKernel::emit(V begin, V end) {
   auto element = [](Value v) { return cast<MemRefType>(v.getType()).getElementType(); };
-  product = productFunction(op, target, f32);
-  packQ = packFunction(op, element(op.getQuery()));
-  packK = packFunction(op, element(op.getKey()));
-  packP = packFunction(op, f32);
+  product = productFunction(op, target, {f32});
+  packQ = packFunction(op, {element(op.getQuery())});
+  packK = packFunction(op, {element(op.getKey())});
+  packP = packFunction(op, {f32});
   query = flatView(c, op.getQuery()), key = flatView(c, op.getKey()), value = flatView(c, op.getValue());
   int64_t most = maxRows(target), blocks = llvm::divideCeil(plan.block, most), room = blocks * most;
   queryRows = scratch(plan.block, b.getIndexType());

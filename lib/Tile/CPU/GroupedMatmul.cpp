@@ -10,6 +10,9 @@
 // Deep products run k in pieces that keep the packed rows in cache; the partial sums stay in C, so each accumulator is
 // still one chain with k ascending. Nothing about an element's sum depends on the number of rows or on the cut into items.
 //
+// Codes of 8-bit floats are widened in registers and multiplied by their scale there: rows when they are packed, weights when
+// they are loaded, once for all rows. The sums are f32 throughout, so they need no promotion.
+//
 //===----------------------------------------------------------------------===//
 #include "Emitters.h"
 #include "Microkernels.h"
@@ -34,8 +37,13 @@ struct ProductPlan {
     auto type = cast<MemRefType>(op.getWeights()[0].getType());
     groups = type.getDimSize(0), panels = type.getDimSize(1), k = type.getDimSize(2);
     columns = op.getColumns(), weights = op.getWeights().size();
+    // Pieces begin where blocks of scales do. One scale for all of K serves any piece.
+    int64_t block = 16;
+    for (ArrayRef<int64_t> blocks : {op.getXBlock(), op.getWeightBlock()})
+      if (!blocks.empty())
+        block = std::max(block, blocks.back());
     pieces = llvm::divideCeil(k, 1024);
-    piece = pieces == 1 ? k : llvm::alignTo(llvm::divideCeil(k, pieces), 16);
+    piece = pieces == 1 ? k : llvm::alignTo(llvm::divideCeil(k, pieces), block);
     pieces = llvm::divideCeil(k, piece);
     // Packed rows: at most 128 KiB, whole blocks of 28.
     blockRows = std::min<int64_t>(112, 28 * std::max<int64_t>(1, 32768 / (piece * 28)));
@@ -99,16 +107,37 @@ private:
   Value out;
   V zero, one;
   V x, packed, sums, offsets;
-  SmallVector<V> weights;
+  V xScales, scaleOffsets; // with scales only
+  SmallVector<V> weights, weightScales;
   func::FuncOp product, pack;
 };
 
 } // namespace
 
+/// Blocks that whole vectors of 16 lie in; scales that are side by side.
+static bool suitableScales(ArrayRef<int64_t> block, ValueRange scales) {
+  return llvm::all_of(block, [](int64_t b) { return b % kPanel == 0; }) && llvm::all_of(scales, [](Value v) {
+           auto type = cast<MemRefType>(v.getType());
+           return type.getLayout().isIdentity() && llvm::none_of(type.getShape().drop_front(), ShapedType::isDynamic);
+         });
+}
+
+static OperandFormat weightFormat(GroupedMatmulOp op) {
+  Type element = cast<MemRefType>(op.getWeights()[0].getType()).getElementType();
+  if (op.getWeightScales().empty())
+    return {element};
+  return {element, cast<MemRefType>(op.getWeightScales()[0].getType()).getElementType(), op.getWeightBlock()[1], op.getWeightBlock()[2]};
+}
+static OperandFormat xFormat(GroupedMatmulOp op) {
+  Type element = cast<MemRefType>(op.getX().getType()).getElementType();
+  if (!op.getXScales())
+    return {element};
+  return {element, cast<MemRefType>(op.getXScales().getType()).getElementType(), 0, op.getXBlock()[1]};
+}
+
 void ProductKernel::emit(V begin, V end) {
-  Type weight = cast<MemRefType>(op.getWeights()[0].getType()).getElementType();
-  product = productFunction(op, target, weight);
-  pack = packFunction(op, cast<MemRefType>(op.getX().getType()).getElementType());
+  product = productFunction(op, target, weightFormat(op));
+  pack = packFunction(op, xFormat(op));
   x = flatView(c, op.getX());
   for (Value w : op.getWeights())
     weights.push_back(flatView(c, w));
@@ -116,6 +145,12 @@ void ProductKernel::emit(V begin, V end) {
   packed = flatView(c, c.scratch({maxBlocks() * maxRows(target) * plan.piece + 64}, b.getF32Type()));
   sums = flatView(c, c.scratch({plan.weights * tiles * maxRows(target) * kPanel}, b.getF32Type()));
   offsets = flatView(c, c.scratch({plan.blockRows}, b.getIndexType()));
+  if (op.getXScales()) {
+    xScales = flatView(c, op.getXScales());
+    scaleOffsets = flatView(c, c.scratch({plan.blockRows}, b.getIndexType()));
+  }
+  for (Value scales : op.getWeightScales())
+    weightScales.push_back(flatView(c, scales));
   ProductSplit split(c, plan, c.dim(out, 0));
   c.loop(begin, end, [&](V i) {
     V group = zero, start = zero, count = split.rows, local = i;
@@ -149,7 +184,14 @@ void ProductKernel::item(V group, V first, V rows, V firstPanel, V panels) {
   V most = c.index(maxRows(target)), width = c.index(kPanel);
   // Where each row starts in x.
   V stride = strideOf(c, op.getX(), 0);
-  c.loop(zero, rows, [&](V r) { c.store(sourceRow(first + r) * stride, offsets, {r}); });
+  c.loop(zero, rows, [&](V r) {
+    V source = sourceRow(first + r);
+    c.store(source * stride, offsets, {r});
+    if (op.getXScales()) {
+      int64_t block = op.getXBlock()[0];
+      c.store(block ? source / c.index(block) * c.dim(op.getXScales(), 1) : zero, scaleOffsets, {r});
+    }
+  });
   V blocks = c.ceilDiv(rows, most);
   V tileSize = most * width; // of one panel of one block
   V groupBase = group * c.index(plan.panels * plan.k * kPanel);
@@ -160,7 +202,10 @@ void ProductKernel::item(V group, V first, V rows, V firstPanel, V panels) {
     V start = piece == zero, last = piece == c.index(plan.pieces - 1);
     c.loop(zero, blocks, [&](V s) {
       V r0 = rows * s / blocks, n = rows * (s + one) / blocks - r0, r = blockRows(c, target, n);
-      func::CallOp::create(b, c.loc, pack, ValueRange{x, offsets, r0, n, r, packed, s * most * c.index(plan.piece), blockPitch(c, r), k0, depth});
+      SmallVector<Value> operands = {x, offsets, r0, n, r, packed, s * most * c.index(plan.piece), blockPitch(c, r), k0, depth};
+      if (op.getXScales())
+        operands.append({xScales, scaleOffsets});
+      func::CallOp::create(b, c.loc, pack, operands);
     });
     V four = c.index(4);
     c.loop(zero, c.ceilDiv(panels, four), [&](V quad) {
@@ -172,9 +217,17 @@ void ProductKernel::item(V group, V first, V rows, V firstPanel, V panels) {
         V weightStride = whole ? c.index(std::min<int64_t>(4, plan.panels)) * tileSize : blocks * panels * tileSize;
         for (auto [i, w] : llvm::enumerate(weights)) {
           V at = groupBase + (firstPanel + p) * panelStride + k0 * width;
-          func::CallOp::create(b, c.loc, product,
-                               ValueRange{r, packed, s * most * c.index(plan.piece), w, at, count, panelStride, sums,
-                                          tile + c.index(i) * weightStride, tileSize, depth, whole ? c.boolean(true) : start});
+          SmallVector<Value> operands = {r, packed, s * most * c.index(plan.piece), w, at, count, panelStride, sums,
+                                         tile + c.index(i) * weightStride, tileSize, depth, whole ? c.boolean(true) : start};
+          if (!weightScales.empty()) {
+            auto scales = cast<MemRefType>(op.getWeightScales()[i].getType());
+            ArrayRef<int64_t> block = op.getWeightBlock();
+            V from = block[0] ? group / c.index(block[0]) * c.index(scales.getDimSize(1) * scales.getDimSize(2)) : zero;
+            if (block[2])
+              from = from + k0 / c.index(block[2]);
+            operands.append({weightScales[i], from, c.index(scales.getDimSize(2)), firstPanel + p});
+          }
+          func::CallOp::create(b, c.loc, product, operands);
         }
         auto finish = [&] { epilogue(group, first + r0, n, firstPanel + p, count, tile, weightStride); };
         if (whole)
@@ -249,7 +302,9 @@ std::optional<KernelEmitter> moe::groupedMatmulEmitter(GroupedMatmulOp op, const
   };
   auto weight = cast<MemRefType>(op.getWeights()[0].getType());
   if (op.getPacked() != kPanel || !weight.hasStaticShape() || !weight.getLayout().isIdentity() || op.getWeights().size() > 4 ||
-      !narrow(op.getX()) || !narrow(op.getWeights()[0]) || !isRowContiguous(op.getX()) || !isRowContiguous(op.getOuts().front()) ||
+      !(op.getXScales() ? suitableScales(op.getXBlock().drop_front(), op.getXScales()) : narrow(op.getX())) ||
+      !(op.getWeightScales().empty() ? narrow(op.getWeights()[0])
+                                     : suitableScales(op.getWeightBlock().drop_front(), op.getWeightScales())) || !isRowContiguous(op.getX()) || !isRowContiguous(op.getOuts().front()) ||
       !isVectorizable(op.getEpilogue().front()))
     return std::nullopt;
   for (auto [extra, kind] : llvm::zip(op.getExtras(), op.getExtraKinds()))

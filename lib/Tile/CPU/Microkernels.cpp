@@ -1,6 +1,8 @@
 //===- Microkernels.cpp - row blocks times panels ---------------------------===//
 #include "Microkernels.h"
 
+#include "moe/Support/SmallFloats.h"
+
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/BuiltinOps.h"
 
@@ -104,12 +106,28 @@ static V times(Code &c, V a, int64_t n) {
 // Product
 //===----------------------------------------------------------------------===//
 
+std::string OperandFormat::name() const {
+  if (!scale)
+    return typeName(element);
+  return llvm::formatv("{0}_{1}_{2}x{3}", typeName(element), typeName(scale), blockN, blockK).str();
+}
+
+/// Codes in f32 but for the factor that `codeFactor` gives, which goes into their scale.
+static Value widenCodes(Code &c, Value codes) {
+  if (isa<Float8E4M3FNType>(getElementTypeOrSelf(codes.getType())))
+    return decodeE4M3Over256(c.b, c.loc, codes);
+  return decodeSmallFloat(c.b, c.loc, codes);
+}
+static double codeFactor(Type element) { return isa<Float8E4M3FNType>(element) ? 256 : 1; }
+
 /// One block: `rows` rows times `panels` panels, unrolled.
-static func::FuncOp blockFunction(Operation *op, Type weight, int64_t rows, int64_t panels, bool prefetch) {
+static func::FuncOp blockFunction(Operation *op, const OperandFormat &format, int64_t rows, int64_t panels, bool prefetch) {
   OpBuilder b(op);
-  Type f32 = b.getF32Type(), index = b.getIndexType();
-  std::string name = llvm::formatv("moe_block_{0}_{1}x{2}", typeName(weight), rows, panels).str();
+  Type f32 = b.getF32Type(), index = b.getIndexType(), weight = format.element;
+  std::string name = llvm::formatv("moe_block_{0}_{1}x{2}", format.name(), rows, panels).str();
   SmallVector<Type> types = {flatType(f32), index, flatType(weight), index, index, flatType(f32), index, index, index, b.getI1Type()};
+  if (format.scale)
+    types.append({flatType(format.scale), index, index, index});
   return helper(op, name, types, [&](Code &c, ArrayRef<V> args) {
     V A = args[0], a0 = args[1], W = args[2], w0 = args[3], panelStride = args[4], C = args[5], c0 = args[6],
       blockStride = args[7], depth = args[8], first = args[9];
@@ -132,6 +150,7 @@ static func::FuncOp blockFunction(Operation *op, Type weight, int64_t rows, int6
               loaded.push_back(c.wrap(vector::LoadOp::create(b, c.loc, line, C, ValueRange{cAt(r, p)})));
           return loaded;
         });
+    SmallVector<V> factors; // of each panel, in the current block of k
     auto step = [&](V k, ArrayRef<V> acc, int64_t steps) -> Vs {
       Vs next(acc.begin(), acc.end());
       V aRow = at(c, a0, times(c, k, pitch)), wRow = times(c, k, kPanel);
@@ -145,7 +164,9 @@ static func::FuncOp blockFunction(Operation *op, Type weight, int64_t rows, int6
             memref::PrefetchOp::create(b, c.loc, W, ValueRange{at(c, wAt[p], u * kPanel + 1024)}, /*isWrite=*/false,
                                        /*localityHint=*/3, /*isDataCache=*/true);
           Value v = vector::LoadOp::create(b, c.loc, raw, W, ValueRange{at(c, wAt[p], u * kPanel)});
-          if (!weight.isF32())
+          if (format.scale)
+            v = arith::MulFOp::create(b, c.loc, widenCodes(c, v), factors[p]);
+          else if (!weight.isF32())
             v = arith::ExtFOp::create(b, c.loc, line, v);
           lines.push_back(v);
         }
@@ -172,9 +193,31 @@ static func::FuncOp blockFunction(Operation *op, Type weight, int64_t rows, int6
         results.push_back(c.wrap(v));
       return results;
     };
-    V whole = depth / c.index(unroll) * c.index(unroll);
-    sums = loop(c.index(0), whole, unroll, sums);
-    sums = loop(whole, depth, 1, sums);
+    auto range = [&](V lo, V hi, ArrayRef<V> init) -> Vs {
+      V whole = lo + (hi - lo) / c.index(unroll) * c.index(unroll);
+      return loop(whole, hi, 1, loop(lo, whole, unroll, init));
+    };
+    if (!format.scale) {
+      sums = range(c.index(0), depth, sums);
+    } else {
+      // A block of k at a time: its scales are loaded once.
+      V S = args[10], s0 = args[11], scaleStride = args[12], panel = args[13];
+      SmallVector<V> scaleRow;
+      for (int64_t p = 0; p < panels; ++p)
+        scaleRow.push_back(format.blockN ? s0 + (panel + c.index(p)) / c.index(format.blockN / kPanel) * scaleStride : s0);
+      V blocks = format.blockK ? c.ceilDiv(depth, c.index(format.blockK)) : c.index(1);
+      sums = c.loop(c.index(0), blocks, sums, [&](V block, ArrayRef<V> acc) -> Vs {
+        factors.clear();
+        for (int64_t p = 0; p < panels; ++p) {
+          V scale = c.loadWide(S, {scaleRow[p] + block}) * c.f32(codeFactor(weight));
+          factors.push_back(c.wrap(vector::BroadcastOp::create(b, c.loc, line, scale)));
+        }
+        if (!format.blockK)
+          return range(c.index(0), depth, acc);
+        V lo = block * c.index(format.blockK);
+        return range(lo, c.min(depth, lo + c.index(format.blockK)), acc);
+      });
+    }
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t p = 0; p < panels; ++p)
         vector::StoreOp::create(b, c.loc, sums[r * panels + p], C, ValueRange{cAt(r, p)});
@@ -188,7 +231,7 @@ static int64_t panelsAtOnce(const CpuTarget &target, int64_t rows) {
   return rows == 1 ? 4 : rows == 2 ? 2 : 1;
 }
 
-func::FuncOp moe::productFunction(Operation *op, const CpuTarget &target, Type weight) {
+func::FuncOp moe::productFunction(Operation *op, const CpuTarget &target, OperandFormat weight) {
   OpBuilder b(op);
   Type f32 = b.getF32Type(), index = b.getIndexType();
   SmallVector<int64_t> sizes;
@@ -199,8 +242,10 @@ func::FuncOp moe::productFunction(Operation *op, const CpuTarget &target, Type w
   for (int64_t r : sizes)
     for (int64_t p : {int64_t(1), panelsAtOnce(target, r)})
       blocks[{r, p}] = blockFunction(op, weight, r, p, r <= 8);
-  SmallVector<Type> types = {index, flatType(f32), index, flatType(weight), index, index, index, flatType(f32), index, index, index, b.getI1Type()};
-  return helper(op, "moe_product_" + typeName(weight), types, [&](Code &c, ArrayRef<V> args) {
+  SmallVector<Type> types = {index, flatType(f32), index, flatType(weight.element), index, index, index, flatType(f32), index, index, index, b.getI1Type()};
+  if (weight.scale)
+    types.append({flatType(weight.scale), index, index, index});
+  return helper(op, "moe_product_" + weight.name(), types, [&](Code &c, ArrayRef<V> args) {
     V rows = args[0], A = args[1], a = args[2], W = args[3], w = args[4], panels = args[5], panelStride = args[6],
       C = args[7], c0 = args[8], blockStride = args[9], depth = args[10], first = args[11];
     OpBuilder &b = c.b;
@@ -210,6 +255,8 @@ func::FuncOp moe::productFunction(Operation *op, const CpuTarget &target, Type w
       b.setInsertionPointToStart(loop.getBody());
       V p = c.wrap(loop.getInductionVar());
       SmallVector<Value> operands = {A, a, W, w + p * panelStride, panelStride, C, c0 + p * blockStride, blockStride, depth, first};
+      if (weight.scale)
+        operands.append({args[12], args[13], args[14], args[15] + p});
       func::CallOp::create(b, c.loc, blocks[{r, at}], operands);
     };
     auto choose = scf::IndexSwitchOp::create(b, c.loc, TypeRange{}, rows, sizes, sizes.size());
@@ -247,20 +294,43 @@ static SmallVector<Value> interleaveFour(Code &c, ArrayRef<Value> rows) {
   return {shuffle(t0, t2, {0, 1, 4, 5}), shuffle(t0, t2, {2, 3, 6, 7}), shuffle(t1, t3, {0, 1, 4, 5}), shuffle(t1, t3, {2, 3, 6, 7})};
 }
 
-func::FuncOp moe::packFunction(Operation *op, Type element) {
+func::FuncOp moe::packFunction(Operation *op, OperandFormat format) {
   OpBuilder b(op);
-  Type f32 = b.getF32Type(), index = b.getIndexType();
+  Type f32 = b.getF32Type(), index = b.getIndexType(), element = format.element;
   SmallVector<Type> types = {flatType(element), flatType(index), index, index, index, flatType(f32), index, index, index, index};
-  return helper(op, "moe_pack_" + typeName(element), types, [&](Code &c, ArrayRef<V> args) {
+  if (format.scale)
+    types.append({flatType(format.scale), flatType(index)});
+  return helper(op, "moe_pack_" + format.name(), types, [&](Code &c, ArrayRef<V> args) {
     V X = args[0], offsets = args[1], firstRow = args[2], rows = args[3], block = args[4], A = args[5], a = args[6],
       pitch = args[7], k0 = args[8], depth = args[9];
     OpBuilder &b = c.b;
     auto wide = VectorType::get({kPanel}, f32);
     V zero = c.index(0), last = rows - c.index(1), whole = depth / c.index(kPanel) * c.index(kPanel);
-    auto rowAt = [&](V r) { return c.toIndex(c.load(offsets, {firstRow + c.min(r, last)})) + k0; };
-    auto lineAt = [&](V row, V k) -> Value {
-      Value v = vector::LoadOp::create(b, c.loc, VectorType::get({kPanel}, element), X, ValueRange{row + k});
+    struct Row {
+      V at, scale; // where its elements and its scales start
+    };
+    auto rowAt = [&](V r) {
+      V number = firstRow + c.min(r, last);
+      Row row{c.load(offsets, {number}) + k0, V()};
+      if (format.scale)
+        row.scale = c.load(args[11], {number});
+      return row;
+    };
+    auto scaleAt = [&](Row row, V k) {
+      V block = format.blockK ? (k0 + k) / c.index(format.blockK) : zero;
+      return c.loadWide(args[10], {row.scale + block});
+    };
+    auto lineAt = [&](Row row, V k) -> Value {
+      Value v = vector::LoadOp::create(b, c.loc, VectorType::get({kPanel}, element), X, ValueRange{row.at + k});
+      if (format.scale) {
+        Value scale = vector::BroadcastOp::create(b, c.loc, wide, scaleAt(row, k));
+        return arith::MulFOp::create(b, c.loc, decodeSmallFloat(b, c.loc, v), scale);
+      }
       return element.isF32() ? v : Value(arith::ExtFOp::create(b, c.loc, wide, v));
+    };
+    auto elementAt = [&](Row row, V k) {
+      V v = c.loadWide(X, {row.at + k});
+      return format.scale ? v * scaleAt(row, k) : v;
     };
     auto sweep = [&](V hi, llvm::function_ref<void(V)> body) {
       auto loop = scf::ForOp::create(b, c.loc, zero, hi, c.index(kPanel));
@@ -268,22 +338,22 @@ func::FuncOp moe::packFunction(Operation *op, Type element) {
       b.setInsertionPointToStart(loop.getBody());
       body(c.wrap(loop.getInductionVar()));
     };
-    auto scalars = [&](V lo, V r, ArrayRef<V> from) {
+    auto scalars = [&](V lo, V r, ArrayRef<Row> from) {
       c.loop(lo, depth, [&](V k) {
         for (auto [i, row] : llvm::enumerate(from))
-          c.store(c.loadWide(X, {row + k}), A, {a + k * pitch + r + c.index(i)});
+          c.store(elementAt(row, k), A, {a + k * pitch + r + c.index(i)});
       });
     };
     // Rows four at a time, then two, then one.
     V fours = block / c.index(4);
     c.loop(zero, fours, [&](V four) {
       V r = four * c.index(4);
-      SmallVector<V> from;
+      SmallVector<Row> from;
       for (int64_t i = 0; i < 4; ++i)
         from.push_back(rowAt(r + c.index(i)));
       sweep(whole, [&](V k) {
         SmallVector<Value> lines;
-        for (V row : from)
+        for (Row row : from)
           lines.push_back(lineAt(row, k));
         SmallVector<Value> groups = interleaveFour(c, lines);
         V to = a + k * pitch + r;
@@ -298,7 +368,7 @@ func::FuncOp moe::packFunction(Operation *op, Type element) {
     });
     V done = fours * c.index(4);
     c.ifThen(c.index(2) <= block - done, [&] {
-      SmallVector<V> from = {rowAt(done), rowAt(done + c.index(1))};
+      SmallVector<Row> from = {rowAt(done), rowAt(done + c.index(1))};
       sweep(whole, [&](V k) {
         Value x = lineAt(from[0], k), y = lineAt(from[1], k);
         V to = a + k * pitch + done;
@@ -312,7 +382,7 @@ func::FuncOp moe::packFunction(Operation *op, Type element) {
     V odd = block % c.index(2);
     c.ifThen(c.wrap(odd == c.index(1)), [&] {
       V r = block - c.index(1);
-      SmallVector<V> from = {rowAt(r)};
+      SmallVector<Row> from = {rowAt(r)};
       V contiguous = pitch == c.index(1);
       V copied = c.select(contiguous, whole, zero);
       sweep(copied, [&](V k) { vector::StoreOp::create(b, c.loc, lineAt(from[0], k), A, ValueRange{a + k}); });

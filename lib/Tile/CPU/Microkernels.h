@@ -25,14 +25,26 @@ inline int64_t maxRows(const CpuTarget &target) { return target.vectorBits == 51
 V blockRows(Code &c, const CpuTarget &target, V rows);
 V blockPitch(Code &c, V blockRows);
 
-/// func @moe_product_T(rows, A, a, W, w, panels, panelStride, C, c, blockStride, k, first):
-///   C[c + p * blockStride + r * 16 + j] (+)= sum_k A[a + k * pitch + r] * W[w + p * panelStride + k * 16 + j]
-/// for the panels p and r < rows; rows is a block size. `first` (i1): starts at zero, else continues what C holds.
-func::FuncOp productFunction(Operation *at, const CpuTarget &target, Type weight);
+/// How an operand of a product is stored. Codes have scales, one for `blockK` along K and, for weights, `blockN` columns
+/// (multiples of 16; 0: all of them).
+struct OperandFormat {
+  Type element;
+  Type scale = {}; ///< null: no scales
+  int64_t blockN = 0, blockK = 0;
+  std::string name() const;
+};
 
-/// func @moe_pack_T(X, offsets, firstRow, rows, blockRows, A, a, pitch, k0, k):
-///   A[a + i * pitch + r] = X[offsets[firstRow + min(r, rows - 1)] + k0 + i]    for i < k, r < blockRows
-func::FuncOp packFunction(Operation *at, Type element);
+/// func @moe_product_T(rows, A, a, W, w, panels, panelStride, C, c, blockStride, k, first[, S, s, scaleStride, panel]):
+///   C[c + p * blockStride + r * 16 + j] (+)= sum_k A[a + k * pitch + r] * W[w + p * panelStride + k * 16 + j] * factor
+///   factor = S[s + (panel + p) * 16 / blockN * scaleStride + k / blockK]          (1 without scales)
+/// for the panels p and r < rows; rows is a block size. `first` (i1): starts at zero, else continues what C holds. A weight is
+/// multiplied by its scale when it is widened, once for all rows, so that each accumulator stays one chain.
+func::FuncOp productFunction(Operation *at, const CpuTarget &target, OperandFormat weight);
+
+/// func @moe_pack_T(X, offsets, firstRow, rows, blockRows, A, a, pitch, k0, k[, S, scaleOffsets]):
+///   A[a + i * pitch + r] = X[offsets[R] + k0 + i] * S[scaleOffsets[R] + (k0 + i) / blockK]
+/// for i < k, r < blockRows, with R = firstRow + min(r, rows - 1). k0 is a multiple of 16.
+func::FuncOp packFunction(Operation *at, OperandFormat x);
 
 /// A flat view of a buffer whose last dim is contiguous, for element offsets.
 V flatView(Code &c, Value memref);
