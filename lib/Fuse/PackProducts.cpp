@@ -213,7 +213,7 @@ private:
 struct PackProducts : moe::impl::PackProductsBase<PackProducts> {
   using Base::Base;
 
-  /// [G, N, K] -> [G, ceil(N/panel), K, panel], if all weights of the product are constant.
+  /// [G, N, K] -> [G, ceil(N/panel), K, panel] and the source's format, if all weights of the product are constant.
   void pack(GroupedMatmulOp op, WeightTable &weights) {
     OpBuilder b(op);
     SmallVector<Bank> banks;
@@ -226,12 +226,19 @@ struct PackProducts : moe::impl::PackProductsBase<PackProducts> {
       Bank small = narrowBank(bank);
       narrowAll &= small.recipe && small.type().getElementType().isBF16();
     }
+    if (panel == 0 && !narrowAll)
+      return;
     SmallVector<Value> packed;
-    for (Bank bank : banks)
-      packed.push_back(weights.materialize(b, op.getLoc(), packBank(narrowAll ? narrowBank(bank) : bank, panel)));
+    for (Bank bank : banks) {
+      if (narrowAll)
+        bank = narrowBank(bank);
+      packed.push_back(weights.materialize(b, op.getLoc(), panel ? packBank(bank, panel) : bank));
+    }
+    op.getWeightsMutable().assign(packed);
+    if (panel == 0)
+      return;
     op.setColumns(banks[0].type().getDimSize(1));
     op.setPacked(panel);
-    op.getWeightsMutable().assign(packed);
     ++numPacked;
   }
 
@@ -245,8 +252,6 @@ struct PackProducts : moe::impl::PackProductsBase<PackProducts> {
     patterns.add<DenseProduct>(&getContext(), weights, numDense);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
-    if (panel == 0)
-      return;
     SmallVector<GroupedMatmulOp> products;
     getOperation().walk([&](GroupedMatmulOp op) {
       if (op.getPacked() == 0 && op.getOuts().empty())

@@ -66,7 +66,7 @@ def proto(dtype, shape, raw):
     return b"".join(b"\x08" + varint(d) for d in shape) + b"\x10" + varint(dtype) + b"\x4a" + varint(len(raw)) + raw
 
 
-FLOAT, INT8, INT32 = 1, 3, 6
+FLOAT, INT8, INT32, INT64 = 1, 3, 6, 7
 
 
 def main(folder, program):
