@@ -240,6 +240,8 @@ struct QuantizeProducts : moe::impl::QuantizeProductsBase<QuantizeProducts> {
         getOperation().emitError() << "expects '" << text << "' to name a node or weight of a product, but none matches";
         return signalPassFailure();
       }
+    if (plain() && activations == "f8" && !chosen.empty())
+      getOperation().emitWarning() << "one scale for all activations of a call: a row's result depends on the other rows of its call";
     if (table)
       printTable(rows);
     for (GroupedMatmulOp op : chosen)

@@ -13,7 +13,7 @@ moe.weight @bank : tensor<4x8x32xf32> = #moe.piece<"w.bin", 1280, 4096, tensor<4
 // CHECK: %[[Y:.*]] = moe.grouped_matmul %[[X]] weights(%{{.*}}) {columns = 20 : i64, packed = 16 : i64} : (tensor<?x32xf32>, tensor<1x2x32x16xf32>) -> tensor<?x20xf32>
 // CHECK: tensor.expand_shape %[[Y]] {{\[\[}}0, 1], [2]] output_shape [%{{.*}}, %{{.*}}, 20]
 // PLAIN-LABEL: func @dense
-// PLAIN: moe.grouped_matmul %{{.*}} weights(%{{.*}}) : (tensor<?x32xf32>, tensor<1x20x32xf32>) -> tensor<?x20xf32>
+// PLAIN: moe.grouped_matmul %{{.*}} weights(%{{.*}}) : (tensor<?x32xf32>, tensor<1x20x32xbf16>) -> tensor<?x20xf32>
 func.func @dense(%x: tensor<?x?x32xf32>) -> tensor<?x?x20xf32> {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index

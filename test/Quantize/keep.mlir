@@ -8,6 +8,9 @@
 // RUN: not moe-compile %s -o %t.moe --fp8=compensated 2>&1 | FileCheck %s --check-prefix=COMPENSATED
 // RUN: not moe-compile %s -o %t.moe --fp8=lossless 2>&1 | FileCheck %s --check-prefix=LOSSLESS
 // RUN: not moe-compile %s -o %t.moe --fp8-keep=x 2>&1 | FileCheck %s --check-prefix=OFF
+// RUN: not moe-compile %s -o %t.moe --activations=f8 2>&1 | FileCheck %s --check-prefix=ALONE
+// RUN: moe-opt %s -moe-quantize-products="recipe=plain activations=f8" -o /dev/null 2>&1 | FileCheck %s --check-prefix=VARIES
+// RUN: moe-opt %s -moe-quantize-products="recipe=plain" -o /dev/null 2>&1 | FileCheck %s --check-prefix=INVARIANT --allow-empty
 // RUN: not moe-compile %s -o %t.moe --fp8=blocks --fp8-keep=nothing 2>&1 | FileCheck %s --check-prefix=COMPILE
 // RUN: not ls %t.moe
 
@@ -20,6 +23,9 @@
 // COMPENSATED: moe-compile: error: --fp8=compensated is not supported yet; --fp8=off, --fp8=plain and --fp8=blocks are
 // LOSSLESS: moe-compile: error: --fp8=lossless is not supported yet
 // OFF: moe-compile: error: expects --fp8-keep with --fp8=plain or --fp8=blocks, but --fp8 is off
+// ALONE: moe-compile: error: expects --activations=f8 with --fp8=plain or --fp8=blocks, but --fp8 is off
+// VARIES: warning: one scale for all activations of a call: a row's result depends on the other rows of its call
+// INVARIANT-NOT: warning
 // COMPILE: moe-compile: error: {{.*}}expects 'nothing' to name a node or weight of a product, but none matches
 moe.weight @a : tensor<1x64x64xf32> = #moe.piece<"w.bin", 0, 16384, tensor<1x64x64xf32>> {source = "layers.0.mlp.down.weight"}
 moe.weight @b : tensor<1x64x64xf32> = #moe.piece<"w.bin", 0, 16384, tensor<1x64x64xf32>> {source = "layers.1.mlp.up.weight"}

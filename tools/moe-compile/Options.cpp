@@ -146,6 +146,8 @@ bool parseOptions(int argc, char **argv, ToolOptions &options, std::string &erro
     return fail("expects an input: an .onnx, .mlir or .mlirbc file");
   if (options.output.empty() && !options.plan && options.last == Phase::Emit)
     return fail("expects -o with the artefact's folder");
+  if (options.fp8 == "off" && !options.activations.empty() && options.activations != "f32")
+    return fail("expects --activations=" + options.activations + " with --fp8=plain or --fp8=blocks, but --fp8 is off");
   for (auto [name, given] : {std::pair<const char *, bool>{"fp8-keep", !options.fp8Keep.empty()}, {"fp8-table", options.fp8Table}})
     if (given && options.fp8 == "off")
       return fail("expects --" + std::string(name) + " with --fp8=plain or --fp8=blocks, but --fp8 is off");
