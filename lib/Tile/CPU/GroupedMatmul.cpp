@@ -25,6 +25,9 @@ using namespace mlir::moe;
 
 namespace {
 
+/// Most of K whose packed rows stay in cache.
+constexpr int64_t kDeepest = 1024;
+
 /// The sizes that are known when the kernel is compiled; equal for all targets.
 struct ProductPlan {
   int64_t groups, columns, panels, k, weights;
@@ -40,9 +43,9 @@ struct ProductPlan {
     // Pieces begin where blocks of scales do. One scale for all of K serves any piece.
     int64_t block = 16;
     for (ArrayRef<int64_t> blocks : {op.getXBlock(), op.getWeightBlock()})
-      if (!blocks.empty())
+      if (!blocks.empty() && blocks.back() < k)
         block = std::max(block, blocks.back());
-    pieces = llvm::divideCeil(k, 1024);
+    pieces = llvm::divideCeil(k, kDeepest);
     piece = pieces == 1 ? k : llvm::alignTo(llvm::divideCeil(k, pieces), block);
     pieces = llvm::divideCeil(k, piece);
     // Packed rows: at most 128 KiB, whole blocks of 28.
@@ -114,8 +117,10 @@ private:
 
 } // namespace
 
-/// Blocks that whole vectors of 16 lie in; scales that are side by side.
-static bool suitableScales(ArrayRef<int64_t> block, ValueRange scales) {
+/// Blocks that whole vectors of 16 lie in, and that cut K no coarser than its pieces; scales that are side by side.
+static bool suitableScales(ArrayRef<int64_t> block, int64_t k, ValueRange scales) {
+  if (block.back() > kDeepest && block.back() < k)
+    return false;
   return llvm::all_of(block, [](int64_t b) { return b % kPanel == 0; }) && llvm::all_of(scales, [](Value v) {
            auto type = cast<MemRefType>(v.getType());
            return type.getLayout().isIdentity() && llvm::none_of(type.getShape().drop_front(), ShapedType::isDynamic);
@@ -302,9 +307,9 @@ std::optional<KernelEmitter> moe::groupedMatmulEmitter(GroupedMatmulOp op, const
   };
   auto weight = cast<MemRefType>(op.getWeights()[0].getType());
   if (op.getPacked() != kPanel || !weight.hasStaticShape() || !weight.getLayout().isIdentity() || op.getWeights().size() > 4 ||
-      !(op.getXScales() ? suitableScales(op.getXBlock().drop_front(), op.getXScales()) : narrow(op.getX())) ||
+      !(op.getXScales() ? suitableScales(op.getXBlock().drop_front(), weight.getDimSize(2), op.getXScales()) : narrow(op.getX())) ||
       !(op.getWeightScales().empty() ? narrow(op.getWeights()[0])
-                                     : suitableScales(op.getWeightBlock().drop_front(), op.getWeightScales())) || !isRowContiguous(op.getX()) || !isRowContiguous(op.getOuts().front()) ||
+                                     : suitableScales(op.getWeightBlock().drop_front(), weight.getDimSize(2), op.getWeightScales())) || !isRowContiguous(op.getX()) || !isRowContiguous(op.getOuts().front()) ||
       !isVectorizable(op.getEpilogue().front()))
     return std::nullopt;
   for (auto [extra, kind] : llvm::zip(op.getExtras(), op.getExtraKinds()))
