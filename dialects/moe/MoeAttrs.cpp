@@ -173,6 +173,22 @@ LogicalResult RecipeAttr::verify(function_ref<InFlightDiagnostic()> emitError, R
       return fail("values and the scales of these values with the same block and type of codes");
     return success();
   }
+  case RecipeStep::TileRows:
+  case RecipeStep::TileScales: {
+    bool rows = step == RecipeStep::TileRows;
+    int64_t n = static_cast<int64_t>(types.size());
+    auto up = [](int64_t a, int64_t by) { return (a + by - 1) / by; };
+    if (n < 1 || n > 2 || first.getRank() != 3 || types[n - 1] != first || type.getElementType() != first.getElementType())
+      return fail("one matrix [E, N, K] or two of one type, and a result of its elements");
+    ArrayRef<int64_t> in = first.getShape();
+    SmallVector<int64_t> wanted = rows ? SmallVector<int64_t>{in[0], up(in[1] * n, 256), up(in[2], 128), 256, 128}
+                                       : SmallVector<int64_t>{in[0], up(in[1] * n, 2), up(2 * in[2], 4) * 4};
+    if (rows ? first.getElementTypeBitWidth() != 8 : !first.getElementType().isF32())
+      return fail(rows ? "elements of 8 bits" : "scales of f32");
+    if (ArrayRef<int64_t>(wanted) != type.getShape())
+      return fail("tiles of 256 x 128, or the scales of each tile's halves");
+    return success();
+  }
   }
   return success();
 }

@@ -53,7 +53,8 @@ def Moe_RecipeStepEnum : I32Enum<"RecipeStep", "one step of a weight recipe", [
     I32EnumCase<"Cast", 0, "cast">, I32EnumCase<"Transpose", 1, "transpose">,
     I32EnumCase<"Reshape", 2, "reshape">, I32EnumCase<"Slice", 3, "slice">,
     I32EnumCase<"Concat", 4, "concat">, I32EnumCase<"Dequantize", 5, "dequantize">,
-    I32EnumCase<"Pack", 6, "pack">, I32EnumCase<"Scales", 7, "scales">, I32EnumCase<"Quantize", 8, "quantize">]> {
+    I32EnumCase<"Pack", 6, "pack">, I32EnumCase<"Scales", 7, "scales">, I32EnumCase<"Quantize", 8, "quantize">,
+    I32EnumCase<"TileRows", 9, "tile_rows">, I32EnumCase<"TileScales", 10, "tile_scales">]> {
   let cppNamespace = "::mlir::moe";
 }
 
@@ -91,6 +92,8 @@ def Moe_RecipeAttr : Moe_Attr<"Recipe", "recipe"> {
     | pack | panel = i64 | [..., N, K] -> [..., ceil(N/panel), K, panel], columns past N are zero |
     | scales | block = array<i64>, codes = type | [d...] -> ceil(d / block), 0 for a whole extent: the scale of each block for codes of that type, from values in f32 (see `!moe.scaled`) |
     | quantize | block = array<i64> | inputs (values, scales): cast(value / scale) to the 8-bit float type of the result, to nearest even, saturating. The scales are a `scales` step on the same values with the same block |
+    | tile_rows | | codes [E, N, K], of one matrix or of two of one shape -> [E, ceil(N * inputs / 256), ceil(K / 128), 256, 128], the layout of `moe.expert_products` (w2; w1 of gate and up); past the end zero |
+    | tile_scales | | the scales [E, NB, KB] of the same -> [E, ceil(NB * inputs / 2), L]: those of a tile's two halves, KB each; L = 2 KB rounded up to a multiple of 4 |
     Example: `#moe.recipe<cast, {}, [#moe.piece<"w.bin", 0, 8, tensor<4xbf16>>], tensor<4xf32>>`
   }];
   let parameters = (ins EnumParameter<Moe_RecipeStepEnum>:$step, "::mlir::DictionaryAttr":$params,

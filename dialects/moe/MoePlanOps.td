@@ -37,7 +37,7 @@ def Moe_RouteRowsOp : Moe_ComputeOp<"route_rows", [AttrSizedOperandSegments]> {
 def Moe_QuantizeRowsOp : Moe_ComputeOp<"quantize_rows"> {
   let summary = "Quantize each token once, in blocks of 128, and write it to the rows of its assignments";
   let description = [{
-        s[t, kb] = max(|x[t, k in kb]|, 1e-10) / 448
+        s[t, kb] = max(|x[t, k in kb]|, 1e-4) / 448
         codes[kb, position[t * k + j], i] = e4m3(x[t, 128 kb + i] / s[t, kb]),  scales[kb, position[t * k + j]] = s[t, kb]     for j < k
     x [T, H] float; position [T * k] i32; codes [KB, R, 128] f8E4M3FN in the layout of moe.expert_products, scales [KB, R] f32; KB = ceil(H / 128),
     R = T * k + padding. Columns past H are zero; rows of no assignment are unspecified.
@@ -55,7 +55,7 @@ def Moe_ExpertProductsOp : Moe_ComputeOp<"expert_products", [SingleBlock]> {
 
         g[p, i], u[p, i] = sum_kb (sum_{k in kb} x[p, k] * w1[e, gate | up, i, k]) * sx[kb, p] * s1[e, gate | up, i/128, kb]
         a[p, i]          = region(g, u)
-        sh[ib, p]        = max(|a[p, i in ib]|, 1e-10) / 448,   h[p, i] = e4m3(a / sh)
+        sh[ib, p]        = max(|a[p, i in ib]|, 1e-4) / 448,   h[p, i] = e4m3(a / sh)
         y[p, n]          = sum_ib (sum_{i in ib} h[p, i] * w2[e, n, i]) * sh[ib, p] * s2[e, n/128, ib]      bf16
 
     Partial sums are promoted to f32 every 128. Rows of no item are unspecified.

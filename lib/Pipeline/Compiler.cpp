@@ -15,6 +15,7 @@
 #include "moe/Interpret/VerifyRaise.h"
 #include "moe/Raise/Passes.h"
 
+#include "mlir/Transforms/Passes.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVM.h"
@@ -114,6 +115,13 @@ static void buildPhase(Phase phase, OpPassManager &pm, const CompileOptions &opt
     return buildFusePipeline(pm, fuse);
   }
   case Phase::Schedule:
+    // Which kernels a layer becomes is the chip's matter: texts up to `fuse` say what is computed.
+    if (gpu && options.fp8 == "blocks") {
+      pm.addPass(createPlanExperts());
+      pm.addPass(createCanonicalizerPass());
+      pm.addPass(createCSEPass());
+      pm.addPass(createDropUnusedWeights());
+    }
     return buildSchedulePipeline(pm);
   case Phase::Tile: {
     TilePhaseOptions tile;

@@ -49,6 +49,8 @@ SourcePtr makeReshape(RecipeAttr recipe, SourcePtr input);
 SourcePtr makeSlice(RecipeAttr recipe, SourcePtr input);
 SourcePtr makeConcat(RecipeAttr recipe, std::vector<SourcePtr> inputs);
 SourcePtr makePack(RecipeAttr recipe, SourcePtr input);
+SourcePtr makeTileRows(RecipeAttr recipe, std::vector<SourcePtr> inputs);
+SourcePtr makeTileScales(RecipeAttr recipe, std::vector<SourcePtr> inputs);
 SourcePtr makeScales(RecipeAttr recipe, SourcePtr input);
 SourcePtr makeQuantize(RecipeAttr recipe, std::vector<SourcePtr> inputs);
 FailureOr<SourcePtr> makeDequantize(RecipeAttr recipe, std::vector<SourcePtr> inputs, SourceContext &context);

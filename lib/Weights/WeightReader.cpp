@@ -53,6 +53,10 @@ static FailureOr<SourcePtr> build(Attribute attr, SourceContext &context, int de
     return makeConcat(recipe, std::move(inputs));
   case RecipeStep::Dequantize:
     return makeDequantize(recipe, std::move(inputs), context);
+  case RecipeStep::TileRows:
+    return makeTileRows(recipe, std::move(inputs));
+  case RecipeStep::TileScales:
+    return makeTileScales(recipe, std::move(inputs));
   case RecipeStep::Pack:
     return makePack(recipe, std::move(inputs[0]));
   case RecipeStep::Scales:

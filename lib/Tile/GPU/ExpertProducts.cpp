@@ -412,7 +412,7 @@ private:
     }
     // The largest of 128 columns of I: over this warp's, then over the 8 warps of both warpgroups.
     auto perRow = f32Fragment({count}, Layout::Columns);
-    Value largest = MaxOp::create(b, loc, perRow, active, b.getF32FloatAttr(1e-10f));
+    Value largest = MaxOp::create(b, loc, perRow, active, b.getF32FloatAttr(1e-4f));
     WriteVectorOp::create(b, loc, largest, maxima, (group * n(4) + warp) * n(64));
     sync(n(1), 256);
     ifThen(below(thread, n(count)), [&] {
@@ -448,7 +448,7 @@ private:
         active.push_back(activate(gate, up));
       }
     auto perRow = f32Fragment({64}, Layout::Rows);
-    Value largest = MaxOp::create(b, loc, perRow, active, b.getF32FloatAttr(1e-10f));
+    Value largest = MaxOp::create(b, loc, perRow, active, b.getF32FloatAttr(1e-4f));
     Value inverses = map({largest}, [&](ArrayRef<V> a) { return f32(448) / a[0]; }, perRow);
     // Scales through the warp's place in shared memory: rows 16 w to 16 w + 15 of the warpgroup.
     syncWarp();

@@ -39,7 +39,7 @@ public:
         return v;
       };
       Vs v = hidden % 128 ? ifElse(below(column, n(hidden)), values, [&]() -> Vs { return {f32(0), f32(0), f32(0), f32(0)}; }) : values();
-      V largest = f32(1e-10);
+      V largest = f32(1e-4);
       for (V x : v)
         largest = larger(largest, abs(x));
       largest = butterfly(largest, 1, 32, [&](V a, V c) { return larger(a, c); });
