@@ -23,3 +23,6 @@ if os.path.isdir(models):
     config.available_features.add("models")
 if shutil.which("clang-22"):
     config.available_features.add("clang-22")
+# NVIDIA's assembler, to check what a kernel becomes.
+if shutil.which("ptxas", path=config.environment["PATH"]):
+    config.available_features.add("ptxas")

@@ -20,8 +20,12 @@
 #include "dialects/tile/TileTypes.h.inc"
 
 namespace mlir::moe::tile {
-/// A ranked tensor with a `#tile.fragment` encoding, of a shape its layout takes.
+/// A ranked tensor of integers or floats with a `#tile.fragment` encoding, of a shape its layout takes.
 bool isFragment(Type type);
+/// An integer or float that a thread loads or stores at once, or a vector of them: 1, 2, 4, 8 or 16 bytes.
+bool isWord(Type type);
+/// A memref in global memory: row-major, elements of whole bytes.
+bool isBuffer(Type type);
 /// The layout of a fragment.
 Layout layoutOf(Type fragment);
 /// How many elements of a fragment each thread holds.

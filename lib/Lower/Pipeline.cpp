@@ -15,7 +15,7 @@ static void buildModulePipeline(OpPassManager &pm, bool gpu) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   if (gpu) {
-    pm.addNestedPass<func::FuncOp>(createLowerTile());
+    pm.addPass(createLowerTile());
     pm.addPass(createCanonicalizerPass());
     pm.addPass(createCSEPass());
   }

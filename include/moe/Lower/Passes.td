@@ -20,8 +20,8 @@ def ExpandFloats : Pass<"moe-expand-floats"> {
   let dependentDialects = ["::mlir::arith::ArithDialect"];
 }
 
-def LowerTile : Pass<"moe-lower-tile", "::mlir::func::FuncOp"> {
-  let summary = "A kernel of the tile dialect becomes Hopper instructions";
+def LowerTile : Pass<"moe-lower-tile", "::mlir::ModuleOp"> {
+  let summary = "The kernels of the tile dialect become Hopper instructions";
   let description = [{
     Places tiles and barriers in shared memory (`tile.shared_bytes` says how much), branches on warp roles, and writes every tile op
     in nvvm, llvm and inline PTX. Fragments become the scalars each thread holds. Functions without `tile.threads` are left alone.

@@ -87,7 +87,7 @@ TILE_PATTERN(StartOp) {
     b.setInsertionPointToStart(once.thenBlock());
     // (offset, arrivals) of each barrier, as planned.
     auto plan = kernel->getAttrOfType<DenseI64ArrayAttr>("tile.barrier_plan").asArrayRef();
-    Value base = LLVM::AddressOfOp::create(b, op.getLoc(), p.shared(), kSharedName);
+    Value base = plan.empty() ? Value() : LLVM::AddressOfOp::create(b, op.getLoc(), p.shared(), kSharedName);
     for (size_t i = 0; i < plan.size(); i += 2)
       p.assembly("mbarrier.init.shared::cta.b64 [$0], $1;", {p.address(p.at(base, plan[i])), p.i32(plan[i + 1])});
     p.assembly("fence.mbarrier_init.release.cluster;", {});
@@ -101,6 +101,9 @@ TILE_PATTERN(StartOp) {
   return success();
 }
 TILE_PATTERN(IdOp) {
+  // All threads of a warp take part in making a value uniform: at the kernel's start, wherever the op stands.
+  if (op.getKind() == IdKind::Warp || op.getKind() == IdKind::Warpgroup)
+    b.setInsertionPointToStart(&op->getParentOfType<func::FuncOp>().getBody().front());
   switch (op.getKind()) {
   case IdKind::Thread:
     b.replaceOp(op, p.thread());
@@ -485,26 +488,17 @@ TILE_PATTERN(MaxOp) {
   b.replaceOpWithMultiple(op, SmallVector<SmallVector<Value>>{out});
   return success();
 }
-/// Two f32 as two 8-bit floats of an i16; null for another format.
+/// Two f32 as two 8-bit floats of an i16.
 Value packFloat8(Ptx &p, Type format, Value lo, Value hi) {
   StringRef text = isa<Float8E4M3FNType>(format) ? "cvt.rn.satfinite.e4m3x2.f32 $0, $2, $1;" : "cvt.rn.satfinite.e5m2x2.f32 $0, $2, $1;";
   return p.assembly(text, {lo, hi}, p.i16(), /*memory=*/false);
 }
-LogicalResult expectFloat8(Operation *op, Type format) {
-  if (isa<Float8E4M3FNType, Float8E5M2Type>(format))
-    return success();
-  return op->emitOpError("expects f8E4M3FN or f8E5M2, but the format is ") << format;
-}
 TILE_PATTERN(CodesOp) {
-  if (failed(expectFloat8(op, op.getFormat())))
-    return failure();
   auto half = [&](Value lo, Value hi) -> Value { return arith::ExtUIOp::create(b, op.getLoc(), p.i32(), packFloat8(p, op.getFormat(), lo, hi)); };
   b.replaceOp(op, p.bitOr(half(op.getA(), op.getB()), p.shl(half(op.getC(), op.getD()), 16)));
   return success();
 }
 TILE_PATTERN(PackOp) {
-  if (failed(expectFloat8(op, op.getFormat())))
-    return failure();
   SmallVector<Value> out;
   for (auto [lo, hi] : llvm::zip(in.getLo(), in.getHi()))
     out.push_back(packFloat8(p, op.getFormat(), lo, hi));
@@ -585,12 +579,17 @@ struct LowerElementwise : ConversionPattern {
 
 struct LowerTile : moe::impl::LowerTileBase<LowerTile> {
   void runOnOperation() override {
-    func::FuncOp kernel = getOperation();
-    auto threads = kernel->getAttrOfType<IntegerAttr>("tile.threads");
-    if (!threads || kernel.isExternal())
-      return;
+    for (auto kernel : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
+      if (kernel->hasAttr("tile.threads") && !kernel.isExternal() && failed(lower(kernel)))
+        return signalPassFailure();
+  }
+
+  LogicalResult lower(func::FuncOp kernel) {
+    for (Type type : llvm::concat<const Type>(kernel.getArgumentTypes(), kernel.getResultTypes()))
+      if (isFragment(type) || isa<TileDialect>(type.getDialect()))
+        return kernel.emitError("expects a kernel's arguments to be buffers and scalars, but found ") << type;
     if (failed(planShared(kernel)))
-      return signalPassFailure();
+      return failure();
     SmallVector<RolesOp> roles;
     kernel.walk([&](RolesOp op) { roles.push_back(op); });
     for (RolesOp op : roles)
@@ -621,9 +620,9 @@ struct LowerTile : moe::impl::LowerTileBase<LowerTile> {
                  LowerReadOp, LowerWriteOp, LowerLoadOp, LowerStoreOp, LowerMmaOp, LowerMmaWaitOp, LowerPromoteOp, LowerSplatOp, LowerReadVectorOp, LowerWriteVectorOp,
                  LowerSelectRowsOp, LowerSelectColumnsOp, LowerMapOp, LowerMaxOp, LowerCodesOp, LowerPackOp, LowerStoreMatrixOp, LowerElementwise>(converter, &getContext());
     scf::populateSCFStructuralTypeConversionsAndLegality(converter, patterns, target);
-    if (failed(applyPartialConversion(kernel, target, std::move(patterns))))
-      signalPassFailure();
+    LogicalResult done = applyPartialConversion(kernel, target, std::move(patterns));
     kernel->removeAttr("tile.barrier_plan");
+    return done;
   }
 
   /// Places tiles and barriers, largest alignment first.
@@ -654,13 +653,15 @@ struct LowerTile : moe::impl::LowerTileBase<LowerTile> {
       return kernel.emitError("expects at most ") << kSharedBytes << " bytes of shared memory, but its tiles need " << size;
     kernel->setAttr("tile.shared_bytes", b.getI64IntegerAttr(size));
     kernel->setAttr("tile.barrier_plan", b.getDenseI64ArrayAttr(barriers));
-    auto module = kernel->getParentOfType<ModuleOp>();
-    if (size && !module.lookupSymbol(kSharedName)) {
+    ModuleOp module = getOperation();
+    Operation *own = module.lookupSymbol(kSharedName);
+    if (own && !isa<LLVM::GlobalOp>(own))
+      return own->emitError("expects no other symbol to be called '") << kSharedName << "'";
+    if (size && !own) {
       b.setInsertionPointToStart(module.getBody());
       auto type = LLVM::LLVMArrayType::get(b.getI8Type(), 0);
-      auto global = LLVM::GlobalOp::create(b, module.getLoc(), type, /*isConstant=*/false, LLVM::Linkage::External, kSharedName, Attribute(),
-                                           /*alignment=*/1024, /*addrSpace=*/3);
-      (void)global;
+      LLVM::GlobalOp::create(b, module.getLoc(), type, /*isConstant=*/false, LLVM::Linkage::External, kSharedName, Attribute(),
+                             /*alignment=*/1024, /*addrSpace=*/3);
     }
     return success();
   }

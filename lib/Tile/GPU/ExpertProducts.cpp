@@ -450,8 +450,9 @@ private:
     auto perRow = f32Fragment({64}, Layout::Rows);
     Value largest = MaxOp::create(b, loc, perRow, active, b.getF32FloatAttr(1e-4f));
     Value inverses = map({largest}, [&](ArrayRef<V> a) { return f32(448) / a[0]; }, perRow);
-    // Scales through the warp's place in shared memory: rows 16 w to 16 w + 15 of the warpgroup.
-    syncWarp();
+    // Scales through the warp's place in shared memory: rows 16 w to 16 w + 15 of the warpgroup. All warps first: a tile before with fewer rows
+    // is staged across them.
+    sync(group + n(2), 128);
     WriteVectorOp::create(b, loc, largest, maxima, group * n(64));
     syncWarp();
     V own = group * n(64) + warp * n(16) + lane;
@@ -502,6 +503,7 @@ private:
   }
   void storeTall(const TileInfo &t, ArrayRef<V> sums) {
     auto part = f32Fragment({64, 64}, Layout::Mma);
+    sync(group + n(2), 128); // a tile before with fewer rows is staged across the warps
     for (auto [i, sum] : llvm::enumerate(sums))
       for (int32_t side = 0; side < 2; ++side) {
         Value columns = SelectColumnsOp::create(b, loc, part, sum, 8 * side, 1);
