@@ -1,10 +1,11 @@
 // RUN: moe-opt %s --pass-pipeline="builtin.module(canonicalize,cse,moe-lower-tile,canonicalize,cse,moe-expand-floats,moe-expand-math,moe-lower-kernels,expand-strided-metadata,convert-scf-to-cf,convert-to-llvm,reconcile-unrealized-casts,canonicalize,cse)" -o %t.mlir
-// RUN: mlir-translate --mlir-to-llvmir %t.mlir | sed 's/^define void @product/define ptx_kernel void @product/' > %t.ll
+// RUN: mlir-translate --mlir-to-llvmir %t.mlir | sed 's/^define void @product(\(.*\)) {/define ptx_kernel void @product(\1) "nvvm.reqntid"="256" "nvvm.minctasm"="1" {/' > %t.ll
 // RUN: opt -O3 -mtriple=nvptx64-nvidia-cuda -mcpu=sm_90a %t.ll -o %t.bc
 // RUN: llc -O3 -mtriple=nvptx64-nvidia-cuda -mcpu=sm_90a -mattr=+ptx86 %t.bc -o %t.ptx
 // RUN: FileCheck %s --input-file=%t.ptx
 // RUN: %if ptxas %{ ptxas -arch=sm_90a -O3 -v %t.ptx -o %t.cubin 2>&1 | FileCheck %s --check-prefix=PTXAS --implicit-check-not=C75 %}
 
+// (Emit says how many threads a block has; here the second line does.)
 // A product of 64 x 1024 by 1024 x 128 in FP8 as a whole kernel: a thread fills a ring of two stages, a warpgroup multiplies and promotes, and
 // the result goes through shared memory to its rows.
 
