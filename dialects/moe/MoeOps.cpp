@@ -1013,16 +1013,19 @@ LogicalResult QuantizeRowsOp::verify() {
   // quantize_rows_c3
   if (padding < 0 || padding % 8)
     return emitOpError() << "expects padding to be a multiple of 8, but it is " << padding;
-  int64_t blocks = (hidden + 127) / 128, rows = ShapedType::isDynamic(tokens) ? ShapedType::kDynamic : tokens * k + padding;
+  int64_t blocks = (hidden + 127) / 128, rows = ShapedType::isDynamic(tokens) ? ShapedType::kDynamic : (tokens * k + 7) / 8 * 8 + padding;
   return verifyResults(*this, {{{blocks, rows, 128}, Expected::Same, Float8E4M3FNType::get(getContext())}, floats({blocks, rows})});
 }
 
 LogicalResult QuantizeRowsOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
   OpFoldResult rows = product(b, getLoc(), {dimOf(b, getLoc(), getX(), 0), b.getIndexAttr(getK())});
-  if (auto constant = getConstantIntValue(rows))
-    rows = b.getIndexAttr(*constant + static_cast<int64_t>(getPadding()));
-  else
-    rows = b.createOrFold<arith::AddIOp>(getLoc(), cast<Value>(rows), arith::ConstantIndexOp::create(b, getLoc(), getPadding()));
+  if (auto constant = getConstantIntValue(rows)) {
+    rows = b.getIndexAttr((*constant + 7) / 8 * 8 + static_cast<int64_t>(getPadding()));
+  } else {
+    auto number = [&](int64_t v) -> Value { return arith::ConstantIndexOp::create(b, getLoc(), v); };
+    Value eights = b.createOrFold<arith::DivUIOp>(getLoc(), b.createOrFold<arith::AddIOp>(getLoc(), cast<Value>(rows), number(7)), number(8));
+    rows = b.createOrFold<arith::AddIOp>(getLoc(), b.createOrFold<arith::MulIOp>(getLoc(), eights, number(8)), number(getPadding()));
+  }
   auto blocks = b.getIndexAttr((shaped(getX()).getDimSize(1) + 127) / 128);
   sizes.push_back({blocks, rows, b.getIndexAttr(128)});
   sizes.push_back({blocks, rows});

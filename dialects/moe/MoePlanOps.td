@@ -40,7 +40,7 @@ def Moe_QuantizeRowsOp : Moe_ComputeOp<"quantize_rows"> {
         s[t, kb] = max(|x[t, k in kb]|, 1e-4) / 448
         codes[kb, position[t * k + j], i] = e4m3(x[t, 128 kb + i] / s[t, kb]),  scales[kb, position[t * k + j]] = s[t, kb]     for j < k
     x [T, H] float; position [T * k] i32; codes [KB, R, 128] f8E4M3FN in the layout of moe.expert_products, scales [KB, R] f32; KB = ceil(H / 128),
-    R = T * k + padding. Columns past H are zero; rows of no assignment are unspecified.
+    R = T * k rounded up to a multiple of 8, + padding. Columns past H are zero; rows of no assignment are unspecified.
     (C1) x has rank 2 and static H, a multiple of 4.   (C2) 1 <= k <= 32.   (C3) padding is a multiple of 8.
   }];
   let arguments = (ins Moe_Array:$x, Moe_Array:$position, Variadic<AnyMemRef>:$outs, I64Attr:$k, I64Attr:$padding);

@@ -139,7 +139,7 @@ struct PlanExperts : moe::impl::PlanExpertsBase<PlanExperts> {
         l.route.getTopGroupsAttr(), l.route.getGroupScoreAttr(), l.route.getGroupFillAttr(), l.route.getWeightFnAttr(), l.route.getNormalizeAttr(),
         l.route.getNormEpsAttr(), l.route.getNormPAttr(), l.route.getScaleAttr());
     // Each expert's rows begin at a multiple of 8, and the last item may read 128 rows from its first on.
-    int64_t padding = up(7 * experts, 8) * 8 + kBlock, r = fixed ? p + padding : d;
+    int64_t padding = up(7 * experts, 8) * 8 + kBlock, r = fixed ? up(p, 8) * 8 + padding : d;
     auto codes = QuantizeRowsOp::create(b, l.outer.getLoc(), TypeRange{tensor({kb, r, kBlock}, e4m3), tensor({kb, r}, f32)}, l.outer.getInput(),
                                         rows.getResult(1), ValueRange(), b.getI64IntegerAttr(k), b.getI64IntegerAttr(padding));
     Value w1 = retile(b, loc, weights, RecipeStep::TileRows, l.gateUp.getWeights(), {experts, ib, kb, kTileRows, kBlock});

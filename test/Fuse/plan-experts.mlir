@@ -1,0 +1,85 @@
+// RUN: moe-opt %s -moe-plan-experts -canonicalize -split-input-file -o %t.mlir 2>%t.err
+// RUN: FileCheck %s --input-file=%t.mlir
+// RUN: FileCheck %s --check-prefix=REMARK --input-file=%t.err
+
+// Router, dispatch, two products with a quantized value between them, and combine: four kernels. The weights are the same values in the order in
+// which the kernel streams them.
+// CHECK-DAG:     moe.weight @[[W1:gate.*]] : tensor<4x1x2x256x128xf8E4M3FN> = #moe.recipe<tile_rows, {}, [#moe.random<normal, 0.000000e+00 : f32, 1.120000e+02 : f32, 1, {{.*}}>, #moe.random<normal, 0.000000e+00 : f32, 1.120000e+02 : f32, 2, {{.*}}>], tensor<4x1x2x256x128xf8E4M3FN>>
+// CHECK-DAG:     moe.weight @[[S1:.*]] : tensor<4x1x4xf32> = #moe.recipe<tile_scales, {}, [#moe.random<{{.*}}, 3, {{.*}}>, #moe.random<{{.*}}, 4, {{.*}}>], tensor<4x1x4xf32>>
+// CHECK-DAG:     moe.weight @{{.*}} : tensor<4x1x1x256x128xf8E4M3FN> = #moe.recipe<tile_rows, {}, [#moe.random<{{.*}}, 5, {{.*}}>], tensor<4x1x1x256x128xf8E4M3FN>>
+// CHECK-LABEL: func.func @layer
+// CHECK-SAME:    (%[[X:.*]]: tensor<?x256xf32>, %[[LOGITS:.*]]: tensor<?x4xf32>)
+// CHECK:         %[[SYNC:.*]] = arith.constant dense<{{.*}}> : tensor<2xi32>
+// CHECK:         %[[ROWS:.*]]:5 = moe.route_rows %[[LOGITS]] sync(%[[SYNC]]) {k = 2 : i64, normalize = #moe.normalize<sum_plus_eps>}
+// CHECK:         %[[CODES:.*]]:2 = moe.quantize_rows %[[X]] at %[[ROWS]]#1 {k = 2 : i64, padding = 160 : i64}
+// CHECK:         %[[E:.*]]:3 = moe.expert_products %[[CODES]]#0, %[[CODES]]#1 w1({{.*}}) w2({{.*}}) items(%[[ROWS]]#2, %[[ROWS]]#3) {hidden = 256 : i64, intermediate = 128 : i64
+// CHECK:         ^bb0(%[[G:.*]]: f32, %[[U:.*]]: f32):
+// CHECK:           arith.mulf %[[G]], %[[U]]
+// CHECK:         moe.combine %[[E]]#0 at %[[ROWS]]#1 weights(%[[ROWS]]#0) {k = 2 : i64}
+// CHECK-NOT:     moe.grouped_matmul
+module {
+  moe.weight @gate : tensor<4x128x256xf8E4M3FN> = #moe.random<normal, 0.0 : f32, 112.0 : f32, 1, tensor<4x128x256xf8E4M3FN>>
+  moe.weight @up : tensor<4x128x256xf8E4M3FN> = #moe.random<normal, 0.0 : f32, 112.0 : f32, 2, tensor<4x128x256xf8E4M3FN>>
+  moe.weight @gate_scales : tensor<4x1x2xf32> = #moe.random<uniform, 1.0e-4 : f32, 2.0e-4 : f32, 3, tensor<4x1x2xf32>>
+  moe.weight @up_scales : tensor<4x1x2xf32> = #moe.random<uniform, 1.0e-4 : f32, 2.0e-4 : f32, 4, tensor<4x1x2xf32>>
+  moe.weight @down : tensor<4x256x128xf8E4M3FN> = #moe.random<normal, 0.0 : f32, 112.0 : f32, 5, tensor<4x256x128xf8E4M3FN>>
+  moe.weight @down_scales : tensor<4x2x1xf32> = #moe.random<uniform, 1.0e-4 : f32, 2.0e-4 : f32, 6, tensor<4x2x1xf32>>
+  func.func @layer(%x: tensor<?x256xf32>, %logits: tensor<?x4xf32>) -> tensor<?x256xf32> {
+    %r:2 = moe.route %logits {k = 2 : i64, normalize = #moe.normalize<sum_plus_eps>} : (tensor<?x4xf32>) -> (tensor<?x2xf32>, tensor<?x2xi64>)
+    %d:3 = moe.dispatch %r#1 {num_experts = 4 : i64} : (tensor<?x2xi64>) -> (tensor<5xi32>, tensor<?xi32>, tensor<?xi32>)
+    %q:2 = moe.quantize_blocks %x {block = array<i64: 1, 128>} : (tensor<?x256xf32>) -> (tensor<?x256xf8E4M3FN>, tensor<?x2xf32>)
+    %gate = moe.get_weight @gate : tensor<4x128x256xf8E4M3FN>
+    %gs = moe.get_weight @gate_scales : tensor<4x1x2xf32>
+    %up = moe.get_weight @up : tensor<4x128x256xf8E4M3FN>
+    %us = moe.get_weight @up_scales : tensor<4x1x2xf32>
+    %h = moe.grouped_matmul %q#0 scales(%q#1) weights(%gate, %up) weight_scales(%gs, %us) offsets(%d#0) rows(%d#1) {rows_divisor = 2 : i64, weight_block = array<i64: 1, 128, 128>, x_block = array<i64: 1, 128>} : (tensor<?x256xf8E4M3FN>, tensor<4x128x256xf8E4M3FN>, tensor<4x128x256xf8E4M3FN>, tensor<5xi32>, tensor<?xi32>, tensor<?x2xf32>, tensor<4x1x2xf32>, tensor<4x1x2xf32>) -> tensor<?x128xf32> {
+    ^bb0(%g: f32, %u: f32):
+      %p = arith.mulf %g, %u : f32
+      moe.yield %p : f32
+    }
+    %hq:2 = moe.quantize_blocks %h {block = array<i64: 1, 128>} : (tensor<?x128xf32>) -> (tensor<?x128xf8E4M3FN>, tensor<?x1xf32>)
+    %down = moe.get_weight @down : tensor<4x256x128xf8E4M3FN>
+    %ds = moe.get_weight @down_scales : tensor<4x2x1xf32>
+    %o = moe.grouped_matmul %hq#0 scales(%hq#1) weights(%down) weight_scales(%ds) offsets(%d#0) {weight_block = array<i64: 1, 128, 128>, x_block = array<i64: 1, 128>} : (tensor<?x128xf8E4M3FN>, tensor<4x256x128xf8E4M3FN>, tensor<5xi32>, tensor<?x1xf32>, tensor<4x2x1xf32>) -> tensor<?x256xf32> {
+    ^bb0(%a: f32):
+      moe.yield %a : f32
+    }
+    %y = moe.combine %o at %d#2 weights(%r#0) {k = 2 : i64} : (tensor<?x256xf32>, tensor<?xi32>, tensor<?x2xf32>) -> tensor<?x256xf32>
+    return %y : tensor<?x256xf32>
+  }
+}
+
+// -----
+
+// One weight and no gate: kept, and said.
+// CHECK-LABEL: func.func @no_gate
+// CHECK:         moe.grouped_matmul
+// CHECK:         moe.grouped_matmul
+// CHECK-NOT:     moe.expert_products
+// REMARK: remark: the experts run as plain kernels: expected gate, up and down weights, found 1 and 1
+module {
+  moe.weight @w : tensor<4x128x256xf8E4M3FN> = #moe.random<normal, 0.0 : f32, 112.0 : f32, 1, tensor<4x128x256xf8E4M3FN>>
+  moe.weight @s : tensor<4x1x2xf32> = #moe.random<uniform, 1.0e-4 : f32, 2.0e-4 : f32, 3, tensor<4x1x2xf32>>
+  moe.weight @down : tensor<4x256x128xf8E4M3FN> = #moe.random<normal, 0.0 : f32, 112.0 : f32, 5, tensor<4x256x128xf8E4M3FN>>
+  moe.weight @down_scales : tensor<4x2x1xf32> = #moe.random<uniform, 1.0e-4 : f32, 2.0e-4 : f32, 6, tensor<4x2x1xf32>>
+  func.func @no_gate(%x: tensor<?x256xf32>, %logits: tensor<?x4xf32>) -> tensor<?x256xf32> {
+    %r:2 = moe.route %logits {k = 2 : i64} : (tensor<?x4xf32>) -> (tensor<?x2xf32>, tensor<?x2xi64>)
+    %d:3 = moe.dispatch %r#1 {num_experts = 4 : i64} : (tensor<?x2xi64>) -> (tensor<5xi32>, tensor<?xi32>, tensor<?xi32>)
+    %q:2 = moe.quantize_blocks %x {block = array<i64: 1, 128>} : (tensor<?x256xf32>) -> (tensor<?x256xf8E4M3FN>, tensor<?x2xf32>)
+    %w = moe.get_weight @w : tensor<4x128x256xf8E4M3FN>
+    %s = moe.get_weight @s : tensor<4x1x2xf32>
+    %h = moe.grouped_matmul %q#0 scales(%q#1) weights(%w) weight_scales(%s) offsets(%d#0) rows(%d#1) {rows_divisor = 2 : i64, weight_block = array<i64: 1, 128, 128>, x_block = array<i64: 1, 128>} : (tensor<?x256xf8E4M3FN>, tensor<4x128x256xf8E4M3FN>, tensor<5xi32>, tensor<?xi32>, tensor<?x2xf32>, tensor<4x1x2xf32>) -> tensor<?x128xf32> {
+    ^bb0(%g: f32):
+      moe.yield %g : f32
+    }
+    %hq:2 = moe.quantize_blocks %h {block = array<i64: 1, 128>} : (tensor<?x128xf32>) -> (tensor<?x128xf8E4M3FN>, tensor<?x1xf32>)
+    %down = moe.get_weight @down : tensor<4x256x128xf8E4M3FN>
+    %ds = moe.get_weight @down_scales : tensor<4x2x1xf32>
+    %o = moe.grouped_matmul %hq#0 scales(%hq#1) weights(%down) weight_scales(%ds) offsets(%d#0) {weight_block = array<i64: 1, 128, 128>, x_block = array<i64: 1, 128>} : (tensor<?x128xf8E4M3FN>, tensor<4x256x128xf8E4M3FN>, tensor<5xi32>, tensor<?x1xf32>, tensor<4x2x1xf32>) -> tensor<?x256xf32> {
+    ^bb0(%a: f32):
+      moe.yield %a : f32
+    }
+    %y = moe.combine %o at %d#2 weights(%r#0) {k = 2 : i64} : (tensor<?x256xf32>, tensor<?xi32>, tensor<?x2xf32>) -> tensor<?x256xf32>
+    return %y : tensor<?x256xf32>
+  }
+}
