@@ -68,7 +68,8 @@ def Moe_ExpertProductsOp : Moe_ComputeOp<"expert_products", [SingleBlock]> {
     items [N] i32: items[0] items, then from word 4 on four words an item: expert, row0, valid, size | group << 4 | offset << 12 (8 << size rows are read;
     item j is number `offset` of `group` items of one expert that stand together);
     counters [N'] i32, zero before and changed by the kernel: N' >= 16 + items.   y [R, H] bf16.
-    (C1) shapes and types as above; H is a multiple of 8.   (C2) sizes ascend among 0 to 4 (8 to 128 rows).   (C3) the region takes two f32 and yields one.
+    (C1) shapes and types as above; H is a multiple of 8.   (C2) of each item, which only its producer can see to: row0 is a multiple of 8,
+    size is 0 to 4, and row0 + (8 << size) <= R.   (C3) the region takes two f32 and yields one.
     Source: docs/Spec.md, expert layer on the GPU.
   }];
   let arguments = (ins Moe_Array:$x, Moe_Array:$x_scales, Moe_Array:$w1, Moe_Array:$w1_scales, Moe_Array:$w2, Moe_Array:$w2_scales,

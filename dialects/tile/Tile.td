@@ -188,7 +188,7 @@ def Tile_ExpectOp : Tile_Op<"expect"> {
   let assemblyFormat = "$barriers `[` $index `]` `,` $bytes attr-dict `:` type($barriers)";
 }
 def Tile_SyncOp : Tile_Op<"sync"> {
-  let summary = "`threads` threads of the block meet at hardware barrier `id` (1 to 15)";
+  let summary = "`threads` threads of the block meet at hardware barrier `id` (0 to 15)";
   let description = "(C1) threads is a multiple of 32 up to 1024.";
   let arguments = (ins I32:$id, I32Attr:$threads);
   let assemblyFormat = "$id `,` $threads attr-dict";

@@ -9,7 +9,7 @@
 // An embedding is a large weight of which a few rows are read. Widening is exact, so the values are the same.
 //
 //===----------------------------------------------------------------------===//
-#include "WeightTable.h"
+#include "moe/Fuse/WeightTable.h"
 
 namespace mlir::moe {
 #define GEN_PASS_DEF_NARROWTABLES

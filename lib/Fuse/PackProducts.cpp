@@ -10,7 +10,7 @@
 // whose weights are constant get the same layout, so all products of a module share their kernels.
 //
 //===----------------------------------------------------------------------===//
-#include "WeightTable.h"
+#include "moe/Fuse/WeightTable.h"
 
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"

@@ -14,7 +14,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "RowExpr.h"
-#include "WeightTable.h"
+#include "moe/Fuse/WeightTable.h"
 
 #include "mlir/IR/Matchers.h"
 

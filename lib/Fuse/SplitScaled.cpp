@@ -12,7 +12,7 @@
 // Weights are quantized by recipe, while the artefact is written: both parts name the same values in high precision.
 //
 //===----------------------------------------------------------------------===//
-#include "WeightTable.h"
+#include "moe/Fuse/WeightTable.h"
 
 namespace mlir::moe {
 #define GEN_PASS_DEF_SPLITSCALED

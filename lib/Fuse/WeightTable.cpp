@@ -1,5 +1,5 @@
 //===- WeightTable.cpp - new weights as recipes over old ones --------------===//
-#include "WeightTable.h"
+#include "moe/Fuse/WeightTable.h"
 
 using namespace mlir;
 using namespace mlir::moe;

@@ -119,6 +119,8 @@ static void convert(Operation *op) {
 
 namespace {
 struct ExpandFloats : moe::impl::ExpandFloatsBase<ExpandFloats> {
+  using ExpandFloatsBase::ExpandFloatsBase;
+
   void runOnOperation() override {
     SmallVector<Operation *> arithmetic, conversions;
     getOperation()->walk([&](Operation *op) {
@@ -145,7 +147,8 @@ struct ExpandFloats : moe::impl::ExpandFloatsBase<ExpandFloats> {
         op->setOperand(0, value);
         continue;
       }
-      convert(op);
+      if (!(nativeBf16 && (from.isBF16() || to.isBF16()) && (from.isF32() || to.isF32())))
+        convert(op);
     }
   }
 };

@@ -20,7 +20,9 @@ static void buildModulePipeline(OpPassManager &pm, bool gpu) {
     pm.addPass(createCSEPass());
   }
   // Narrow floats first: math on them is then math on f32.
-  pm.addPass(createExpandFloats());
+  ExpandFloatsOptions floats;
+  floats.nativeBf16 = gpu;
+  pm.addPass(createExpandFloats(floats));
   pm.addPass(createExpandMath());
   pm.addPass(createLowerKernels());
   // Vector transfers become loads, stores and loops before loops become branches.

@@ -12,10 +12,8 @@
 #include "moe/Tile/Passes.h"
 #include "moe/Import/ImportOnnx.h"
 #include "moe/Import/Passes.h"
-#include "moe/Interpret/VerifyRaise.h"
 #include "moe/Raise/Passes.h"
 
-#include "mlir/Transforms/Passes.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVM.h"
@@ -114,15 +112,11 @@ static void buildPhase(Phase phase, OpPassManager &pm, const CompileOptions &opt
       fuse.panel = 0;
     return buildFusePipeline(pm, fuse);
   }
-  case Phase::Schedule:
-    // Which kernels a layer becomes is the chip's matter: texts up to `fuse` say what is computed.
-    if (gpu && options.fp8 == "blocks") {
-      pm.addPass(createPlanExperts());
-      pm.addPass(createCanonicalizerPass());
-      pm.addPass(createCSEPass());
-      pm.addPass(createDropUnusedWeights());
-    }
-    return buildSchedulePipeline(pm);
+  case Phase::Schedule: {
+    ScheduleOptions schedule;
+    schedule.gpu = gpu;
+    return buildSchedulePipeline(pm, schedule);
+  }
   case Phase::Tile: {
     TilePhaseOptions tile;
     tile.gpu = gpu;

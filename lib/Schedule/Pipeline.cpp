@@ -2,12 +2,20 @@
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
+#include "moe/Fuse/Passes.h"
 #include "moe/Schedule/Passes.h"
 
 using namespace mlir;
 using namespace mlir::moe;
 
 void moe::buildSchedulePipeline(OpPassManager &pm, const ScheduleOptions &options) {
+  // Which kernels a layer becomes is the chip's matter: texts up to `fuse` say what is computed.
+  if (options.gpu) {
+    pm.addPass(createPlanExperts());
+    pm.addPass(createCanonicalizerPass());
+    pm.addPass(createCSEPass());
+    pm.addPass(createDropUnusedWeights());
+  }
   // Views and scalars instead of copies and stores, while values are still tensors.
   pm.addNestedPass<func::FuncOp>(createPrepareBuffers());
   pm.addPass(createCanonicalizerPass());

@@ -48,3 +48,16 @@ func.func @half(%x: f64) -> f16 {
   %h = arith.truncf %x : f64 to f16
   return %h : f16
 }
+
+// -----
+
+// Where the processor converts bf16, conversions with f32 stay; arithmetic on it is in f32 all the same.
+// RUN: moe-opt %s -split-input-file -moe-expand-floats=native-bf16=true | FileCheck %s --check-prefix=NATIVE
+// NATIVE-LABEL: func.func @native_bf16
+// NATIVE:         %[[A:.*]] = arith.extf %arg0 : bf16 to f32
+// NATIVE:         %[[S:.*]] = arith.addf %[[A]], %{{.*}} : f32
+// NATIVE:         arith.truncf %[[S]] : f32 to bf16
+func.func @native_bf16(%a: bf16, %b: bf16) -> bf16 {
+  %s = arith.addf %a, %b : bf16
+  return %s : bf16
+}

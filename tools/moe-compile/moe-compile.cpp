@@ -104,15 +104,16 @@ int main(int argc, char **argv) {
   DialectRegistry registry;
   registerCompilerDialects(registry);
   MLIRContext context(registry);
+  context.printOpOnDiagnostic(false); // a note with the whole op helps nobody here: the place is named
   ScopedDiagnosticHandler handler(&context, [](Diagnostic &diagnostic) {
-    if (diagnostic.getSeverity() == DiagnosticSeverity::Remark)
-      return success();
     auto print = [](Diagnostic &d, StringRef kind) {
       llvm::errs() << "moe-compile: " << kind << ": ";
       printPlace(llvm::errs(), d.getLocation());
       llvm::errs() << d << "\n";
     };
-    print(diagnostic, diagnostic.getSeverity() == DiagnosticSeverity::Error ? "error" : "warning");
+    // Remarks say where a path is not the fast one.
+    DiagnosticSeverity severity = diagnostic.getSeverity();
+    print(diagnostic, severity == DiagnosticSeverity::Error ? "error" : severity == DiagnosticSeverity::Warning ? "warning" : "remark");
     for (Diagnostic &note : diagnostic.getNotes())
       print(note, "note");
     return success();

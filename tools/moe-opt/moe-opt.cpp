@@ -17,6 +17,12 @@
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
 
+namespace {
+struct GpuOption : mlir::PassPipelineOptions<GpuOption> {
+  Option<bool> gpu{*this, "gpu", llvm::cl::desc("for a GPU (Hopper) instead of the CPU"), llvm::cl::init(false)};
+};
+} // namespace
+
 /// The project's own passes, and one pipeline a phase.
 static void registerPasses() {
   using namespace mlir;
@@ -31,11 +37,23 @@ static void registerPasses() {
   moe::registerFusePipeline();
   moe::registerMoeInterpretPasses();
   moe::registerMoeSchedulePasses();
-  PassPipelineRegistration<>("moe-schedule", "The schedule phase", [](OpPassManager &pm) { moe::buildSchedulePipeline(pm); });
+  PassPipelineRegistration<GpuOption>("moe-schedule", "The schedule phase", [](OpPassManager &pm, const GpuOption &o) {
+    moe::ScheduleOptions options;
+    options.gpu = o.gpu;
+    moe::buildSchedulePipeline(pm, options);
+  });
   moe::registerMoeTilePasses();
-  PassPipelineRegistration<>("moe-tile", "The tile phase for the CPU", [](OpPassManager &pm) { moe::buildTilePipeline(pm); });
+  PassPipelineRegistration<GpuOption>("moe-tile", "The tile phase", [](OpPassManager &pm, const GpuOption &o) {
+    moe::TilePhaseOptions options;
+    options.gpu = o.gpu;
+    moe::buildTilePipeline(pm, options);
+  });
   moe::registerMoeLowerPasses();
-  PassPipelineRegistration<>("moe-lower", "The lower phase for the CPU", [](OpPassManager &pm) { moe::buildLowerPipeline(pm); });
+  PassPipelineRegistration<GpuOption>("moe-lower", "The lower phase", [](OpPassManager &pm, const GpuOption &o) {
+    moe::LowerOptions options;
+    options.gpu = o.gpu;
+    moe::buildLowerPipeline(pm, options);
+  });
 }
 
 int main(int argc, char **argv) {

@@ -70,16 +70,6 @@ def DropUnusedWeights : Pass<"moe-drop-unused-weights", "::mlir::ModuleOp"> {
   }];
 }
 
-def PlanExperts : Pass<"moe-plan-experts", "::mlir::ModuleOp"> {
-  let summary = "Expert layers in FP8 blocks become the four kernels of their plan on Hopper";
-  let description = [{
-    Finds router, dispatch, two grouped products with a quantized value between them, and combine, and makes of them `moe.route_rows`,
-    `moe.quantize_rows`, `moe.expert_products` and `moe.combine`, with the weights in the layout the kernel streams. Layers in FP8 of
-    another shape keep their plain kernels; a remark says why.
-  }];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::moe::MoeDialect"];
-}
-
 def VerifyFuse : Pass<"moe-verify-fuse", "::mlir::ModuleOp"> {
   let summary = "Check what leaves the fuse phase: no onnx, no moe.experts, tensors only";
   let description = [{

@@ -17,6 +17,7 @@ def ExpandFloats : Pass<"moe-expand-floats"> {
     Arithmetic on bf16, f16 and 8-bit floats is done in f32. Conversions of bf16 and the 8-bit formats become integer
     operations; f16 conversions stay, processors have them.
   }];
+  let options = [Option<"nativeBf16", "native-bf16", "bool", "false", "conversions between bf16 and f32 stay: the processor has them (GPUs from sm_90 on)">];
   let dependentDialects = ["::mlir::arith::ArithDialect"];
 }
 

@@ -13,7 +13,10 @@
 
 namespace mlir::moe {
 
-struct ScheduleOptions {};
+struct ScheduleOptions {
+  /// For Hopper: expert layers in FP8 blocks become the kernels of their plan first.
+  bool gpu = false;
+};
 
 /// fused tensors -> a host program on buffers that launches deduplicated kernels.
 void buildSchedulePipeline(OpPassManager &pm, const ScheduleOptions &options = {});

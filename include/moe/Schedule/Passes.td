@@ -2,8 +2,22 @@
 #define MOE_SCHEDULE_PASSES_TD
 include "mlir/Pass/PassBase.td"
 
+def PlanExperts : Pass<"moe-plan-experts", "::mlir::ModuleOp"> {
+  let summary = "Expert layers in FP8 blocks become the four kernels of their plan on Hopper";
+  let description = [{
+    Finds router, dispatch, two grouped products with a quantized value between them, and combine, and makes of them `moe.route_rows`,
+    `moe.quantize_rows`, `moe.expert_products` and `moe.combine`, with the weights in the layout the kernel streams. Layers in FP8 of
+    another shape keep their plain kernels; a remark says why.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::moe::MoeDialect"];
+}
+
 def PrepareBuffers : Pass<"moe-prepare-buffers", "::mlir::func::FuncOp"> {
   let summary = "Rewrite tensor ops that bufferize badly: concat, reshape by a list of sizes, scalar operands";
+  let description = [{
+    A concatenation writes each part into its slice of one tensor; a reshape whose sizes are data becomes collapse and expand; a tensor of one
+    element that only passes a scalar on becomes the scalar. Each would otherwise cost a copy, or a store and a load.
+  }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
@@ -37,12 +51,19 @@ def PlaceOutputs : Pass<"moe-place-outputs", "::mlir::func::FuncOp"> {
 
 def CollapseLoops : Pass<"moe-collapse-loops", "::mlir::func::FuncOp"> {
   let summary = "Merge the dims of linalg ops on buffers that all operands walk through together";
+  let description = [{
+    Dims that follow each other in every operand and are contiguous there become one: fewer, longer loops, and more equal kernels.
+  }];
   let statistics = [Statistic<"numCollapsed", "collapsed", "Ops with fewer loops than before">];
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect"];
 }
 
 def OutlineKernels : Pass<"moe-outline-kernels", "::mlir::ModuleOp"> {
   let summary = "Every compute op becomes a kernel function with one moe.launch per use; equal kernels are one";
+  let description = [{
+    A kernel holds one op; what it reads and writes are its arguments, constants move into it. Kernels of one text are made once, so compile
+    time follows the number of distinct kernels. An op that copies a buffer onto itself is dropped.
+  }];
   let statistics = [Statistic<"numLaunches", "launches", "Launches made">,
                     Statistic<"numKernels", "kernels", "Distinct kernels">];
   let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::memref::MemRefDialect", "::mlir::moe::MoeDialect"];

@@ -437,15 +437,20 @@ TILE_PATTERN(SelectColumnsOp) {
   return success();
 }
 
-/// exp and division as the hardware approximates them; everything else as it is.
+/// exp and division as the hardware approximates them, in f32 where the type is narrower; everything else as it is.
 Value cloneScalar(Ptx &p, Operation &op, IRMapping &map) {
-  auto operand = [&](unsigned i) { return map.lookupOrDefault(op.getOperand(i)); };
+  auto type = dyn_cast<FloatType>(op.getResult(0).getType());
+  if (!isa<math::ExpOp, arith::DivFOp>(op) || !type || type.getWidth() > 32)
+    return p.b.clone(op, map)->getResult(0);
+  auto operand = [&](unsigned i) -> Value {
+    Value v = map.lookupOrDefault(op.getOperand(i));
+    return type.isF32() ? v : Value(arith::ExtFOp::create(p.b, p.loc, p.f32(), v));
+  };
   auto approximate = [&](StringRef text, Value v) { return p.assembly(text, v, p.f32(), /*memory=*/false); };
-  if (isa<math::ExpOp>(op) && op.getResult(0).getType().isF32())
-    return approximate("ex2.approx.ftz.f32 $0, $1;", arith::MulFOp::create(p.b, p.loc, operand(0), p.f32(1.4426950408889634)));
-  if (isa<arith::DivFOp>(op) && op.getResult(0).getType().isF32())
-    return arith::MulFOp::create(p.b, p.loc, operand(0), approximate("rcp.approx.ftz.f32 $0, $1;", operand(1)));
-  return p.b.clone(op, map)->getResult(0);
+  Value result = isa<math::ExpOp>(op)
+                     ? approximate("ex2.approx.ftz.f32 $0, $1;", arith::MulFOp::create(p.b, p.loc, operand(0), p.f32(1.4426950408889634)))
+                     : Value(arith::MulFOp::create(p.b, p.loc, operand(0), approximate("rcp.approx.ftz.f32 $0, $1;", operand(1))));
+  return type.isF32() ? result : Value(arith::TruncFOp::create(p.b, p.loc, type, result));
 }
 TILE_PATTERN(MapOp) {
   auto result = cast<RankedTensorType>(op.getResult(0).getType());

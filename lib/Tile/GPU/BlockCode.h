@@ -44,8 +44,8 @@ public:
   Value alloc(ArrayRef<int64_t> shape, Type element, bool swizzle = false) {
     return tile::AllocOp::create(b, loc, tile::SharedType::get(b.getContext(), shape, element, swizzle));
   }
-  V load(Value memref, V index, Type type, bool constant = false) {
-    return wrap(tile::LoadOp::create(b, loc, type, memref, index.type().isInteger(64) ? index : wide(index), constant));
+  V load(Value memref, V index, Type type) {
+    return wrap(tile::LoadOp::create(b, loc, type, memref, index.type().isInteger(64) ? index : wide(index)));
   }
   void store(V value, Value memref, V index) { tile::StoreOp::create(b, loc, value, memref, index.type().isInteger(64) ? index : wide(index)); }
   V read(Value shared, V index, Type type) { return wrap(tile::ReadOp::create(b, loc, type, shared, index)); }

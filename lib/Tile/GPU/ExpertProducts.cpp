@@ -74,8 +74,6 @@ public:
     released = barriers(kSlots, 9);    // the rows' thread and 8 consumer warps
     scalesFull = barriers(kSlots, 1);
     start(/*dependent=*/true);
-    block = id(IdKind::Block);
-    blocks = id(IdKind::Blocks);
     items = load(op.getItems(), n(0), i32);
     firstTiles = items * n(ib);
     totalTiles = items * n(ib + nb2);
@@ -115,7 +113,7 @@ private:
     };
     V at = tile / n(blocksPerItem);
     Vs own = entry(at);
-    V group = shr(own[3], 4) & n(255);
+    V group = most(shr(own[3], 4) & n(255), n(1)); // an empty list's unused entry may hold anything
     Vs r = ifElse(
         group == n(1), [&]() -> Vs { return {own[0], own[1], own[2], own[3], tile % n(blocksPerItem), at}; },
         [&]() -> Vs {
@@ -144,12 +142,19 @@ private:
     V last = select(totalTiles == n(0), n(0), totalTiles - n(1));
     return select(below(tile, last), tile, last);
   }
+  /// The next tile of all that are left, decoded and published as number `number`.
+  TileInfo draw(V number) {
+    V tile = wrap(AtomicAddOp::create(b, loc, b.getI32Type(), op.getCounters(), n(0), n(1)));
+    TileInfo t = decode(clamp(tile));
+    t.tile = tile;
+    publish(number, t);
+    return t;
+  }
   void produceWeights() {
-    TileInfo t = decode(clamp(block));
-    t.tile = block;
-    publish(n(0), t);
-    // The first tile is the block's own; the next is drawn when all copies of this one are issued: earlier unbalances.
-    loopWhile({block, t.expert, t.block, n(1), n(0), n(0)}, [&](ArrayRef<V> a) { return below(a[0], totalTiles); },
+    // Every tile is drawn, the first too: what a tile waits for was drawn before it, by a block that runs. The next one is drawn when all
+    // copies of this one are issued: earlier unbalances.
+    TileInfo t = draw(n(0));
+    loopWhile({t.tile, t.expert, t.block, n(1), n(0), n(0)}, [&](ArrayRef<V> a) { return below(a[0], totalTiles); },
                 [&](ArrayRef<V> a) -> Vs {
                   V tile = a[0];
                   auto copy = [&](Value weights, int64_t blocks, int64_t depth) {
@@ -168,11 +173,8 @@ private:
                     };
                   };
                   Vs s = ifElse(below(tile, firstTiles), copy(op.getW1(), ib, kb1), copy(op.getW2(), nb2, ib));
-                  V drawn = wrap(AtomicAddOp::create(b, loc, b.getI32Type(), op.getCounters(), n(0), n(1))) + blocks;
-                  TileInfo following = decode(clamp(drawn));
-                  following.tile = drawn;
-                  publish(a[3], following);
-                  return {drawn, following.expert, following.block, a[3] + n(1), s[0], s[1]};
+                  TileInfo following = draw(a[3]);
+                  return {following.tile, following.expert, following.block, a[3] + n(1), s[0], s[1]};
                 });
   }
 
@@ -449,7 +451,8 @@ private:
       }
     auto perRow = f32Fragment({64}, Layout::Rows);
     Value largest = MaxOp::create(b, loc, perRow, active, b.getF32FloatAttr(1e-4f));
-    Value inverses = map({largest}, [&](ArrayRef<V> a) { return f32(448) / a[0]; }, perRow);
+    // Divided as in the other form, so that a row's codes do not depend on the size of its item.
+    Value inverses = arith::DivFOp::create(b, loc, splat({f32(448)}, perRow), largest);
     // Scales through the warp's place in shared memory: rows 16 w to 16 w + 15 of the warpgroup. All warps first: a tile before with fewer rows
     // is staged across them.
     sync(group + n(2), 128);
@@ -523,7 +526,7 @@ private:
   Value y, h, hScales;
   Value weightRing, rowRing, scaleRing, staging, weightScales, maxima, inverse, queue;
   Value full, empty, published, released, scalesFull;
-  V block, blocks, items, firstTiles, totalTiles;
+  V items, firstTiles, totalTiles;
   V group, warp, lane, thread; // of the consumers
 };
 } // namespace

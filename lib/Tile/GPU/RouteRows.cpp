@@ -163,7 +163,7 @@ private:
     if (op.getSelectionBias())
       for (int64_t i = 0; i < perLane; ++i)
         c[static_cast<size_t>(i)] = ifElse(valid(i), [&]() -> Vs {
-          return {c[static_cast<size_t>(i)] + widen(load(op.getSelectionBias(), expertOf(i), cast<MemRefType>(op.getSelectionBias().getType()).getElementType(), true))};
+          return {c[static_cast<size_t>(i)] + widen(load(op.getSelectionBias(), expertOf(i), cast<MemRefType>(op.getSelectionBias().getType()).getElementType()))};
         }, [&]() -> Vs { return {lowest()}; })[0];
     if (op.getNumGroups() > 1)
       keepGroups(c, row);

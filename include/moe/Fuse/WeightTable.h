@@ -4,8 +4,8 @@
 // costs nothing at run time, or a tensor value, which is sliced and transposed by tensor ops.
 //
 //===----------------------------------------------------------------------===//
-#ifndef MOE_LIB_FUSE_WEIGHTTABLE_H
-#define MOE_LIB_FUSE_WEIGHTTABLE_H
+#ifndef MOE_FUSE_WEIGHTTABLE_H
+#define MOE_FUSE_WEIGHTTABLE_H
 
 #include "moe/Fuse/Passes.h"
 
@@ -54,4 +54,4 @@ private:
 
 } // namespace mlir::moe
 
-#endif // MOE_LIB_FUSE_WEIGHTTABLE_H
+#endif // MOE_FUSE_WEIGHTTABLE_H

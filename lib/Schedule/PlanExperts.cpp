@@ -15,11 +15,12 @@
 // kernels, and a remark says why.
 //
 //===----------------------------------------------------------------------===//
-#include "WeightTable.h"
+#include "moe/Fuse/WeightTable.h"
+#include "moe/Schedule/Passes.h"
 
 namespace mlir::moe {
 #define GEN_PASS_DEF_PLANEXPERTS
-#include "moe/Fuse/Passes.h.inc"
+#include "moe/Schedule/Passes.h.inc"
 } // namespace mlir::moe
 
 using namespace mlir;
@@ -100,9 +101,21 @@ struct PlanExperts : moe::impl::PlanExpertsBase<PlanExperts> {
       return no("expected at most 768 experts, k of at most 32, at most 32 groups and no sparsemixer");
     return true;
   }
+  /// The sum as it is, or rounded to bf16, as the kernel rounds it.
   static bool yieldsItsSum(GroupedMatmulOp op) {
     Block &body = op.getEpilogue().front();
-    return &body.front() == body.getTerminator() && body.getTerminator()->getOperand(0) == body.getArgument(0);
+    Value yielded = body.getTerminator()->getOperand(0);
+    if (auto rounded = yielded.getDefiningOp<arith::TruncFOp>(); rounded && rounded.getType().isBF16())
+      yielded = rounded.getIn();
+    return yielded == body.getArgument(0);
+  }
+  /// The kernel's region yields f32: what a narrower one yields is rounded, then widened.
+  static void widenYield(Block &body) {
+    Operation *yield = body.getTerminator();
+    if (yield->getOperand(0).getType().isF32())
+      return;
+    OpBuilder b(yield);
+    yield->setOperand(0, arith::ExtFOp::create(b, yield->getLoc(), b.getF32Type(), yield->getOperand(0)));
   }
 
   /// A weight of a new recipe over the banks of `values`.
@@ -151,6 +164,7 @@ struct PlanExperts : moe::impl::PlanExpertsBase<PlanExperts> {
                                              codes.getResult(0), codes.getResult(1), w1, s1, w2, s2, rows.getResult(2), rows.getResult(3), ValueRange(),
                                              b.getI64IntegerAttr(hidden), b.getI64IntegerAttr(inner));
     products.getEpilogue().takeBody(l.gateUp.getEpilogue());
+    widenYield(products.getEpilogue().front());
     // For bench: the work of the rows that have tokens, and which weights only the chosen experts read.
     std::string count = fixed ? std::to_string(p) : "($0.1 - " + std::to_string(padding) + ")";
     products->setAttr("moe.cost", b.getDictionaryAttr({b.getNamedAttr("flops", b.getStringAttr(std::to_string(6 * hidden * inner) + " * " + count)),
