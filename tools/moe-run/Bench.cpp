@@ -15,8 +15,7 @@ namespace moe {
 namespace {
 
 constexpr int64_t kSets = 8; // random inputs that take turns
-constexpr double kWarmSeconds = 0.15, kSeconds = 0.6;
-constexpr size_t kMinRuns = 8, kMaxRuns = 20000;
+constexpr size_t kMaxTimes = 20000;
 constexpr size_t kMaxSetBytes = size_t(1) << 28;
 
 using Shapes = std::map<std::string, std::vector<int64_t>>;
@@ -152,6 +151,15 @@ std::string shapeName(const std::vector<ValueInfo> &inputs, const std::vector<st
   return text;
 }
 
+/// How long to run before and while times are taken.
+struct Duration {
+  double warm, measured; // seconds
+  size_t minTimes;
+  static Duration onHost() { return {0.15, 0.6, 8}; }
+  /// Short enough that a card does not yet lower its clocks for its power limit: as peers are timed (Triton's do_bench).
+  static Duration onDevice() { return {0.025, 0.1, 3}; }
+};
+
 /// Microseconds of a run.
 struct Times {
   size_t runs = 0;
@@ -162,7 +170,7 @@ struct Times {
 };
 
 /// One run after the other, by the clock.
-Status timeOnHost(Model &model, uint32_t entry, const std::vector<std::vector<Tensor>> &sets, Times &out) {
+Status timeOnHost(Model &model, uint32_t entry, const std::vector<std::vector<Tensor>> &sets, Duration duration, Times &out) {
   using Clock = std::chrono::steady_clock;
   auto since = [](Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); };
   std::vector<moe_tensor_t> outputs;
@@ -170,10 +178,10 @@ Status timeOnHost(Model &model, uint32_t entry, const std::vector<std::vector<Te
   auto warm = Clock::now();
   do
     MOE_RETURN_IF_ERROR(model.run(entry, sets[turn++ % sets.size()], outputs));
-  while (since(warm) < kWarmSeconds || turn < 3);
+  while (since(warm) < duration.warm || turn < 3);
   std::vector<double> times;
   auto begin = Clock::now();
-  while (times.size() < kMinRuns || (since(begin) < kSeconds && times.size() < kMaxRuns)) {
+  while (times.size() < duration.minTimes || (since(begin) < duration.measured && times.size() < kMaxTimes)) {
     auto start = Clock::now();
     MOE_RETURN_IF_ERROR(model.run(entry, sets[turn++ % sets.size()], outputs));
     times.push_back(1e6 * since(start));
@@ -185,12 +193,13 @@ Status timeOnHost(Model &model, uint32_t entry, const std::vector<std::vector<Te
 }
 
 /// The launches of all sets as one graph, by the device's events.
-Status timeOnDevice(Model &model, uint32_t entry, const std::vector<std::vector<Tensor>> &sets, bool cold, Times &out) {
+Status timeOnDevice(Model &model, uint32_t entry, const std::vector<std::vector<Tensor>> &sets, bool cold, Duration duration,
+                    Times &out) {
   std::vector<moe_tensor_t> views;
   for (const std::vector<Tensor> &set : sets)
     for (const Tensor &tensor : set)
       views.push_back(tensor.view());
-  moe_time_args_t args = {sizeof(args), entry, sets.size(), views.data(), cold, kWarmSeconds, kSeconds, kMinRuns, kMaxRuns};
+  moe_time_args_t args = {sizeof(args), entry, sets.size(), views.data(), cold, duration.warm, duration.measured, duration.minTimes, kMaxTimes};
   moe_time_result_t result{};
   result.struct_size = sizeof(result);
   MOE_RETURN_IF_ERROR(toStatus(moe_session_time(model.session(), &args, &result)));
@@ -230,8 +239,12 @@ Status benchEntry(Model &model, uint32_t entry, const Shapes &given, const Optio
   }
   Times times;
   bool device = std::string(model.info().target) != "cpu";
-  MOE_RETURN_IF_ERROR(device ? timeOnDevice(model, entry, sets, !options.has("warm"), times)
-                             : timeOnHost(model, entry, sets, times));
+  Duration duration = device ? Duration::onDevice() : Duration::onHost();
+  double usual = duration.measured;
+  MOE_RETURN_IF_ERROR(options.number("seconds", 0.001, 3600, duration.measured));
+  duration.warm *= duration.measured / usual;
+  MOE_RETURN_IF_ERROR(device ? timeOnDevice(model, entry, sets, !options.has("warm"), duration, times)
+                             : timeOnHost(model, entry, sets, duration, times));
   if (trace) {
     Trace events;
     moe_session_set_profiler(model.session(), Trace::add, &events);
@@ -349,7 +362,8 @@ Command benchCommand() {
        "MODEL.moe",
        "Times entries on random inputs: floats N(0, 1), token ids within the vocabulary, masks ones, other integers 0. "
        "Eight inputs take turns, so that\n"
-       "routing varies as in use. Warm-up 0.15 s, then at least 8 runs and 0.6 s. Times are microseconds of one run.\n"
+       "routing varies as in use. Warm-up, then 0.6 s and at least 8 runs; on a device 0.1 s and at least 3 replays, before the card lowers\n"
+       "its clocks for its power limit (--seconds 1 for the state behind that). Times are microseconds of one run.\n"
        "On a device the inputs lie there already and the launches of all of them are one graph, timed by events; weights "
        "are not in its cache when\n"
        "a run begins: they are large (4 caches), or each input reads its own copy, or the cache is overwritten before "
@@ -358,6 +372,7 @@ Command benchCommand() {
        {{"entry", "NAME", "entry to run (default: every entry that has all inputs named by --shape)"},
         {"shape", "INPUT=D0xD1...", "extents of an input, in elements; may be repeated; extents not given are 1"},
         {"sets", "N", "random inputs that take turns, at least 8 (default: 8)"},
+        {"seconds", "S", "how long to measure, after a quarter of it as warm-up (default: 0.6; 0.1 on a device)"},
         {"warm", "", "on a device: weights may be in the cache"},
         {"tune", "", "choose kernel variants by measuring (none to choose from in this version)"},
         {"profile", "FILE", "write one run's steps as a trace for Perfetto or Chrome (JSON, microseconds)"}},

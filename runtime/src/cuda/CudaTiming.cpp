@@ -6,13 +6,14 @@
 // it.
 #include "cuda/CudaDevice.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 
 namespace moe::cuda {
 namespace {
 constexpr size_t kCacheTimes = 4;                      // weights of this many caches are cold by themselves
-constexpr size_t kBatch = 8;                           // replays that are queued together
+constexpr size_t kBatch = 8;                           // replays that are queued together, at most
 constexpr size_t kRoofBytes = size_t(4) << 30;         // read to measure how fast that goes
 constexpr int kRoofRuns = 7;
 
@@ -62,10 +63,11 @@ Status CudaDevice::timeSets(const Plan &plan, std::vector<Context> &sets, TimeRe
     return error ? failure("cannot record an event", error) : Status();
   };
   // Launches are queued well ahead of the device, so that what they cost on the host stays out.
+  size_t queued = 1;
   auto batch = [&](bool keep) -> Status {
     if (!flush.data)
       MOE_RETURN_IF_ERROR(record(0));
-    for (size_t i = 0; i < kBatch; ++i) {
+    for (size_t i = 0; i < queued; ++i) {
       if (flush.data) {
         if (Result error = driver.memset(flush.data, uint8_t(turn), flush.size, stream))
           return failure("cannot overwrite the cache", error);
@@ -78,7 +80,7 @@ Status CudaDevice::timeSets(const Plan &plan, std::vector<Context> &sets, TimeRe
     sets[0].mode = Mode::Capture;
     if (Result error = driver.streamSynchronize(stream))
       return lateFailure(sets[0], error);
-    for (size_t i = 0; keep && i < kBatch; ++i) {
+    for (size_t i = 0; keep && i < queued; ++i) {
       double us;
       MOE_RETURN_IF_ERROR(flush.data ? between(2 * i, 2 * i + 1, us) : between(i, i + 1, us));
       request.us.push_back(us / double(each));
@@ -87,9 +89,12 @@ Status CudaDevice::timeSets(const Plan &plan, std::vector<Context> &sets, TimeRe
     return Status();
   };
   auto begin = std::chrono::steady_clock::now();
+  size_t replays = 0;
   do
     MOE_RETURN_IF_ERROR(batch(false));
-  while (secondsSince(begin) < request.warmSeconds);
+  while (++replays && secondsSince(begin) < request.warmSeconds);
+  // A batch is a quarter of the time asked for, where that is more than one replay.
+  queued = std::clamp(size_t(request.seconds / 4 * double(replays) / secondsSince(begin)), size_t(1), kBatch);
   begin = std::chrono::steady_clock::now();
   while (request.us.size() < request.minRuns ||
          (secondsSince(begin) < request.seconds && request.us.size() < request.maxRuns))
