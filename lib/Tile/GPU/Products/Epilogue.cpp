@@ -1,0 +1,39 @@
+//===- Epilogue.cpp - what epilogues share --------------------------------===//
+#include "Products.h"
+
+#include "mlir/IR/IRMapping.h"
+
+using namespace mlir;
+using namespace mlir::moe;
+using namespace mlir::moe::tile;
+
+void Epilogue::attach(V group, V warp, V lane, V thread, Value staging, Value rows) {
+  this->group = wrap(group);
+  this->warp = wrap(warp);
+  this->lane = wrap(lane);
+  this->thread = wrap(thread);
+  this->staging = staging;
+  this->rows = rows;
+}
+
+Value Epilogue::map(ValueRange operands, llvm::function_ref<V(ArrayRef<V>)> body, RankedTensorType type) {
+  auto map = MapOp::create(b, loc, TypeRange(type), operands);
+  OpBuilder::InsertionGuard guard(b);
+  Block *block = b.createBlock(&map.getBody());
+  Vs args;
+  for (Value v : operands)
+    args.push_back(wrap(block->addArgument(getElementTypeOrSelf(v.getType()), loc)));
+  Value result = body(args);
+  tile::YieldOp::create(b, loc, ValueRange(result));
+  return map.getResult(0);
+}
+
+V Epilogue::inlined(Region &region, ArrayRef<V> arguments) {
+  IRMapping mapping;
+  Block &body = region.front();
+  for (auto [argument, v] : llvm::zip(body.getArguments(), arguments))
+    mapping.map(argument, v.v);
+  for (Operation &inner : body.without_terminator())
+    b.clone(inner, mapping);
+  return wrap(mapping.lookupOrDefault(body.getTerminator()->getOperand(0)));
+}

@@ -1,0 +1,250 @@
+//===- MainLoop.cpp - products over a work list in one persistent kernel --===//
+//
+// One block a multiprocessor draws tiles (WorkQueue.h) until all are taken: 256 weight rows for the rows of one item. There is no barrier between
+// products: a tile of a product that waits for the one in front waits for a counter of its item.
+//
+//   warp 0, one thread    weights: draws and publishes tiles; 32 KB bulk copies, one a block of 128 bytes of K, into a ring of stages
+//   warp 1, one thread    rows and their scales, into the same stages; the weights' scales of a tile
+//   warps 4 to 11         two warpgroups: products, promotion, epilogue
+//
+// Up to 64 rows the weights are the tensor cores' 64-row operand and the rows their columns (8, 16, 32 or 64 of them); at
+// 128 rows it is the other way round. The layout of paired weights (see moe.expert_products) puts gate and up of a column in one thread both ways.
+//
+//===----------------------------------------------------------------------===//
+#include "Products.h"
+
+using namespace mlir;
+using namespace mlir::moe;
+using namespace mlir::moe::tile;
+
+namespace {
+constexpr int64_t kStages = 4; // of 32 KB of weights and 16 KB of rows
+constexpr int32_t kProducerRegisters = 40, kConsumerRegisters = 232;
+
+class ProductsKernel : WorkQueue {
+public:
+  ProductsKernel(OpBuilder &b, Location loc, MutableArrayRef<Product> products, Value items, Value counters)
+      : WorkQueue(b, loc, items, counters, llvm::map_to_vector(products, [](Product &p) { return p.blocks; })), products(products) {
+    for (Product &p : products)
+      maxScales = std::max(maxScales, scaleWords(p));
+  }
+
+  void emit() {
+    Type f32 = b.getF32Type(), i8 = b.getI8Type(), element = cast<MemRefType>(products.front().weights.getType()).getElementType();
+    weightRing = alloc({kStages, 256, 128}, element, true);
+    rowRing = alloc({kStages, kMaxRows, 128}, element, true);
+    scaleRing = alloc({kStages, kMaxRows}, f32);
+    staging = alloc({2 * 64 * kPitch}, i8);
+    weightScales = alloc({kSlots, maxScales}, f32);
+    for (Product &p : products)
+      p.epilogue->allocate();
+    full = barriers(kStages, 2);       // weights and rows
+    empty = barriers(kStages, 8);      // consumer warps
+    allocate(/*readers=*/9);           // the rows' thread and 8 consumer warps
+    scalesFull = barriers(kSlots, 1);
+    start(/*dependent=*/true);
+    open();
+
+    auto roles = RolesOp::create(b, loc, ArrayRef<int32_t>{0, 1, 2, 4}, ArrayRef<bool>{true, true, false, false},
+                                 ArrayRef<int32_t>{kProducerRegisters, kConsumerRegisters, kConsumerRegisters}, 4);
+    auto role = [&](unsigned i, llvm::function_ref<void()> body) {
+      OpBuilder::InsertionGuard guard(b);
+      b.createBlock(&roles.getBodies()[i]);
+      body();
+    };
+    role(0, [&] { produceWeights(); });
+    role(1, [&] { produceRows(); });
+    role(2, [] {});
+    role(3, [&] { consume(); });
+  }
+
+private:
+  Stage next(Stage s) {
+    V up = s.index + n(1);
+    V wraps = up == n(kStages);
+    return {select(wraps, n(0), up), bitXor(s.parity, number(wraps))};
+  }
+  /// Scales of a tile of weights: `depth` of each half, in whole 16 bytes.
+  static int64_t scaleWords(Product &p) { return (2 * p.depth + 3) / 4 * 4; }
+
+  //===- Weights, and the schedule --------------------------------------------===//
+
+  void produceWeights() {
+    // Every tile is drawn, the first too: what a tile waits for was drawn before it, by a block that runs. The next one is drawn when all
+    // copies of this one are issued: earlier unbalances.
+    TileInfo t = draw(n(0));
+    loopWhile({t.tile, t.expert, t.block, n(1), n(0), n(0)}, [&](ArrayRef<V> a) { return isTile(a[0]); },
+                [&](ArrayRef<V> a) -> Vs {
+                  Vs s = chooseProduct(a[0], [&](size_t i) -> Vs {
+                    Product &p = products[i];
+                    V base = (wide(a[1]) * wide(p.blocks) + wide(a[2])) * wide(p.depth * 32768);
+                    return loop(index(0), index(p.depth), {a[4], a[5]}, [&](V k, ArrayRef<V> at) -> Vs {
+                      Stage stage{at[0], at[1]};
+                      wait(empty, stage.index, bitXor(stage.parity, n(1)));
+                      ExpectOp::create(b, loc, full, stage.index, n(32768));
+                      V offset = base + fromIndex(k, b.getI64Type()) * wide(32768);
+                      CopyBulkOp::create(b, loc, p.weights, offset, view(weightRing, stage.index, 1, {256, 128}), full, stage.index, n(32768));
+                      Stage up = next(stage);
+                      return {up.index, up.parity};
+                    });
+                  });
+                  TileInfo following = draw(a[3]);
+                  return {following.tile, following.expert, following.block, a[3] + n(1), s[0], s[1]};
+                });
+  }
+
+  //===- Rows -----------------------------------------------------------------===//
+
+  void produceRows() {
+    forEachTile(false, {n(0), n(0)}, [&](const TileInfo &t, V, Stage stage) -> Stage {
+      V count = shl(n(8), t.size), rows = rowsOf();
+      Vs s = chooseProduct(t.tile, [&](size_t i) -> Vs {
+        Product &p = products[i];
+        // The weights' scales of the tile: its slot was released, so nobody reads the place any more.
+        ExpectOp::create(b, loc, scalesFull, t.slot, n(4 * scaleWords(p)));
+        V scaleOffset = (wide(t.expert) * wide(p.blocks) + wide(t.block)) * wide(4 * scaleWords(p));
+        CopyBulkOp::create(b, loc, p.weightScales, scaleOffset, view(weightScales, t.slot, 1, {maxScales}), scalesFull, t.slot, n(4 * scaleWords(p)));
+        if (p.awaits)
+          AwaitOp::create(b, loc, counters, t.item + n(kCounters), n(p.awaits));
+        V bytes = shl(count, 7), scaleBytes = shl(count, 2);
+        return loop(index(0), index(p.depth), {stage.index, stage.parity}, [&](V k, ArrayRef<V> at) -> Vs {
+          Stage s{at[0], at[1]};
+          wait(empty, s.index, bitXor(s.parity, n(1)));
+          ExpectOp::create(b, loc, full, s.index, bytes + scaleBytes);
+          V first = fromIndex(k, b.getI64Type()) * rows + wide(t.row0);
+          CopyBulkOp::create(b, loc, p.rows, first * wide(128), view(rowRing, s.index, 1, {kMaxRows, 128}), full, s.index, bytes);
+          CopyBulkOp::create(b, loc, p.rowScales, first * wide(4), view(scaleRing, s.index, 1, {kMaxRows}), full, s.index, scaleBytes);
+          Stage up = next(s);
+          return {up.index, up.parity};
+        });
+      });
+      return {s[0], s[1]};
+    });
+  }
+  /// R as i64.
+  V rowsOf() { return fromIndex(dim(products.front().rows, 1), b.getI64Type()); }
+
+  //===- Products -------------------------------------------------------------===//
+
+  void consume() {
+    group = id(IdKind::Warpgroup) - n(1);
+    warp = id(IdKind::Warp) & n(3);
+    lane = id(IdKind::Lane);
+    thread = id(IdKind::Thread) - n(128);
+    for (Product &p : products)
+      p.epilogue->attach(group, warp, lane, thread, staging, products.front().rows);
+    forEachTile(true, {n(0), n(0)}, [&](const TileInfo &t, V number, Stage stage) -> Stage {
+      wait(scalesFull, t.slot, shr(number, 2) & n(1));
+      Vs s = chooseProduct(t.tile, [&](size_t i) { return chooseSize(t, stage, 0, products[i]); });
+      return {s[0], s[1]};
+    });
+  }
+  /// One version of the code for each size of an item.
+  Vs chooseSize(const TileInfo &t, Stage stage, int64_t size, Product &p) {
+    if (size == 4)
+      return runTall(t, stage, p);
+    return ifElse(
+        t.size == n(size), [&] { return runSwapped(t, stage, 8 << size, p); }, [&] { return chooseSize(t, stage, size + 1, p); });
+  }
+
+  Value columnsOf(Value scales, V index, int64_t count) {
+    return ReadVectorOp::create(b, loc, f32Fragment({count}, Layout::Columns), scales, index);
+  }
+  Value splat(ArrayRef<V> values, RankedTensorType type) {
+    SmallVector<Value> vs(values.begin(), values.end());
+    return SplatOp::create(b, loc, type, vs);
+  }
+  V weightScale(V slot, V index) { return read(weightScales, slot * n(maxScales) + index, b.getF32Type()); }
+  SmallVector<Value> waitFor(MmaOp products) {
+    SmallVector<Type> types;
+    for (Value v : products.getPending())
+      types.push_back(cast<PendingType>(v.getType()).getFragment());
+    auto wait = MmaWaitOp::create(b, loc, types, products.getPending(), b.getI32IntegerAttr(0));
+    return SmallVector<Value>(wait.getFragments());
+  }
+  MmaOp multiply(ArrayRef<Value> a, ArrayRef<Value> bs, ArrayRef<Value> reuse) {
+    SmallVector<Type> types;
+    for (Value v : bs)
+      types.push_back(PendingType::get(b.getContext(), f32Fragment({64, cast<SharedType>(v.getType()).getShape()[0]}, Layout::Mma)));
+    return MmaOp::create(b, loc, types, a, bs, ValueRange(), reuse);
+  }
+  Value zeros(RankedTensorType type) { return splat({f32(0)}, type); }
+  /// Loops over the blocks of K with sums of fragments carried.
+  Vs overBlocks(int64_t depth, Stage stage, ArrayRef<Value> sums, llvm::function_ref<SmallVector<Value>(V k, Stage, ArrayRef<Value>)> body) {
+    Vs init = {stage.index, stage.parity};
+    for (Value v : sums)
+      init.push_back(wrap(v));
+    return loop(index(0), index(depth), init, [&](V k, ArrayRef<V> a) -> Vs {
+      Stage s{a[0], a[1]};
+      wait(full, s.index, s.parity);
+      SmallVector<Value> carried(a.drop_front(2).begin(), a.end());
+      SmallVector<Value> out = body(fromIndex(k, b.getI32Type()), s, carried);
+      Stage up = next(s);
+      Vs r = {up.index, up.parity};
+      for (Value v : out)
+        r.push_back(wrap(v));
+      return r;
+    });
+  }
+
+  /// Weights as the 64-row operand: warpgroup g has weight rows 128 g to 128 g + 127, in two products; columns are the item's rows.
+  Vs runSwapped(const TileInfo &t, Stage stage, int64_t count, Product &p) {
+    auto type = f32Fragment({64, count}, Layout::Mma);
+    auto rowScales = f32Fragment({64}, Layout::Rows);
+    Vs r = overBlocks(p.depth, stage, {zeros(type), zeros(type)}, [&](V k, Stage s, ArrayRef<Value> sums) {
+      SmallVector<V> own;
+      if (p.paired) // gate and up alternate every 8 rows
+        own = {weightScale(t.slot, k), weightScale(t.slot, k + n(p.depth))};
+      else
+        own = {weightScale(t.slot, k + group * n(p.depth))};
+      Value scales = splat(own, rowScales), columns = columnsOf(scaleRing, s.index * n(kMaxRows), count);
+      Value weights = view(weightRing, s.index, 1, {256, 128});
+      Value rows = view(view(rowRing, s.index, 1, {kMaxRows, 128}), n(0), 8, {count, 128});
+      SmallVector<Value> a;
+      for (int64_t i = 0; i < 2; ++i)
+        a.push_back(view(weights, group * n(2) + n(i), 64, {64, 128}));
+      SmallVector<Value> partial = waitFor(multiply(a, {rows, rows}, {}));
+      arrive(empty, s.index, true);
+      SmallVector<Value> out;
+      for (int64_t i = 0; i < 2; ++i)
+        out.push_back(PromoteOp::create(b, loc, type, partial[static_cast<size_t>(i)], sums[static_cast<size_t>(i)], scales, columns, /*pin=*/false));
+      return out;
+    });
+    p.epilogue->finishSwapped(t, {r[2], r[3]}, count);
+    return {r[0], r[1]};
+  }
+
+  /// The item's rows as the 64-row operand: warpgroup g has rows 64 g to 64 g + 63, in two products of 128 weight rows, one after the other.
+  Vs runTall(const TileInfo &t, Stage stage, Product &p) {
+    auto type = f32Fragment({64, 128}, Layout::Mma);
+    auto columnScales = f32Fragment({128}, Layout::Columns);
+    Vs r = overBlocks(p.depth, stage, {zeros(type), zeros(type)}, [&](V k, Stage s, ArrayRef<Value> sums) {
+      V w0 = weightScale(t.slot, k), w1 = weightScale(t.slot, k + n(p.depth));
+      Value scales = ReadVectorOp::create(b, loc, f32Fragment({64}, Layout::Rows), scaleRing, s.index * n(kMaxRows) + group * n(64));
+      Value rows = view(view(rowRing, s.index, 1, {kMaxRows, 128}), group, 64, {64, 128});
+      Value weights = view(weightRing, s.index, 1, {256, 128});
+      SmallVector<Value> out, partial;
+      for (int64_t i = 0; i < 2; ++i) {
+        SmallVector<V> own = p.paired ? SmallVector<V>{w0, w1} : SmallVector<V>{i ? w1 : w0};
+        partial = waitFor(multiply({rows}, {view(weights, n(i), 128, {128, 128})}, partial));
+        if (i)
+          arrive(empty, s.index, true);
+        out.push_back(PromoteOp::create(b, loc, type, partial[0], sums[static_cast<size_t>(i)], scales, splat(own, columnScales), /*pin=*/i == 0));
+      }
+      return out;
+    });
+    p.epilogue->finishTall(t, {r[2], r[3]});
+    return {r[0], r[1]};
+  }
+
+  MutableArrayRef<Product> products;
+  int64_t maxScales = 0;
+  Value weightRing, rowRing, scaleRing, staging, weightScales;
+  Value full, empty, scalesFull;
+  V group, warp, lane, thread; // of the consumers
+};
+} // namespace
+
+void moe::emitProducts(OpBuilder &b, Location loc, MutableArrayRef<Product> products, Value items, Value counters) {
+  ProductsKernel(b, loc, products, items, counters).emit();
+}
