@@ -58,7 +58,8 @@ DictionaryAttr moe::getKernelCost(Operation *op, ArrayRef<Value> args) {
     return cost(flops);
   }
   // Everything else of the dialect moves data; what computes products says so above.
-  if (isa<RouteOp, DispatchOp, CombineOp, RmsNormOp, RopeOp, SwigluOp, TopKOp, ScatterOp, ScanOp, SortOp, NonZeroOp>(op))
+  if (isa<RouteOp, DispatchOp, CombineOp, RmsNormOp, RopeOp, SwigluOp, TopKOp, ScatterOp, ScanOp, SortOp, NonZeroOp, QuantizeBlocksOp, DequantizeBlocksOp,
+          RouteRowsOp, QuantizeRowsOp>(op))
     return cost("0");
   return {};
 }
