@@ -282,6 +282,25 @@ def Tile_CopyBulkOp : Tile_Op<"copy_bulk"> {
   }];
 }
 
+def Tile_CopyBoxOp : Tile_Op<"copy_box"> {
+  let summary = "Copy a box of a tensor from global to shared memory asynchronously (Hopper's TMA); its bytes count at a barrier";
+  let description = [{
+    `source` is an argument of the kernel with `moe.tensor_map`, which says the box's extents; `position` (elements, one number for each dim) is
+    where the box begins. What lies outside the tensor, before or behind it, arrives as zeros and counts too. One thread issues it. Only a
+    kernel that says how it is launched (`moe.launch_config`) has such arguments.
+
+        tile.copy_box %map[%row, %k] to %stage, %full[%s] : memref<?x1024xbf16> to !tile.shared<128x64xbf16, swizzle>, !tile.barriers<4>
+
+    (C1) source is such an argument of such a kernel.   (C2) position has its rank.   (C3) the box has the bytes and the element size of target.
+    (C4) the map's swizzle is 128 bytes where target is swizzled, else 0.
+  }];
+  let arguments = (ins AnyMemRef:$source, Variadic<I32>:$position, Tile_SharedType:$target, Tile_BarriersType:$barriers, I32:$index);
+  let assemblyFormat = [{
+    $source `[` $position `]` `to` $target `,` $barriers `[` $index `]` attr-dict `:` type($source) `to` type($target) `,` type($barriers)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_CopyGatherOp : Tile_Op<"copy_gather"> {
   let summary = "This thread copies 16 bytes from global to shared memory asynchronously (Hopper's bulk copies cannot gather rows)";
   let description = [{

@@ -298,6 +298,35 @@ LogicalResult CopyGatherOp::verify() {
   return success();
 }
 
+LogicalResult CopyBoxOp::verify() {
+  // copy_box_c1
+  auto argument = dyn_cast<BlockArgument>(getSource());
+  auto kernel = argument ? dyn_cast<FunctionOpInterface>(argument.getOwner()->getParentOp()) : FunctionOpInterface();
+  auto map = kernel ? kernel.getArgAttrOfType<DictionaryAttr>(argument.getArgNumber(), "moe.tensor_map") : DictionaryAttr();
+  auto box = map ? map.getAs<DenseI64ArrayAttr>("box") : DenseI64ArrayAttr();
+  if (!box || !kernel->hasAttr("moe.launch_config"))
+    return emitOpError("expects its source to be an argument with 'moe.tensor_map' and a box, of a kernel with 'moe.launch_config'");
+  // copy_box_c2
+  auto source = cast<MemRefType>(getSource().getType());
+  if (static_cast<int64_t>(getPosition().size()) != source.getRank() || box.size() != source.getRank())
+    return emitOpError("expects a position and a box of rank ") << source.getRank() << ", but they have " << getPosition().size() << " and " << box.size();
+  // copy_box_c3
+  SharedType target = getTarget().getType();
+  int64_t elements = 1;
+  for (int64_t extent : box.asArrayRef())
+    elements *= extent;
+  Type element = source.getElementType();
+  int64_t bytes = element.isIntOrFloat() ? element.getIntOrFloatBitWidth() / 8 : 0;
+  if (bytes != target.getElementBytes() || elements * bytes != target.getBytes())
+    return emitOpError("expects a box of ") << target.getBytes() << " bytes in elements of " << target.getElementBytes() << ", but it has "
+                                            << elements * bytes << " in elements of " << bytes;
+  // copy_box_c4
+  auto swizzle = map.getAs<IntegerAttr>("swizzle");
+  if ((swizzle ? swizzle.getInt() : 0) != (target.getSwizzle() ? 128 : 0))
+    return emitOpError("expects a map with a swizzle of ") << (target.getSwizzle() ? 128 : 0) << " for " << target;
+  return success();
+}
+
 LogicalResult ViewOp::verify() {
   // view_c1
   SharedType from = getSource().getType(), to = getType();

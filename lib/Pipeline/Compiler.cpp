@@ -3,6 +3,7 @@
 
 #include "dialects/moe/Moe.h"
 #include "dialects/onnx/Onnx.h"
+#include "dialects/tile/Tile.h"
 #include "moe/Emit/Emit.h"
 #include "moe/Fuse/Passes.h"
 #include "moe/Interpret/VerifyRaise.h"
@@ -47,7 +48,7 @@ void moe::registerCompilerDialects(DialectRegistry &registry) {
   registry.insert<MoeDialect, mlir::onnx::OnnxDialect, affine::AffineDialect, arith::ArithDialect,
                   bufferization::BufferizationDialect, cf::ControlFlowDialect, func::FuncDialect, index::IndexDialect,
                   linalg::LinalgDialect, LLVM::LLVMDialect, math::MathDialect, memref::MemRefDialect,
-                  NVVM::NVVMDialect, scf::SCFDialect,
+                  NVVM::NVVMDialect, scf::SCFDialect, tile::TileDialect,
                   tensor::TensorDialect, ub::UBDialect, vector::VectorDialect>();
   registerBufferizationModels(registry);
   registerEmitTranslations(registry);

@@ -230,6 +230,19 @@ TILE_PATTERN(CopyBulkOp) {
   b.eraseOp(op);
   return success();
 }
+TILE_PATTERN(CopyBoxOp) {
+  // The map is a parameter by value: `moe-lower-kernels` gives the cast its address. Instructions name the innermost coordinate first.
+  Value map = UnrealizedConversionCastOp::create(b, op.getLoc(), LLVM::LLVMPointerType::get(op.getContext()), op.getSource()).getResult(0);
+  SmallVector<Value> operands = {p.address(in.getTarget().front()), map, barrierAt(p, in.getBarriers().front(), op.getIndex())};
+  std::string text = "cp.async.bulk.tensor." + std::to_string(op.getPosition().size()) + "d.shared::cluster.global.mbarrier::complete_tx::bytes [$0], [$1, {";
+  for (auto [i, position] : llvm::enumerate(llvm::reverse(op.getPosition()))) {
+    text += (i ? ", $" : "$") + std::to_string(operands.size());
+    operands.push_back(position);
+  }
+  p.assembly(text + "}], [$2];", operands);
+  b.eraseOp(op);
+  return success();
+}
 TILE_PATTERN(CopyGatherOp) {
   Value from = p.at(pointerTo(p, op.getSource()), op.getOffset());
   Value piece = p.bitXor(op.getPiece(), p.bitAnd(op.getRow(), 7));
@@ -621,7 +634,7 @@ struct LowerTile : moe::impl::LowerTileBase<LowerTile> {
     target.addIllegalDialect<TileDialect>();
     RewritePatternSet patterns(&getContext());
     patterns.add<LowerAllocOp, LowerBarriersOp, LowerStartOp, LowerIdOp, LowerWaitOp, LowerArriveOp, LowerExpectOp, LowerSyncOp, LowerSyncWarpOp,
-                 LowerFenceAsyncOp, LowerSignalOp, LowerAwaitOp, LowerAwaitChangeOp, LowerPublishOp, LowerShuffleOp, LowerReduceOp, LowerAtomicAddOp, LowerViewOp, LowerCopyBulkOp, LowerCopyGatherOp, LowerArriveCopiesOp,
+                 LowerFenceAsyncOp, LowerSignalOp, LowerAwaitOp, LowerAwaitChangeOp, LowerPublishOp, LowerShuffleOp, LowerReduceOp, LowerAtomicAddOp, LowerViewOp, LowerCopyBulkOp, LowerCopyBoxOp, LowerCopyGatherOp, LowerArriveCopiesOp,
                  LowerReadOp, LowerWriteOp, LowerLoadOp, LowerStoreOp, LowerMmaOp, LowerMmaWaitOp, LowerPromoteOp, LowerSplatOp, LowerReadVectorOp, LowerWriteVectorOp,
                  LowerSelectRowsOp, LowerSelectColumnsOp, LowerMapOp, LowerMaxOp, LowerCodesOp, LowerPackOp, LowerStoreMatrixOp, LowerElementwise>(converter, &getContext());
     scf::populateSCFStructuralTypeConversionsAndLegality(converter, patterns, target);

@@ -445,6 +445,41 @@ func.func @view_c3_stage(%x: !tile.shared<4x4x128xf8E4M3FN, swizzle>, %i: i32) {
 
 // -----
 
+func.func @copy_box_c1(%x: memref<?x64xbf16> {moe.tensor_map = {box = array<i64: 64, 64>}}, %t: !tile.shared<64x64xbf16>, %b: !tile.barriers<1>, %i: i32) {
+  // expected-error @below {{expects its source to be an argument with 'moe.tensor_map' and a box, of a kernel with 'moe.launch_config'}}
+  tile.copy_box %x[%i, %i] to %t, %b[%i] : memref<?x64xbf16> to !tile.shared<64x64xbf16>, !tile.barriers<1>
+  return
+}
+
+// -----
+
+func.func @copy_box_c2(%x: memref<?x64xbf16> {moe.tensor_map = {box = array<i64: 64, 64>}}, %t: !tile.shared<64x64xbf16>, %b: !tile.barriers<1>, %i: i32)
+    attributes {moe.launch_config = {}} {
+  // expected-error @below {{expects a position and a box of rank 2, but they have 1 and 2}}
+  tile.copy_box %x[%i] to %t, %b[%i] : memref<?x64xbf16> to !tile.shared<64x64xbf16>, !tile.barriers<1>
+  return
+}
+
+// -----
+
+func.func @copy_box_c3(%x: memref<?x64xbf16> {moe.tensor_map = {box = array<i64: 64, 64>}}, %t: !tile.shared<128x64xbf16>, %b: !tile.barriers<1>, %i: i32)
+    attributes {moe.launch_config = {}} {
+  // expected-error @below {{expects a box of 16384 bytes in elements of 2, but it has 8192 in elements of 2}}
+  tile.copy_box %x[%i, %i] to %t, %b[%i] : memref<?x64xbf16> to !tile.shared<128x64xbf16>, !tile.barriers<1>
+  return
+}
+
+// -----
+
+func.func @copy_box_c4(%x: memref<?x64xbf16> {moe.tensor_map = {box = array<i64: 64, 64>}}, %t: !tile.shared<64x64xbf16, swizzle>, %b: !tile.barriers<1>, %i: i32)
+    attributes {moe.launch_config = {}} {
+  // expected-error @below {{expects a map with a swizzle of 128 for '!tile.shared<64x64xbf16, swizzle>'}}
+  tile.copy_box %x[%i, %i] to %t, %b[%i] : memref<?x64xbf16> to !tile.shared<64x64xbf16, swizzle>, !tile.barriers<1>
+  return
+}
+
+// -----
+
 func.func @copy_gather_c1(%x: memref<?xi8>, %t: !tile.shared<64x128xi8>, %i: i32, %at: i64) {
   // expected-error @below {{expects a swizzled target, but it is '!tile.shared<64x128xi8>'}}
   tile.copy_gather %x[%at] to %t[%i, %i] : memref<?xi8> to !tile.shared<64x128xi8>

@@ -105,6 +105,14 @@ func.func @lanes(%i: i32, %f: f32) attributes {tile.threads = 32 : i32} {
   return
 }
 
+// CHECK-LABEL: func.func @box
+func.func @box(%x: memref<?x64xbf16> {moe.tensor_map = {box = array<i64: 64, 64>, swizzle = 128 : i64}}, %t: !tile.shared<64x64xbf16, swizzle>,
+    %b: !tile.barriers<1>, %i: i32) attributes {moe.launch_config = {}} {
+  // CHECK: tile.copy_box %{{.*}}[%{{.*}}, %{{.*}}] to %{{.*}}, %{{.*}}[%{{.*}}] : memref<?x64xbf16> to <64x64xbf16, swizzle>, <1>
+  tile.copy_box %x[%i, %i] to %t, %b[%i] : memref<?x64xbf16> to !tile.shared<64x64xbf16, swizzle>, !tile.barriers<1>
+  return
+}
+
 // CHECK-LABEL: func.func @memory
 func.func @memory(%x: memref<?x128xf8E4M3FN>, %f: memref<?xf32>, %i: i32, %at: i64) attributes {tile.threads = 128 : i32} {
   %ring = tile.alloc : !tile.shared<4x256x128xf8E4M3FN, swizzle>
