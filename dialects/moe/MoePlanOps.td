@@ -65,7 +65,7 @@ def Moe_ExpertProductsOp : Moe_ComputeOp<"expert_products", [SingleBlock]> {
     w1 [E, IB, KB, 256, 128]: a tile of 256 rows holds 128 columns of I for gate and up, row 128 w + 64 s + 16 v + 8 g + r is gate (g = 0) or up (1) of
     column 64 w + 16 v + 2 r + s, pieces as in x;   w1_scales [E, IB, L1] f32: gate's KB scales, then up's; L1 = 2 KB rounded up to a multiple of 4;
     w2 [E, NB, IB, 256, 128]: rows of H as they are, pieces as in x;   w2_scales [E, NB, L2] f32: IB scales of the first 128 rows, then of the others;
-    items [N] i32: items[0] items, then from word 4 on four words an item: expert, row0, valid, size | group << 4 | offset << 12 (8 << size rows are read;
+    items [N] i32: items[0] items, none of more than items[1] rows, then from word 4 on four words an item: expert, row0, valid, size | group << 4 | offset << 12 (8 << size rows are read;
     item j is number `offset` of `group` items of one expert that stand together);
     counters [N'] i32, zero before and changed by the kernel: N' >= 16 + items.   y [R, H] bf16.
     (C1) shapes and types as above; H is a multiple of 8.   (C2) of each item, which only its producer can see to: row0 is a multiple of 8,

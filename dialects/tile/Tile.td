@@ -138,8 +138,8 @@ def Tile_StartOp : Tile_Op<"start"> {
 def Tile_RolesOp : Tile_Op<"roles", [NoTerminator, SingleBlock, RecursiveMemoryEffects]> {
   let summary = "Different code for different warps";
   let description = [{
-    Region i runs in warps first[i] <= w < first[i + 1] (the last one up to the last warp); if single[i] is set, in lane 0 alone. Before its
-    region, warpgroup g sets its register budget to registers[g].
+    Region i runs in warps first[i] <= w < first[i + 1] (the last one up to the last warp); if single[i] is set, in lane 0 of the first of them
+    alone. Before its region, warpgroup g sets its register budget to registers[g].
     (C1) first ascends from 0; one entry a region.   (C2) a region with warps of several warpgroups has them whole: it starts and ends at a
     multiple of 4 (or at the last warp).
     (C3) registers, one a warpgroup, are multiples of 8 from 24 to 240, equal in the warpgroups of one region; their sum is at most

@@ -729,9 +729,9 @@ struct LowerTile : moe::impl::LowerTileBase<LowerTile> {
       budget(g);
       for (size_t r = i; r <= last; ++r) {
         OpBuilder::InsertionGuard guard(b);
-        bool whole = first[r] == g * 4 && end(r) >= groupEnd * 4;
-        if (!whole) {
-          Value inside = end(r) == first[r] + 1 ? p.equal(warp, p.i32(first[r]))
+        bool whole = first[r] == g * 4 && end(r) >= groupEnd * 4, one = op.getSingle()[r];
+        if (!whole || one) {
+          Value inside = one || end(r) == first[r] + 1 ? p.equal(warp, p.i32(first[r]))
                          : Value(arith::AndIOp::create(b, loc, arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge, warp, p.i32(first[r])),
                                                        p.less(warp, p.i32(end(r)))));
           auto own = scf::IfOp::create(b, loc, inside);

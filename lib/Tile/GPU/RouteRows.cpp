@@ -292,7 +292,10 @@ private:
     auto [rowStart, rowTotal] = scan(rows, 0);
     auto [firstItem, itemTotal] = scan(entries, 1);
     ifThen(mine, [&] { write(rowStart + counts[0], base, thread); });
-    ifThen((block == n(0)) & (thread == n(0)), [&] { store(itemTotal, items, n(0)); });
+    ifThen((block == n(0)) & (thread == n(0)), [&] {
+      store(itemTotal, items, n(0));
+      store(tokens, items, n(1)); // an expert has each token at most once
+    });
     // Experts are shared among the blocks.
     ifThen(mine & (thread % blocks == block), [&] {
       loop(index(0), toIndex(entries), [&](V at) {

@@ -16,6 +16,8 @@ void Epilogue::attach(V group, V warp, V lane, V thread, Value staging, Value ro
   this->rows = rows;
 }
 
+void Epilogue::finishHalf(const TileInfo &, V, int64_t) { llvm_unreachable("an epilogue of tiles that are not cut"); }
+
 Value Epilogue::map(ValueRange operands, llvm::function_ref<V(ArrayRef<V>)> body, RankedTensorType type) {
   auto map = MapOp::create(b, loc, TypeRange(type), operands);
   OpBuilder::InsertionGuard guard(b);

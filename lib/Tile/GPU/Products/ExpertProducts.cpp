@@ -7,6 +7,9 @@
 using namespace mlir;
 using namespace mlir::moe;
 
+/// Shorter tiles are not cut: they stream in less time than drawing another one costs (measured: 16 blocks gain, 6 lose).
+static constexpr int64_t kCutDepth = 12;
+
 static void emit(OpBuilder &b, ExpertProductsOp op) {
   Location loc = op.getLoc();
   auto up = [](int64_t n, int64_t by) { return (n + by - 1) / by; };
@@ -15,7 +18,8 @@ static void emit(OpBuilder &b, ExpertProductsOp op) {
   // Products 1 has a block of 128 columns of I in a tile, product 2 waits for all of an item's.
   Product products[] = {{op.getX(), op.getXScales(), op.getW1(), op.getW1Scales(), ib, kb, /*paired=*/true, /*awaits=*/0,
                          makeActivation(b, loc, op.getEpilogue(), h, hScales, op.getCounters())},
-                        {h, hScales, op.getW2(), op.getW2Scales(), up(hidden, 256), ib, /*paired=*/false, /*awaits=*/ib, makeStoreRows(b, loc, y, hidden)}};
+                        {h, hScales, op.getW2(), op.getW2Scales(), up(hidden, 256), ib, /*paired=*/false, /*awaits=*/ib, makeStoreRows(b, loc, y, hidden),
+                         /*cuts=*/ib >= kCutDepth}};
   emitProducts(b, loc, products, op.getItems(), op.getCounters());
 }
 

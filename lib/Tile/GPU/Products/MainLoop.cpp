@@ -24,7 +24,8 @@ constexpr int32_t kProducerRegisters = 40, kConsumerRegisters = 232;
 class ProductsKernel : WorkQueue {
 public:
   ProductsKernel(OpBuilder &b, Location loc, MutableArrayRef<Product> products, Value items, Value counters)
-      : WorkQueue(b, loc, items, counters, llvm::map_to_vector(products, [](Product &p) { return p.blocks; })), products(products) {
+      : WorkQueue(b, loc, items, counters, llvm::map_to_vector(products, [](Product &p) { return p.blocks; }), products.back().cuts),
+        products(products) {
     for (Product &p : products)
       maxScales = std::max(maxScales, scaleWords(p));
   }
@@ -64,6 +65,26 @@ private:
     V wraps = up == n(kStages);
     return {select(wraps, n(0), up), bitXor(s.parity, number(wraps))};
   }
+  /// A producer's loop over stages: waits until each is empty.
+  Vs overStages(int64_t count, Stage stage, Value awaited, llvm::function_ref<void(V i, Stage)> body) {
+    return loop(index(0), index(count), {stage.index, stage.parity}, [&](V i, ArrayRef<V> at) -> Vs {
+      Stage s{at[0], at[1]};
+      wait(awaited, s.index, bitXor(s.parity, n(1)));
+      body(i, s);
+      Stage up = next(s);
+      return {up.index, up.parity};
+    });
+  }
+  /// A producer's loop over the stages of a tile that is cut: each holds two blocks of K, the last perhaps one.
+  Vs overPairs(int64_t depth, Stage stage, llvm::function_ref<void(Stage, V blocks)> expect, llvm::function_ref<void(V k, int64_t place, Stage)> copy) {
+    return overStages((depth + 1) / 2, stage, empty, [&](V i, Stage s) {
+      V k = shl(fromIndex(i, i32Type()), 1), two = below(k + n(1), n(depth));
+      expect(s, depth % 2 ? select(two, n(2), n(1)) : n(2));
+      copy(k, 0, s);
+      auto second = [&] { copy(k + n(1), 1, s); };
+      depth % 2 ? ifThen(two, second) : second();
+    });
+  }
   /// Scales of a tile of weights: `depth` of each half, in whole 16 bytes.
   static int64_t scaleWords(Product &p) { return (2 * p.depth + 3) / 4 * 4; }
 
@@ -73,23 +94,30 @@ private:
     // Every tile is drawn, the first too: what a tile waits for was drawn before it, by a block that runs. The next one is drawn when all
     // copies of this one are issued: earlier unbalances.
     TileInfo t = draw(n(0));
-    loopWhile({t.tile, t.expert, t.block, n(1), n(0), n(0)}, [&](ArrayRef<V> a) { return isTile(a[0]); },
+    loopWhile({t.tile, t.expert, t.block, t.part, n(1), n(0), n(0)}, [&](ArrayRef<V> a) { return isTile(a[0]); },
                 [&](ArrayRef<V> a) -> Vs {
                   Vs s = chooseProduct(a[0], [&](size_t i) -> Vs {
                     Product &p = products[i];
                     V base = (wide(a[1]) * wide(p.blocks) + wide(a[2])) * wide(p.depth * 32768);
-                    return loop(index(0), index(p.depth), {a[4], a[5]}, [&](V k, ArrayRef<V> at) -> Vs {
-                      Stage stage{at[0], at[1]};
-                      wait(empty, stage.index, bitXor(stage.parity, n(1)));
-                      ExpectOp::create(b, loc, full, stage.index, n(32768));
-                      V offset = base + fromIndex(k, b.getI64Type()) * wide(32768);
-                      CopyBulkOp::create(b, loc, p.weights, offset, view(weightRing, stage.index, 1, {256, 128}), full, stage.index, n(32768));
-                      Stage up = next(stage);
-                      return {up.index, up.parity};
-                    });
+                    auto whole = [&]() -> Vs {
+                      return overStages(p.depth, {a[5], a[6]}, empty, [&](V k, Stage s) {
+                        ExpectOp::create(b, loc, full, s.index, n(32768));
+                        V offset = base + fromIndex(k, b.getI64Type()) * wide(32768);
+                        CopyBulkOp::create(b, loc, p.weights, offset, view(weightRing, s.index, 1, {256, 128}), full, s.index, n(32768));
+                      });
+                    };
+                    auto half = [&]() -> Vs {
+                      V own = base + wide(a[3] - n(1)) * wide(16384);
+                      return overPairs(p.depth, {a[5], a[6]}, [&](Stage s, V blocks) { ExpectOp::create(b, loc, full, s.index, shl(blocks, 14)); },
+                                       [&](V k, int64_t place, Stage s) {
+                                         Value to = view(view(weightRing, s.index, 1, {256, 128}), n(place), 128, {128, 128});
+                                         CopyBulkOp::create(b, loc, p.weights, own + wide(k) * wide(32768), to, full, s.index, n(16384));
+                                       });
+                    };
+                    return p.cuts ? ifElse(a[3] == n(0), whole, half) : whole();
                   });
-                  TileInfo following = draw(a[3]);
-                  return {following.tile, following.expert, following.block, a[3] + n(1), s[0], s[1]};
+                  TileInfo following = draw(a[4]);
+                  return {following.tile, following.expert, following.block, following.part, a[4] + n(1), s[0], s[1]};
                 });
   }
 
@@ -107,16 +135,28 @@ private:
         if (p.awaits)
           AwaitOp::create(b, loc, counters, t.item + n(kCounters), n(p.awaits));
         V bytes = shl(count, 7), scaleBytes = shl(count, 2);
-        return loop(index(0), index(p.depth), {stage.index, stage.parity}, [&](V k, ArrayRef<V> at) -> Vs {
-          Stage s{at[0], at[1]};
-          wait(empty, s.index, bitXor(s.parity, n(1)));
-          ExpectOp::create(b, loc, full, s.index, bytes + scaleBytes);
-          V first = fromIndex(k, b.getI64Type()) * rows + wide(t.row0);
-          CopyBulkOp::create(b, loc, p.rows, first * wide(128), view(rowRing, s.index, 1, {kMaxRows, 128}), full, s.index, bytes);
-          CopyBulkOp::create(b, loc, p.rowScales, first * wide(4), view(scaleRing, s.index, 1, {kMaxRows}), full, s.index, scaleBytes);
-          Stage up = next(s);
-          return {up.index, up.parity};
-        });
+        /// Block k of the rows and their scales, into part `place` of `of` of a stage.
+        auto copy = [&](V k, Stage s, int64_t place, int64_t of) {
+          V first = wide(k) * rows + wide(t.row0);
+          Value to = view(rowRing, s.index, 1, {kMaxRows, 128}), scales = view(scaleRing, s.index, 1, {kMaxRows});
+          if (of > 1) {
+            to = view(to, n(place), kMaxRows / of, {kMaxRows / of, 128});
+            scales = view(scales, n(place), kMaxRows / of, {kMaxRows / of});
+          }
+          CopyBulkOp::create(b, loc, p.rows, first * wide(128), to, full, s.index, bytes);
+          CopyBulkOp::create(b, loc, p.rowScales, first * wide(4), scales, full, s.index, scaleBytes);
+        };
+        auto whole = [&]() -> Vs {
+          return overStages(p.depth, stage, empty, [&](V k, Stage s) {
+            ExpectOp::create(b, loc, full, s.index, bytes + scaleBytes);
+            copy(fromIndex(k, i32Type()), s, 0, 1);
+          });
+        };
+        auto half = [&]() -> Vs {
+          return overPairs(p.depth, stage, [&](Stage s, V blocks) { ExpectOp::create(b, loc, full, s.index, (bytes + scaleBytes) * blocks); },
+                           [&](V k, int64_t place, Stage s) { copy(k, s, place, 2); });
+        };
+        return p.cuts ? ifElse(t.part == n(0), whole, half) : whole();
       });
       return {s[0], s[1]};
     });
@@ -135,7 +175,12 @@ private:
       p.epilogue->attach(group, warp, lane, thread, staging, products.front().rows);
     forEachTile(true, {n(0), n(0)}, [&](const TileInfo &t, V number, Stage stage) -> Stage {
       wait(scalesFull, t.slot, shr(number, 2) & n(1));
-      Vs s = chooseProduct(t.tile, [&](size_t i) { return chooseSize(t, stage, 0, products[i]); });
+      Vs s = chooseProduct(t.tile, [&](size_t i) {
+        Product &p = products[i];
+        auto whole = [&] { return chooseSize(t, stage, 0, p); };
+        auto half = [&] { return ifElse(t.size == n(0), [&] { return runHalf(t, stage, 8, p); }, [&] { return runHalf(t, stage, kCutRows, p); }); };
+        return p.cuts ? ifElse(t.part == n(0), whole, half) : whole();
+      });
       return {s[0], s[1]};
     });
   }
@@ -211,6 +256,41 @@ private:
       return out;
     });
     p.epilogue->finishSwapped(t, {r[2], r[3]}, count);
+    return {r[0], r[1]};
+  }
+
+  /// Half of a tile, as runSwapped: warpgroup g has weight rows 64 g to 64 g + 63 of the half; a stage holds two blocks of K. Sums are added in the
+  /// same order, so that a row's result does not depend on which tiles are cut.
+  Vs runHalf(const TileInfo &t, Stage stage, int64_t count, Product &p) {
+    auto type = f32Fragment({64, count}, Layout::Mma);
+    auto operands = [&](int64_t place, Stage s) -> std::pair<Value, Value> {
+      Value weights = view(view(weightRing, s.index, 1, {256, 128}), n(2 * place) + group, 64, {64, 128});
+      return {weights, view(view(rowRing, s.index, 1, {kMaxRows, 128}), n(place), kMaxRows / 2, {count, 128})};
+    };
+    auto promote = [&](V k, int64_t place, Stage s, Value partial, Value sum) -> Value {
+      Value scales = splat(weightScale(t.slot, k + (t.part - n(1)) * n(p.depth)), f32Fragment({64}, Layout::Rows));
+      Value columns = columnsOf(scaleRing, s.index * n(kMaxRows) + n(place * kMaxRows / 2), count);
+      return PromoteOp::create(b, loc, type, partial, sum, scales, columns, /*pin=*/false);
+    };
+    Vs r = overBlocks((p.depth + 1) / 2, stage, {zeros(type)}, [&](V i, Stage s, ArrayRef<Value> sums) -> SmallVector<Value> {
+      V k = shl(i, 1);
+      auto first = operands(0, s), second = operands(1, s);
+      if (p.depth % 2 == 0) {
+        SmallVector<Value> partial = waitFor(multiply({first.first, second.first}, {first.second, second.second}, {}));
+        Value sum = promote(k, 0, s, partial[0], sums[0]);
+        sum = promote(k + n(1), 1, s, partial[1], sum);
+        arrive(empty, s.index, true);
+        return {sum};
+      }
+      Value sum = promote(k, 0, s, waitFor(multiply({first.first}, {first.second}, {}))[0], sums[0]);
+      sum = ifElse(
+          below(k + n(1), n(p.depth)),
+          [&]() -> Vs { return {wrap(promote(k + n(1), 1, s, waitFor(multiply({second.first}, {second.second}, {}))[0], sum))}; },
+          [&]() -> Vs { return {wrap(sum)}; })[0];
+      arrive(empty, s.index, true);
+      return {sum};
+    });
+    p.epilogue->finishHalf(t, r[2], count);
     return {r[0], r[1]};
   }
 

@@ -30,6 +30,8 @@ public:
 
   /// Two fragments of 64 weight rows x `count` rows of the item: warpgroup g has weight rows 128 g to 128 g + 127.
   virtual void finishSwapped(const TileInfo &t, ArrayRef<V> sums, int64_t count) = 0;
+  /// One fragment of 64 weight rows x `count` rows of the item, of a tile that is cut: warpgroup g has weight rows 64 g to 64 g + 63 of the half.
+  virtual void finishHalf(const TileInfo &t, V sum, int64_t count);
   /// Two fragments of 64 rows of the item x 128 weight rows: warpgroup g has rows 64 g to 64 g + 63.
   virtual void finishTall(const TileInfo &t, ArrayRef<V> sums) = 0;
 
@@ -61,6 +63,7 @@ struct Product {
   bool paired;                 ///< gate and up alternate every 8 weight rows, and their scales are the two halves
   int64_t awaits;              ///< the rows are there after so many signals of the item's counter; 0: before the kernel
   std::unique_ptr<Epilogue> epilogue;
+  bool cuts = false;           ///< the last product alone: tiles of few rows may be cut in two; the epilogue has finishHalf
 };
 
 /// Activation of gate and up (`region`), requantization in blocks of 1 x 128, and a signal for whoever reads the rows of h.

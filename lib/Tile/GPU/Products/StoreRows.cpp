@@ -11,21 +11,11 @@ public:
   StoreRows(OpBuilder &b, Location loc, Value y, int64_t columns) : Epilogue(b, loc), y(y), hidden(columns) {}
 
   void finishSwapped(const TileInfo &t, ArrayRef<V> sums, int64_t count) override {
-    V place = group * n(64 * kPitch), within = thread & n(127), barrier = group + n(2);
-    for (auto [i, sum] : llvm::enumerate(sums)) {
-      sync(barrier, 128);
-      StoreMatrixOp::create(b, loc, sum, staging, place + warp * n(32), kPitch, /*transposed=*/true);
-      sync(barrier, 128);
-      for (int64_t pass = 0; pass < count; pass += 16) {
-        V token = shr(within, 3) + n(pass), piece = within & n(7);
-        V column = t.block * n(256) + group * n(128) + n(64 * static_cast<int64_t>(i)) + shl(piece, 3);
-        auto store = [&] { storeRow(t, token, column, place + token * n(kPitch) + shl(piece, 4)); };
-        if (count - pass < 16)
-          ifThen(below(token, n(count)), store);
-        else
-          store();
-      }
-    }
+    for (auto [i, sum] : llvm::enumerate(sums))
+      storeSwapped(t, sum, count, t.block * n(256) + group * n(128) + n(64 * static_cast<int64_t>(i)));
+  }
+  void finishHalf(const TileInfo &t, V sum, int64_t count) override {
+    storeSwapped(t, sum, count, t.block * n(256) + (t.part - n(1)) * n(128) + group * n(64));
   }
 
   void finishTall(const TileInfo &t, ArrayRef<V> sums) override {
@@ -46,6 +36,22 @@ public:
   }
 
 private:
+  /// 64 columns from `first` on, of `count` rows.
+  void storeSwapped(const TileInfo &t, Value sum, int64_t count, V first) {
+    V place = group * n(64 * kPitch), within = thread & n(127), barrier = group + n(2);
+    sync(barrier, 128);
+    StoreMatrixOp::create(b, loc, sum, staging, place + warp * n(32), kPitch, /*transposed=*/true);
+    sync(barrier, 128);
+    for (int64_t pass = 0; pass < count; pass += 16) {
+      V token = shr(within, 3) + n(pass), piece = within & n(7);
+      V column = first + shl(piece, 3);
+      auto store = [&] { storeRow(t, token, column, place + token * n(kPitch) + shl(piece, 4)); };
+      if (count - pass < 16)
+        ifThen(below(token, n(count)), store);
+      else
+        store();
+    }
+  }
   /// 8 columns of one row, from staged bytes.
   void storeRow(const TileInfo &t, V token, V column, V staged) {
     V inside = below(token, t.valid);

@@ -16,6 +16,12 @@ void WorkQueue::open() {
   int64_t sum = 0;
   for (int64_t own : blocks)
     ends.push_back(items * n(sum += own));
+  if (!cuts)
+    return;
+  V all = items * n(blocks.back()), few = below(load(itemList, n(1), i32Type()), n(kCutRows + 1));
+  V cut = select(few, least(all, id(IdKind::Blocks) * n(kCutTiles)), n(0));
+  whole = all - cut;
+  ends.back() = ends.back() + cut;
 }
 
 Vs WorkQueue::chooseProduct(V tile, llvm::function_ref<Vs(size_t)> body, size_t from) {
@@ -27,8 +33,18 @@ Vs WorkQueue::chooseProduct(V tile, llvm::function_ref<Vs(size_t)> body, size_t 
 /// Decodes a tile number. Items of one expert stand in groups; inside one the item runs fastest, so that blocks that run side by
 /// side read a weight tile from memory once.
 TileInfo WorkQueue::decode(V tile) {
-  Vs r = chooseProduct(tile, [&](size_t i) { return entryOf(i ? tile - ends[i - 1] : tile, blocks[i]); });
-  return {tile, r[0], r[1], r[2], r[3], r[4], r[5], V()};
+  Vs r = chooseProduct(tile, [&](size_t i) {
+    V at = i ? tile - ends[i - 1] : tile, part = n(0);
+    if (cuts && i + 1 == blocks.size()) {
+      V isPart = below(whole, at + n(1)), half = at - whole;
+      part = select(isPart, (half & n(1)) + n(1), n(0));
+      at = select(isPart, whole + shr(half, 1), at);
+    }
+    Vs entry = entryOf(at, blocks[i]);
+    entry.push_back(part);
+    return entry;
+  });
+  return {tile, r[0], r[1], r[2], r[3], r[4], r[5], r[6], V()};
 }
 Vs WorkQueue::entryOf(V tile, int64_t blocksPerItem) {
   auto entry = [&](V item) -> Vs {
@@ -55,7 +71,7 @@ void WorkQueue::publish(V number, const TileInfo &t) {
   wait(released, slot, bitXor(round, n(1)));
   V base = slot * n(kSlotWords);
   write(vector4({t.tile, t.expert, t.row0, t.valid}), queue, base);
-  write(vector4({t.size, t.block, t.item, slot}), queue, base + n(4));
+  write(vector4({t.size, t.block, t.item, t.part}), queue, base + n(4));
   arrive(published, slot, false);
 }
 V WorkQueue::clamp(V tile) {
@@ -77,16 +93,16 @@ void WorkQueue::forEachTile(bool warp, Stage stage, llvm::function_ref<Stage(con
     wait(published, slot, shr(number, 2) & n(1));
     V base = slot * n(kSlotWords);
     V lo = read(queue, base, words4()), hi = read(queue, base + n(4), words4());
-    return {element(lo, 0), element(lo, 1), element(lo, 2), element(lo, 3), element(hi, 0), element(hi, 1), element(hi, 2), element(hi, 3)};
+    return {element(lo, 0), element(lo, 1), element(lo, 2), element(lo, 3), element(hi, 0), element(hi, 1), element(hi, 2), element(hi, 3), slot};
   };
   Vs init = take(n(0));
   init.append({n(0), stage.index, stage.parity});
   loopWhile(init, [&](ArrayRef<V> a) { return isTile(a[0]); },
               [&](ArrayRef<V> a) -> Vs {
-                TileInfo t{a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]};
-                Stage after = body(t, a[8], {a[9], a[10]});
+                TileInfo t{a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8]};
+                Stage after = body(t, a[9], {a[10], a[11]});
                 arrive(released, t.slot, warp);
-                V number = a[8] + n(1);
+                V number = a[9] + n(1);
                 Vs r = take(number);
                 r.append({number, after.index, after.parity});
                 return r;

@@ -1,7 +1,8 @@
 //===- WorkQueue.h - who works on which tile ------------------------------===//
 //
 // The tiles of all products stand in one order in which whatever a tile waits for comes before it: first those of product 0 (for each item its
-// blocks of 256 weight rows), then those of product 1. Every block draws the next one from a counter in global memory until all are
+// blocks of 256 weight rows), then those of product 1. With few rows the last tiles of the last product are cut in two, so that all blocks end at
+// about the same time. Every block draws the next one from a counter in global memory until all are
 // taken, and publishes it to its other warps through a few slots in shared memory. A work list is described at moe.expert_products.
 //
 //===----------------------------------------------------------------------===//
@@ -13,13 +14,17 @@
 namespace mlir::moe {
 
 constexpr int64_t kSlots = 4;        // tiles published ahead
-constexpr int64_t kSlotWords = 8;    // tile, expert, row0, valid, size, block, item
+constexpr int64_t kSlotWords = 8;    // tile, expert, row0, valid, size, block, item, part
 constexpr int64_t kCounters = 16;    // counters[0]: next tile; counters[16 + item]: finished blocks of a product that another waits for
-constexpr int64_t kItems = 4;        // items[4]: the first entry
+constexpr int64_t kItems = 4;        // items[0]: entries; items[1]: no item has more rows; items[4]: the first entry
+constexpr int64_t kCutRows = 16;     // rows of an item of which a tile may be cut
+constexpr int64_t kCutTiles = 1;     // tiles of each block that are cut, the last ones
 
 /// What a role knows about the tile it works on.
 struct TileInfo {
-  V tile, expert, row0, valid, size, block, item, slot;
+  V tile, expert, row0, valid, size, block, item;
+  V part; ///< 0: all 256 weight rows; 1: the first 128; 2: the others
+  V slot;
 };
 /// Position in the ring of stages: which, and the parity of its current use.
 struct Stage {
@@ -28,9 +33,9 @@ struct Stage {
 
 class WorkQueue : protected BlockCode {
 protected:
-  /// `blocks`: tiles of an item, for each product.
-  WorkQueue(OpBuilder &b, Location loc, Value items, Value counters, ArrayRef<int64_t> blocks)
-      : BlockCode(b, loc), itemList(items), counters(counters), blocks(blocks) {}
+  /// `blocks`: tiles of an item, for each product; `cuts`: those of the last one may be cut.
+  WorkQueue(OpBuilder &b, Location loc, Value items, Value counters, ArrayRef<int64_t> blocks, bool cuts)
+      : BlockCode(b, loc), itemList(items), counters(counters), blocks(blocks), cuts(cuts) {}
 
   /// Shared memory and barriers. `readers`: arrivals that give a slot back.
   void allocate(int32_t readers);
@@ -55,8 +60,10 @@ private:
   V clamp(V tile);
 
   SmallVector<int64_t> blocks;
+  bool cuts;
   Value queue;
   Vs ends; // of the products, in tiles
+  V whole; // tiles of the last product in front of those that are cut
 };
 
 } // namespace mlir::moe
