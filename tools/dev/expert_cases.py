@@ -1,6 +1,6 @@
 """The layers and cases of gpu-layers, and the texts that layer-text does not write."""
 
-KINDS = ["route", "stored", "drawn", "memory"]
+KINDS = ["float8", "route", "stored", "drawn", "invariance", "memory"]
 DEEPSEEK = ["--sigmoid", "--groups", "8", "--top-groups", "4"]
 # Name: layer-text's arguments, {tokens: (asked, aim) in us on one H200}.
 TABLE = {
@@ -31,6 +31,9 @@ ROUTE = {
     "grouped": dict(experts=96, hidden=128, k=6, score="softmax", groups=6, top_groups=3, group_score="max", group_fill="neg_inf", normalize="p_norm"),
     "most": dict(experts=512, hidden=64, k=32, score="sigmoid", normalize="sum_plus_eps"),
 }
+# (artefact, tokens): the first of them alone, in items of every size and of whole and cut tiles, must give the same bits.
+INVARIANCE = {"small.gpu": ("stored", 300), "block.gpu": ("stored", 300), "grouped.gpu": ("stored", 513), "deepseek-v3": ("drawn", 700), "mixtral": ("drawn", 300)}
+INVARIANCE_TOKENS = [1, 3, 16, 17, 40, 150]
 MEMORY = [("route", "odd", 1), ("route", "odd", 300), ("route", "most", 33), ("stored", "grouped", 1), ("stored", "grouped", 513), ("stored", "tiny", 129)]
 
 

@@ -141,6 +141,27 @@ def run_drawn(folder, name, tokens, skew, seed):
     return probes, rows, logits, values(out["y"]), same["y"]
 
 
+def check_float8(folder):
+    """All codes of both formats and all edges between them, and small products of codes, to the bit."""
+    result = subprocess.run([folder / "moe-run", "check", folder / "float8.moe", folder / "float8.case", "--rtol", "0", "--atol", "0"], capture_output=True, text=True)
+    return result.returncode == 0, (result.stdout + result.stderr).strip().replace("\n", "; ") if result.returncode else "all equal"
+
+
+def check_invariance(folder, artefact, kind, tokens, seed):
+    """Rows of a long input and of its beginnings: a row's bits do not depend on how many there are."""
+    arguments = expert_cases.DRAWN[artefact][0] if kind == "drawn" else [*expert_cases.STORED[artefact.split(".")[0]], "--element", "f32"]
+    layer, rng = expert_cases.layer_of(arguments), np.random.default_rng(seed)
+    logits, x = draw_logits(rng, tokens, layer, "spread")[0], draw_rows(rng, tokens, layer["hidden"], layer["element"])[1]
+    whole = infer(folder, f"{artefact}.moe", {"x": x, "logits": logits})["y"]
+    counts = expert_cases.INVARIANCE_TOKENS if kind == "stored" else expert_cases.INVARIANCE_TOKENS[2:5]
+    wrong = []
+    for count in counts:
+        part = infer(folder, f"{artefact}.moe", {"x": x[:count], "logits": logits[:count]})["y"]
+        rows = int((part.view(np.uint8).reshape(count, -1) != whole[:count].view(np.uint8).reshape(count, -1)).any(1).sum())
+        wrong += [f"{rows} of {count} rows differ"] if rows else []
+    return not wrong, ", ".join(wrong) or "equal bits"
+
+
 def check_memory(folder, kind, name, tokens, seed):
     """compute-sanitizer's memcheck of a run."""
     rng = np.random.default_rng(seed)
@@ -165,6 +186,10 @@ def check(folder, seed, only):
             later += [(("route", n, t, ""), threads.submit(check_route, folder, n, t, seed + t)) for n in expert_cases.ROUTE for t in expert_cases.ROUTE_TOKENS]
         if "stored" in only:
             later += [(("stored", n, t, s), threads.submit(check_stored, folder, n, t, s, seed + t)) for n in expert_cases.STORED for t, s in expert_cases.STORED_TOKENS]
+        if "float8" in only:
+            later.append((("float8", "conversions", 0, ""), threads.submit(check_float8, folder)))
+        if "invariance" in only:
+            later += [(("invariance", n, t, ""), threads.submit(check_invariance, folder, n, k, t, seed)) for n, (k, t) in expert_cases.INVARIANCE.items()]
         if "memory" in only and not shutil.which("compute-sanitizer"):
             print("left out memory: no compute-sanitizer on the path", flush=True)
         elif "memory" in only:
