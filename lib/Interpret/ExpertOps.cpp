@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Frame.h"
+#include "Routing.h"
 
 #include "dialects/moe/Moe.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -14,143 +15,23 @@
 using namespace mlir;
 using namespace mlir::moe;
 
-//===----------------------------------------------------------------------===//
-// route
-//===----------------------------------------------------------------------===//
-
-/// Positions of the k largest values: value descending, then index ascending; NaN counts as -inf.
-static SmallVector<int64_t> largest(ArrayRef<float> values, int64_t k) {
-  auto key = [&](int64_t i) { return std::isnan(values[i]) ? -INFINITY : values[i]; };
-  SmallVector<int64_t> order = llvm::to_vector(llvm::seq<int64_t>(0, values.size()));
-  llvm::sort(order, [&](int64_t a, int64_t b) { return key(a) != key(b) ? key(a) > key(b) : a < b; });
-  order.truncate(k);
-  return order;
-}
-
-static void softmax(MutableArrayRef<float> values) {
-  float max = -INFINITY, sum = 0;
-  for (float v : values)
-    max = std::fmax(max, v);
-  for (float &v : values)
-    sum += v = std::exp(v - max);
-  for (float &v : values)
-    v /= sum;
-}
-
-static float sigmoid(float x) { return 1 / (1 + std::exp(-x)); }
-
-namespace {
-/// Experts and weights of one token.
-struct Route {
-  SmallVector<int64_t> experts;
-  SmallVector<float> weights;
-};
-} // namespace
-
-/// Two picks; each weight is the softmax, at the pick, over the logits close enough to the largest one left.
-static Route sparseMixer(RouteOp op, ArrayRef<float> logits) {
-  float threshold = 2 * op.getSparsemixerEps().convertToFloat();
-  SmallVector<float> left(logits);
-  Route route;
-  for (int pick = 0; pick < 2; ++pick) {
-    int64_t best = largest(left, 1)[0];
-    float max = left[best], sum = 0;
-    for (size_t e = 0; e < left.size(); ++e) {
-      float l = logits[e];
-      if (std::isinf(left[e]) || (max - l) / std::fmax(std::fabs(l), max) > threshold)
-        continue;
-      sum += std::exp(l - max);
-    }
-    route.experts.push_back(best);
-    route.weights.push_back(1 / sum); // exp(max - max) over the sum
-    left[best] = -INFINITY;
-  }
-  return route;
-}
-
-static SmallVector<float> scores(RouteOp op, ArrayRef<float> logits) {
-  SmallVector<float> s(logits);
-  if (op.getScore() == ScoreFn::Softmax)
-    softmax(s);
-  if (op.getScore() == ScoreFn::Sigmoid)
-    for (float &v : s)
-      v = sigmoid(v);
-  return s;
-}
-
-/// Fills the choice scores of experts outside the best groups.
-static void limitGroups(RouteOp op, MutableArrayRef<float> choice) {
-  int64_t groups = op.getNumGroups(), size = choice.size() / groups;
-  SmallVector<float> groupScores;
-  for (int64_t g = 0; g < groups; ++g) {
-    ArrayRef<float> members = choice.slice(g * size, size);
-    SmallVector<int64_t> best = largest(members, op.getGroupScore() == GroupScore::Max ? 1 : 2);
-    float score = 0;
-    for (int64_t i : best)
-      score += members[i];
-    groupScores.push_back(score);
-  }
-  SmallVector<int64_t> kept = largest(groupScores, op.getTopGroups());
-  for (int64_t e = 0; e < static_cast<int64_t>(choice.size()); ++e)
-    if (!llvm::is_contained(kept, e / size))
-      choice[e] = op.getGroupFill() == GroupFill::Zero ? 0 : -INFINITY;
-}
-
-static Route routeToken(RouteOp op, ArrayRef<float> logits, ArrayRef<float> bias) {
-  if (op.getScore() == ScoreFn::SparseMixer)
-    return sparseMixer(op, logits);
-  SmallVector<float> score = scores(op, logits), choice(score);
-  for (auto [c, b] : llvm::zip(choice, bias))
-    c += b;
-  if (op.getNumGroups() > 1)
-    limitGroups(op, choice);
-  Route route;
-  route.experts = largest(choice, op.getK());
-  for (int64_t e : route.experts)
-    route.weights.push_back(score[e]);
-  SmallVector<float> &w = route.weights;
-  if (op.getWeightFn() == WeightFn::Softmax)
-    softmax(w);
-  if (op.getWeightFn() == WeightFn::Sigmoid)
-    for (float &v : w)
-      v = sigmoid(v);
-  float eps = op.getNormEps().convertToFloat(), p = op.getNormP().convertToFloat(), divisor = 0;
-  for (float v : w)
-    divisor += op.getNormalize() == Normalize::PNorm ? std::pow(std::fabs(v), p) : v;
-  switch (op.getNormalize()) {
-  case Normalize::None:
-    divisor = 1;
-    break;
-  case Normalize::SumPlusEps:
-    divisor += eps;
-    break;
-  case Normalize::SumMaxEps:
-    divisor = std::fmax(divisor, eps);
-    break;
-  case Normalize::PNorm:
-    divisor = std::pow(divisor, 1 / p);
-    break;
-  }
-  for (float &v : w)
-    v = v / divisor;
-  return route;
-}
-
 static LogicalResult runRoute(Runner &runner, RouteOp op) {
   HostTensor logits = runner.tensor(op.getLogits());
   int64_t tokens = logits.dim(0), experts = logits.dim(1), k = op.getK();
   std::vector<float> values = logits.floats(), bias;
   if (op.getSelectionBias())
     bias = runner.tensor(op.getSelectionBias()).floats();
+  Router router = Router::of(op);
+  router.sparsemixerEps = op.getSparsemixerEps().convertToFloat();
   std::vector<float> weights;
   auto weightType = cast<RankedTensorType>(op.getResult(0).getType()),
        indexType = cast<RankedTensorType>(op.getResult(1).getType());
   HostTensor indices(indexType.getElementType(), {tokens, k});
   char *out = indices.mutableData();
   for (int64_t t = 0; t < tokens; ++t) {
-    Route route = routeToken(op, ArrayRef(values).slice(t * experts, experts), bias);
+    Route route = routeToken(router, ArrayRef(values).slice(t * experts, experts), bias);
     for (int64_t j = 0; j < k; ++j) {
-      weights.push_back(route.weights[j] * op.getScale().convertToFloat());
+      weights.push_back(route.weights[j]);
       storeInteger(indices.element(), out + (t * k + j) * indices.bytesPerElement(), route.experts[j]);
     }
   }
