@@ -82,6 +82,7 @@ std::optional<LogicalResult> runControlOp(Runner &runner, Operation *op);
 std::optional<LogicalResult> runTensorOp(Runner &runner, Operation *op);
 std::optional<LogicalResult> runLinalgOp(Runner &runner, Operation *op);
 std::optional<LogicalResult> runExpertOp(Runner &runner, Operation *op);
+std::optional<LogicalResult> runPlanOp(Runner &runner, Operation *op);
 std::optional<LogicalResult> runLayerOp(Runner &runner, Operation *op);
 std::optional<LogicalResult> runScaledOp(Runner &runner, Operation *op);
 std::optional<LogicalResult> runPrimitiveOp(Runner &runner, Operation *op);
