@@ -21,6 +21,43 @@ namespace mlir::moe {
 using namespace mlir;
 using namespace mlir::moe;
 
+/// True if the type says that elements stand side by side in order.
+static bool isContiguous(MemRefType type) {
+  auto [strides, offset] = type.getStridesAndOffset();
+  int64_t step = 1;
+  for (int64_t i = type.getRank() - 1; i >= 0 && !ShapedType::isDynamic(step); --i) {
+    if (strides[i] != step)
+      return false;
+    step = ShapedType::isDynamic(type.getDimSize(i)) ? ShapedType::kDynamic : step * type.getDimSize(i);
+    if (ShapedType::isDynamic(step) && i > 0)
+      return false; // only the run knows whether the next stride fits
+  }
+  return true;
+}
+
+/// At boundaries upstream casts a slice to a buffer without gaps where the types alone allow it: a stride of 4 is one of `?` too. Only the run
+/// knows whether it is, so such values are copied.
+static void copySlices(ModuleOp module) {
+  SmallVector<memref::CastOp> casts;
+  module.walk([&](memref::CastOp op) {
+    auto from = dyn_cast<MemRefType>(op.getSource().getType()), to = dyn_cast<MemRefType>(op.getType());
+    if (from && to && to.getLayout().isIdentity() && !from.getLayout().isIdentity() && !isContiguous(from))
+      casts.push_back(op);
+  });
+  for (memref::CastOp op : casts) {
+    OpBuilder b(op);
+    auto type = cast<MemRefType>(op.getType());
+    SmallVector<Value> sizes;
+    for (int64_t i = 0; i < type.getRank(); ++i)
+      if (type.isDynamicDim(static_cast<unsigned>(i)))
+        sizes.push_back(memref::DimOp::create(b, op.getLoc(), op.getSource(), i));
+    Value copy = memref::AllocOp::create(b, op.getLoc(), type, sizes, b.getI64IntegerAttr(64));
+    memref::CopyOp::create(b, op.getLoc(), op.getSource(), copy);
+    op.replaceAllUsesWith(copy);
+    op.erase();
+  }
+}
+
 namespace {
 struct Bufferize : moe::impl::BufferizeBase<Bufferize> {
   void runOnOperation() override {
@@ -54,6 +91,7 @@ struct Bufferize : moe::impl::BufferizeBase<Bufferize> {
     bufferization::BufferizationState state;
     if (failed(bufferization::runOneShotModuleBufferize(module, options, state)))
       return signalPassFailure();
+    copySlices(module);
     for (auto func : module.getOps<func::FuncOp>())
       for (unsigned i = 0; i < func.getNumArguments(); ++i)
         func.removeArgAttr(i, "bufferization.writable");

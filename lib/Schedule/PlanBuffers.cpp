@@ -27,6 +27,12 @@ struct PlanBuffers : moe::impl::PlanBuffersBase<PlanBuffers> {
     if (func.isExternal() || func->hasAttr("moe.kernel"))
       return;
     Block *entry = &func.getBody().front();
+    // An allocation that canonicalization made anew (its extents turned out to be constants) has lost the mark of an output.
+    for (OpOperand &operand : entry->getTerminator()->getOpOperands()) {
+      Value root = rootOfReshapes(operand.get());
+      if (auto alloc = root ? root.getDefiningOp<memref::AllocOp>() : nullptr)
+        alloc->setAttr("moe.output", IntegerAttr::get(IntegerType::get(&getContext(), 64), operand.getOperandNumber()));
+    }
     // Launches in program order, and for each op of the entry block the range of launches it or its regions make.
     DenseMap<Operation *, std::pair<int64_t, int64_t>> steps;
     int64_t step = 0;

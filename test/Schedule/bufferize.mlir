@@ -42,4 +42,19 @@ func.func @scatter(%data: tensor<8x4xf32>, %at: tensor<2x1xi64>, %new: tensor<2x
   return %b : tensor<8x4xf32>
 }
 
+// -----
+
+// A slice whose extent only the run knows may have gaps: a result has none, so it is copied.
+// CHECK-LABEL: func.func @slice
+// CHECK:         %[[PART:.*]] = memref.subview
+// CHECK-NOT:     memref.cast
+// CHECK:         %[[N:.*]] = memref.dim %[[PART]], %c1
+// CHECK:         %[[COPY:.*]] = memref.alloc(%[[N]]) {alignment = 64 : i64} : memref<3x?xf32>
+// CHECK:         memref.copy %[[PART]], %[[COPY]]
+// CHECK:         return %[[COPY]] : memref<3x?xf32>
+func.func @slice(%x: tensor<3x4xf32>, %n: index) -> tensor<3x?xf32> {
+  %y = tensor.extract_slice %x[0, 0] [3, %n] [1, 1] : tensor<3x4xf32> to tensor<3x?xf32>
+  return %y : tensor<3x?xf32>
+}
+
 // REFUSES: 'moe.experts' op expects to be split into dispatch, products and combine before buffers are made

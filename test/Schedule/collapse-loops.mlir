@@ -34,3 +34,22 @@ func.func @transposed(%x: memref<4x8xf32>, %y: memref<8x4xf32>) {
   linalg.transpose ins(%x : memref<4x8xf32>) outs(%y : memref<8x4xf32>) permutation = [1, 0]
   return
 }
+
+// -----
+
+// Slices of rows: known to be whole rows, or not. Extents that only the run knows may leave gaps.
+// CHECK-LABEL: func.func @slices
+// CHECK:         memref.collapse_shape %{{.*}} {{\[}}[0, 1]] : memref<3x4xf32, strided<[4, 1], offset: 8>>
+// CHECK:         memref.collapse_shape
+// CHECK-NOT:     memref.collapse_shape
+// CHECK:         linalg.generic {{.*}} iterator_types = ["parallel", "parallel"]
+// CHECK-SAME:    memref<3x?xf32, strided<[4, 1]>>
+// CHECK:         linalg.generic {{.*}} iterator_types = ["parallel", "parallel"]
+// CHECK-SAME:    memref<3x2xf32, strided<[4, 1]>>
+func.func @slices(%a: memref<3x4xf32, strided<[4, 1], offset: 8>>, %whole: memref<3x4xf32>, %b: memref<3x?xf32, strided<[4, 1]>>, %some: memref<3x?xf32>,
+    %c: memref<3x2xf32, strided<[4, 1]>>, %two: memref<3x2xf32>) {
+  memref.copy %a, %whole : memref<3x4xf32, strided<[4, 1], offset: 8>> to memref<3x4xf32>
+  memref.copy %b, %some : memref<3x?xf32, strided<[4, 1]>> to memref<3x?xf32>
+  memref.copy %c, %two : memref<3x2xf32, strided<[4, 1]>> to memref<3x2xf32>
+  return
+}

@@ -37,3 +37,13 @@ func.func @data(%x: memref<?xf32>) -> memref<?xf32> {
   moe.launch @k(%a, %out) : (memref<?xf32>, memref<?xf32>)
   return %out : memref<?xf32>
 }
+
+// Canonicalization makes an allocation anew when its extent turns out to be a constant; it is still the output.
+// CHECK-LABEL: func.func @constant_extent
+// CHECK:         memref.alloc() {moe.output = 0 : i64} : memref<24xf32>
+func.func @constant_extent(%x: memref<?xf32>) -> memref<?xf32> {
+  %a = memref.alloc() : memref<24xf32>
+  %cast = memref.cast %a : memref<24xf32> to memref<?xf32>
+  moe.launch @k(%x, %cast) : (memref<?xf32>, memref<?xf32>)
+  return %cast : memref<?xf32>
+}

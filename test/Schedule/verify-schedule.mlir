@@ -21,3 +21,11 @@ func.func @tensors(%x: memref<4xf32>) {
 func.func private @k0_generic(%x: memref<4xf32>) attributes {moe.kernel} {
   return
 }
+
+// -----
+
+// expected-error@+1 {{'func.func' op expects result 0 to be an allocation with 'moe.output = 0' after 'schedule'}}
+func.func @lost_output(%n: index) -> memref<?xf32> {
+  %a = memref.alloc(%n) : memref<?xf32>
+  return %a : memref<?xf32>
+}
