@@ -12,6 +12,25 @@ MOE_COMPUTE_OP(RouteRowsOp)
 MOE_COMPUTE_OP(QuantizeRowsOp)
 MOE_COMPUTE_OP(ExpertProductsOp)
 
+/// R of `tokens` * k rows in codes and scales.
+static int64_t numRows(int64_t tokens, int64_t k, int64_t padding) {
+  return ShapedType::isDynamic(tokens) ? ShapedType::kDynamic : (tokens * k + 7) / 8 * 8 + padding;
+}
+/// Shapes of the codes and scales of x.
+static void addRowSizes(OpBuilder &b, Location loc, Value x, int64_t k, int64_t padding, SmallVectorImpl<SmallVector<OpFoldResult>> &sizes) {
+  OpFoldResult rows = product(b, loc, {dimOf(b, loc, x, 0), b.getIndexAttr(k)});
+  if (auto constant = getConstantIntValue(rows)) {
+    rows = b.getIndexAttr(numRows(*constant, 1, padding));
+  } else {
+    auto number = [&](int64_t v) -> Value { return arith::ConstantIndexOp::create(b, loc, v); };
+    Value eights = b.createOrFold<arith::DivUIOp>(loc, b.createOrFold<arith::AddIOp>(loc, cast<Value>(rows), number(7)), number(8));
+    rows = b.createOrFold<arith::AddIOp>(loc, b.createOrFold<arith::MulIOp>(loc, eights, number(8)), number(padding));
+  }
+  auto blocks = b.getIndexAttr((shaped(x).getDimSize(1) + 127) / 128);
+  sizes.push_back({blocks, rows, b.getIndexAttr(128)});
+  sizes.push_back({blocks, rows});
+}
+
 LogicalResult RouteRowsOp::verify() {
   // route_rows_c1
   if (failed(expectRank(*this, getLogits(), 2, "logits")) || failed(expectFloats(*this, getLogits(), "logits")))
@@ -34,8 +53,27 @@ LogicalResult RouteRowsOp::verify() {
   // route_rows_c3
   int64_t d = ShapedType::kDynamic, tokens = shaped(getLogits()).getDimSize(0), rows = ShapedType::isDynamic(tokens) ? d : tokens * k;
   bool known = !ShapedType::isDynamic(rows);
-  return verifyResults(*this, {floats({tokens, k}), {{rows}, Expected::I32, {}}, {{known ? 4 + 4 * (experts + rows) : d}, Expected::I32, {}},
-                               {{known ? 16 + experts + rows : d}, Expected::I32, {}}, {{256 * experts}, Expected::I32, {}}});
+  SmallVector<Expected> expected = {floats({tokens, k}), {{rows}, Expected::I32, {}}, {{known ? 4 + 4 * (experts + rows) : d}, Expected::I32, {}},
+                                    {{known ? 16 + experts + rows : d}, Expected::I32, {}}, {{256 * experts}, Expected::I32, {}}};
+  // route_rows_c4
+  int64_t few = getFew(), padding = getPadding();
+  if (!getX() && (few || padding))
+    return emitOpError() << "expects few and padding to be 0 without x, but they are " << few << " and " << padding;
+  if (!getX())
+    return verifyResults(*this, expected);
+  if (failed(expectRank(*this, getX(), 2, "x")) || failed(expectFloats(*this, getX(), "x")))
+    return failure();
+  int64_t hidden = shaped(getX()).getDimSize(1), columns = (hidden + 127) / 128;
+  if (ShapedType::isDynamic(hidden) || hidden < 4 || hidden % 4)
+    return emitOpError() << "expects rows of a static multiple of 4 elements, but x is " << getX().getType();
+  if (few < 1 || few > 24 || few * k > 128)
+    return emitOpError() << "expects few to be 1 to 24 tokens of at most 128 assignments, but it is " << few << " and k is " << k;
+  if (padding < 0 || padding % 8)
+    return emitOpError() << "expects padding to be a multiple of 8, but it is " << padding;
+  int64_t r = numRows(shaped(getX()).getDimSize(0), k, padding);
+  expected.push_back({{columns, r, 128}, Expected::Same, Float8E4M3FNType::get(getContext())});
+  expected.push_back(floats({columns, r}));
+  return verifyResults(*this, expected);
 }
 
 LogicalResult RouteRowsOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
@@ -52,6 +90,8 @@ LogicalResult RouteRowsOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
   sizes.push_back({count(4 * k, 4 + 4 * experts)});
   sizes.push_back({count(k, 16 + experts)});
   sizes.push_back({b.getIndexAttr(256 * experts)});
+  if (getX())
+    addRowSizes(b, getLoc(), getX(), k, getPadding(), sizes);
   return success();
 }
 
@@ -69,22 +109,20 @@ LogicalResult QuantizeRowsOp::verify() {
   // quantize_rows_c3
   if (padding < 0 || padding % 8)
     return emitOpError() << "expects padding to be a multiple of 8, but it is " << padding;
-  int64_t blocks = (hidden + 127) / 128, rows = ShapedType::isDynamic(tokens) ? ShapedType::kDynamic : (tokens * k + 7) / 8 * 8 + padding;
+  int64_t blocks = (hidden + 127) / 128, rows = numRows(tokens, k, padding);
+  // quantize_rows_c4
+  if (static_cast<int64_t>(getFew()) < 0 || (getFew() && !getCodes()))
+    return emitOpError() << "expects few above 0 with values to write into and no others, but it is " << static_cast<int64_t>(getFew());
+  SmallVector<Type> into, results(getResultTypes().begin(), getResultTypes().end());
+  if (getCodes())
+    into = {getCodes().getType(), getScales().getType()};
+  if (!into.empty() && !results.empty() && into != results)
+    return emitOpError() << "expects to write into values of the results' types, but they are " << into[0] << " and " << into[1];
   return verifyResults(*this, {{{blocks, rows, 128}, Expected::Same, Float8E4M3FNType::get(getContext())}, floats({blocks, rows})});
 }
 
 LogicalResult QuantizeRowsOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
-  OpFoldResult rows = product(b, getLoc(), {dimOf(b, getLoc(), getX(), 0), b.getIndexAttr(getK())});
-  if (auto constant = getConstantIntValue(rows)) {
-    rows = b.getIndexAttr((*constant + 7) / 8 * 8 + static_cast<int64_t>(getPadding()));
-  } else {
-    auto number = [&](int64_t v) -> Value { return arith::ConstantIndexOp::create(b, getLoc(), v); };
-    Value eights = b.createOrFold<arith::DivUIOp>(getLoc(), b.createOrFold<arith::AddIOp>(getLoc(), cast<Value>(rows), number(7)), number(8));
-    rows = b.createOrFold<arith::AddIOp>(getLoc(), b.createOrFold<arith::MulIOp>(getLoc(), eights, number(8)), number(getPadding()));
-  }
-  auto blocks = b.getIndexAttr((shaped(getX()).getDimSize(1) + 127) / 128);
-  sizes.push_back({blocks, rows, b.getIndexAttr(128)});
-  sizes.push_back({blocks, rows});
+  addRowSizes(b, getLoc(), getX(), getK(), getPadding(), sizes);
   return success();
 }
 

@@ -13,13 +13,16 @@ def Moe_RouteRowsOp : Moe_ComputeOp<"route_rows", [AttrSizedOperandSegments]> {
         position[t * k + j] = start[e] + number of assignments of e in front of (t, j), t first
         items: for each expert with rows, ceil(c[e] / 128) entries (expert, row0, valid, size | group << 4 | offset << 12), see moe.expert_products
         counters = 0
+        with x, if T <= few: codes and scales as moe.quantize_rows gives them for x and position; else they are unspecified
     logits [T, E] float; selection_bias [E] float; sync [2] i32: a barrier between blocks, memory that is zero at first and that nothing else changes;
     weights [T, k] f32; position [P] i32; items [4 + 4 N] i32, counters [16 + N] i32 with N = E + P; histogram [256 E] i32: scratch.
-    Rows in all: at most P + 7 E.
+    x [T, H] float; codes [KB, R, 128] f8E4M3FN and scales [KB, R] f32, R with `padding`: see moe.quantize_rows. Rows in all: at most P + 7 E.
     (C1) logits, bias and router attributes as for `moe.route`.   (C2) E <= 768, k <= 32, num_groups <= 32, not sparsemixer.   (C3) results as above.
+    (C4) with x: 1 <= few <= 24 tokens, few * k <= 128, H a static multiple of 4, padding a multiple of 8; without it few and padding are 0.
   }];
-  let arguments = (ins Moe_Array:$logits, Optional<Moe_Array>:$selection_bias, Moe_Array:$sync, Variadic<AnyMemRef>:$outs,
+  let arguments = (ins Moe_Array:$logits, Optional<Moe_Array>:$selection_bias, Moe_Array:$sync, Optional<Moe_Array>:$x, Variadic<AnyMemRef>:$outs,
       I64Attr:$k,
+      DefaultValuedAttr<I64Attr, "0">:$few, DefaultValuedAttr<I64Attr, "0">:$padding,
       DefaultValuedAttr<Moe_ScoreFn, "::mlir::moe::ScoreFn::Softmax">:$score,
       DefaultValuedAttr<I64Attr, "1">:$num_groups, DefaultValuedAttr<I64Attr, "1">:$top_groups,
       DefaultValuedAttr<Moe_GroupScore, "::mlir::moe::GroupScore::Max">:$group_score,
@@ -30,22 +33,24 @@ def Moe_RouteRowsOp : Moe_ComputeOp<"route_rows", [AttrSizedOperandSegments]> {
       DefaultValuedAttr<F32Attr, "1.0f">:$scale);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let assemblyFormat = [{
-    $logits (`bias` `(` $selection_bias^ `)`)? `sync` `(` $sync `)` (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results)
+    $logits (`bias` `(` $selection_bias^ `)`)? `sync` `(` $sync `)` (`rows` `(` $x^ `)`)? (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results)
   }];
 }
 
-def Moe_QuantizeRowsOp : Moe_ComputeOp<"quantize_rows"> {
+def Moe_QuantizeRowsOp : Moe_ComputeOp<"quantize_rows", [AttrSizedOperandSegments]> {
   let summary = "Quantize each token once, in blocks of 128, and write it to the rows of its assignments";
   let description = [{
         s[t, kb] = max(|x[t, k in kb]|, 1e-4) / 448
         codes[kb, position[t * k + j], i] = e4m3(x[t, 128 kb + i] / s[t, kb]),  scales[kb, position[t * k + j]] = s[t, kb]     for j < k
     x [T, H] float; position [T * k] i32; codes [KB, R, 128] f8E4M3FN in the layout of moe.expert_products, scales [KB, R] f32; KB = ceil(H / 128),
     R = T * k rounded up to a multiple of 8, + padding. Columns past H are zero; rows of no assignment are unspecified.
-    (C1) x has rank 2 and static H, a multiple of 4.   (C2) 1 <= k <= 32.   (C3) padding is a multiple of 8.
+    `into`: the results are written in place of these values, which moe.route_rows has computed already where T <= few: nothing runs then.
+    (C1) x has rank 2 and static H, a multiple of 4.   (C2) 1 <= k <= 32.   (C3) padding is a multiple of 8.   (C4) codes and scales of `into` have the results' types, and few > 0 only with them.
   }];
-  let arguments = (ins Moe_Array:$x, Moe_Array:$position, Variadic<AnyMemRef>:$outs, I64Attr:$k, I64Attr:$padding);
+  let arguments = (ins Moe_Array:$x, Moe_Array:$position, Optional<Moe_Array>:$codes, Optional<Moe_Array>:$scales, Variadic<AnyMemRef>:$outs, I64Attr:$k,
+      I64Attr:$padding, DefaultValuedAttr<I64Attr, "0">:$few);
   let results = (outs Variadic<AnyRankedTensor>:$results);
-  let assemblyFormat = "$x `at` $position (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = "$x `at` $position (`into` `(` $codes^ `,` $scales `)`)? (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results)";
 }
 
 def Moe_ExpertProductsOp : Moe_ComputeOp<"expert_products", [SingleBlock]> {

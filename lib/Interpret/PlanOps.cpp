@@ -113,7 +113,14 @@ static LogicalResult quantizeRows(Operation *op, const HostTensor &x, const Host
   return success();
 }
 
-static int64_t paddedRows(int64_t assignments, int64_t padding) { return llvm::divideCeil(assignments, 8) * 8 + padding; }
+/// Codes and scales of the rows of x, results `first` and `first` + 1: zeros.
+static FailureOr<std::pair<HostTensor, HostTensor>> makeRows(Runner &runner, Operation *op, const HostTensor &x, int64_t k, int64_t padding, unsigned first) {
+  int64_t rows = llvm::divideCeil(x.dim(0) * k, 8) * 8 + padding, blocks = llvm::divideCeil(x.dim(1), kBlock);
+  FailureOr<HostTensor> codes = runner.make(op, elementOf(op, first), {blocks, rows, kBlock}), scales = runner.make(op, elementOf(op, first + 1), {blocks, rows});
+  if (failed(codes) || failed(scales))
+    return failure();
+  return std::pair(std::move(*codes), std::move(*scales));
+}
 
 static LogicalResult runRouteRows(Runner &runner, RouteRowsOp op) {
   HostTensor logits = runner.tensor(op.getLogits());
@@ -142,16 +149,22 @@ static LogicalResult runRouteRows(Runner &runner, RouteRowsOp op) {
   put(out[2], 1, tokens); // an expert has each token at most once
   for (auto [a, e] : llvm::enumerate(chosen))
     put(out[1], static_cast<int64_t>(a), starts[e] + seen[e]++);
+  if (op.getX()) {
+    HostTensor x = runner.tensor(op.getX());
+    FailureOr<std::pair<HostTensor, HostTensor>> rows = makeRows(runner, op, x, k, op.getPadding(), 5);
+    if (failed(rows) || (tokens <= static_cast<int64_t>(op.getFew()) && failed(quantizeRows(op, x, out[1], k, rows->first, rows->second))))
+      return failure();
+    out.append({std::move(rows->first), std::move(rows->second)});
+  }
   return setResults(runner, op, out);
 }
 
 static LogicalResult runQuantizeRows(Runner &runner, QuantizeRowsOp op) {
   HostTensor x = runner.tensor(op.getX()), position = runner.tensor(op.getPosition());
-  int64_t k = op.getK(), rows = paddedRows(x.dim(0) * k, op.getPadding()), blocks = llvm::divideCeil(x.dim(1), kBlock);
-  FailureOr<HostTensor> codes = runner.make(op, elementOf(op, 0), {blocks, rows, kBlock}), scales = runner.make(op, elementOf(op, 1), {blocks, rows});
-  if (failed(codes) || failed(scales) || failed(quantizeRows(op, x, position, k, *codes, *scales)))
+  FailureOr<std::pair<HostTensor, HostTensor>> rows = makeRows(runner, op, x, op.getK(), op.getPadding(), 0);
+  if (failed(rows) || failed(quantizeRows(op, x, position, op.getK(), rows->first, rows->second)))
     return failure();
-  HostTensor out[] = {std::move(*codes), std::move(*scales)};
+  HostTensor out[] = {std::move(rows->first), std::move(rows->second)};
   return setResults(runner, op, out);
 }
 

@@ -2,7 +2,7 @@
 //
 // One model serves every compute op through MoeComputeOpInterface: results are allocated by inferResultSizes and the op
 // is created again with buffers and `outs`. moe.scatter writes into the buffer of `data`, so that a caller who no longer
-// needs it pays no copy.
+// needs it pays no copy; moe.quantize_rows into those of `into`.
 //
 //   %w, %i = moe.route %l {k = 2} : (tensor<?x8xf32>) -> (tensor<?x2xf32>, tensor<?x2xi64>)
 //     ->   %w = memref.alloc(%t)   %i = memref.alloc(%t)
@@ -47,6 +47,21 @@ static Operation *createOnBuffers(RewriterBase &rewriter, Operation *op, ValueRa
   for (Region &region : op->getRegions())
     state.addRegion()->takeBody(region);
   return rewriter.create(state);
+}
+
+/// Bufferizes an op whose results are written in place of its operands from `first` on.
+static LogicalResult writeInPlace(Operation *op, unsigned first, RewriterBase &rewriter, const BufferizationOptions &options, BufferizationState &state) {
+  SmallVector<Value> ins;
+  for (Value operand : op->getOperands()) {
+    FailureOr<Value> buffer = getBuffer(rewriter, operand, options, state);
+    if (failed(buffer))
+      return failure();
+    ins.push_back(*buffer);
+  }
+  ArrayRef<Value> outs = ArrayRef<Value>(ins).slice(first, op->getNumResults());
+  createOnBuffers(rewriter, op, ins, outs);
+  replaceOpWithBufferizedValues(rewriter, op, outs);
+  return success();
 }
 
 namespace {
@@ -101,16 +116,25 @@ struct ScatterModel : BufferizableOpInterface::ExternalModel<ScatterModel, Scatt
   }
   LogicalResult bufferize(Operation *op, RewriterBase &rewriter, const BufferizationOptions &options,
                           BufferizationState &state) const {
-    SmallVector<Value> ins;
-    for (Value operand : op->getOperands()) {
-      FailureOr<Value> buffer = getBuffer(rewriter, operand, options, state);
-      if (failed(buffer))
-        return failure();
-      ins.push_back(*buffer);
-    }
-    createOnBuffers(rewriter, op, ins, ins.front());
-    replaceOpWithBufferizedValues(rewriter, op, ins.front());
-    return success();
+    return writeInPlace(op, 0, rewriter, options, state);
+  }
+};
+
+/// moe.quantize_rows writes in place of `into` (operands 2 and 3) where it has them.
+struct QuantizeRowsModel : BufferizableOpInterface::ExternalModel<QuantizeRowsModel, QuantizeRowsOp> {
+  static bool inPlace(OpOperand &operand) { return operand.getOperandNumber() >= 2; }
+  bool bufferizesToAllocation(Operation *op, Value value) const { return !cast<QuantizeRowsOp>(op).getCodes(); }
+  bool bufferizesToMemoryRead(Operation *op, OpOperand &operand, const AnalysisState &state) const { return true; }
+  bool bufferizesToMemoryWrite(Operation *op, OpOperand &operand, const AnalysisState &state) const { return inPlace(operand); }
+  AliasingValueList getAliasingValues(Operation *op, OpOperand &operand, const AnalysisState &state) const {
+    if (!inPlace(operand))
+      return {};
+    return {{op->getResult(operand.getOperandNumber() - 2), BufferRelation::Equivalent}};
+  }
+  LogicalResult bufferize(Operation *op, RewriterBase &rewriter, const BufferizationOptions &options,
+                          BufferizationState &state) const {
+    return cast<QuantizeRowsOp>(op).getCodes() ? writeInPlace(op, 2, rewriter, options, state)
+                                               : ComputeModel<QuantizeRowsOp>().bufferize(op, rewriter, options, state);
   }
 };
 
@@ -143,8 +167,8 @@ void moe::registerBufferizationModels(DialectRegistry &registry) {
   tensor::registerSubsetOpInterfaceExternalModels(registry);
   registry.addExtension(+[](MLIRContext *context, MoeDialect *) {
     attachComputeModels<RouteOp, DispatchOp, GroupedMatmulOp, CombineOp, AttentionOp, RmsNormOp, RopeOp, SwigluOp, TopKOp,
-                        SortOp, ScanOp, NonZeroOp, QuantizeBlocksOp, DequantizeBlocksOp, RouteRowsOp, QuantizeRowsOp,
-                        ExpertProductsOp>(context);
+                        SortOp, ScanOp, NonZeroOp, QuantizeBlocksOp, DequantizeBlocksOp, RouteRowsOp, ExpertProductsOp>(context);
+    QuantizeRowsOp::attachInterface<QuantizeRowsModel>(*context);
     ScatterOp::attachInterface<ScatterModel>(*context);
     GetWeightOp::attachInterface<GetWeightModel>(*context);
   });

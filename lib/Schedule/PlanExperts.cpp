@@ -6,8 +6,8 @@
 //                                       %o = moe.grouped_matmul %h#0 ... weights(%down)
 //   %y = moe.combine %o at %d#2 weights(%r#0)
 //     ->
-//   %p:5 = moe.route_rows %logits
-//   %c:2 = moe.quantize_rows %x at %p#1
+//   %p:7 = moe.route_rows %logits rows(%x)
+//   %c:2 = moe.quantize_rows %x at %p#1 into(%p#5, %p#6)
 //   %e:3 = moe.expert_products %c#0, %c#1 w1(...) w2(...) items(%p#2, %p#3) { activation }
 //   %y = moe.combine %e#0 at %p#1 weights(%p#0)
 //
@@ -145,16 +145,19 @@ struct PlanExperts : moe::impl::PlanExpertsBase<PlanExperts> {
     int64_t tokens = typeOf(l.route.getLogits()).getDimSize(0);
     bool fixed = !ShapedType::isDynamic(tokens);
     int64_t p = fixed ? tokens * k : d;
-    auto rows = RouteRowsOp::create(
-        b, l.route.getLoc(), TypeRange{tensor({tokens, k}, f32), tensor({p}, i32), tensor({fixed ? 4 + 4 * (experts + p) : d}, i32),
-                                       tensor({fixed ? 16 + experts + p : d}, i32), tensor({256 * experts}, i32)},
-        l.route.getLogits(), l.route.getSelectionBias(), sync, ValueRange(), l.route.getKAttr(), l.route.getScoreAttr(), l.route.getNumGroupsAttr(),
-        l.route.getTopGroupsAttr(), l.route.getGroupScoreAttr(), l.route.getGroupFillAttr(), l.route.getWeightFnAttr(), l.route.getNormalizeAttr(),
-        l.route.getNormEpsAttr(), l.route.getNormPAttr(), l.route.getScaleAttr());
     // Each expert's rows begin at a multiple of 8, and the last item may read 128 rows from its first on.
     int64_t padding = up(7 * experts, 8) * 8 + kBlock, r = fixed ? up(p, 8) * 8 + padding : d;
-    auto codes = QuantizeRowsOp::create(b, l.outer.getLoc(), TypeRange{tensor({kb, r, kBlock}, e4m3), tensor({kb, r}, f32)}, l.outer.getInput(),
-                                        rows.getResult(1), ValueRange(), b.getI64IntegerAttr(k), b.getI64IntegerAttr(padding));
+    // So few tokens are routed and quantized in one launch.
+    IntegerAttr few = b.getI64IntegerAttr(std::min<int64_t>(24, 128 / k)), pad = b.getI64IntegerAttr(padding);
+    Type codesType = tensor({kb, r, kBlock}, e4m3), scalesType = tensor({kb, r}, f32);
+    auto rows = RouteRowsOp::create(
+        b, l.route.getLoc(), TypeRange{tensor({tokens, k}, f32), tensor({p}, i32), tensor({fixed ? 4 + 4 * (experts + p) : d}, i32),
+                                       tensor({fixed ? 16 + experts + p : d}, i32), tensor({256 * experts}, i32), codesType, scalesType},
+        l.route.getLogits(), l.route.getSelectionBias(), sync, l.outer.getInput(), ValueRange(), l.route.getKAttr(), few, pad, l.route.getScoreAttr(),
+        l.route.getNumGroupsAttr(), l.route.getTopGroupsAttr(), l.route.getGroupScoreAttr(), l.route.getGroupFillAttr(), l.route.getWeightFnAttr(),
+        l.route.getNormalizeAttr(), l.route.getNormEpsAttr(), l.route.getNormPAttr(), l.route.getScaleAttr());
+    auto codes = QuantizeRowsOp::create(b, l.outer.getLoc(), TypeRange{codesType, scalesType}, l.outer.getInput(), rows.getResult(1), rows.getResult(5),
+                                        rows.getResult(6), ValueRange(), b.getI64IntegerAttr(k), pad, few);
     Value w1 = retile(b, loc, weights, RecipeStep::TileRows, l.gateUp.getWeights(), {experts, ib, kb, kTileRows, kBlock});
     Value s1 = retile(b, loc, weights, RecipeStep::TileScales, l.gateUp.getWeightScales(), {experts, ib, up(2 * kb, 4) * 4});
     Value w2 = retile(b, loc, weights, RecipeStep::TileRows, l.down.getWeights(), {experts, nb, ib, kTileRows, kBlock});

@@ -21,7 +21,7 @@ STORED = {
     "tiny": (3, 1, 72, 64), "single": (1, 1, 128, 128), "small": (5, 2, 200, 72), "grouped": (15, 6, 264, 200, "--sigmoid", "--groups", "5", "--top-groups", "2"),
     "wide": (40, 32, 128, 64), "block": (4, 2, 640, 384)
 }
-ROUTE_TOKENS = [1, 2, 5, 16, 17, 33, 300, 5000]
+ROUTE_TOKENS = [1, 2, 4, 5, 16, 17, 21, 22, 24, 25, 33, 300, 5000]
 ROUTE = {
     "deepseek-v3": dict(experts=256, hidden=384, k=8, score="sigmoid", bias=True, groups=8, top_groups=4, group_score="top2_sum", group_fill="zero",
                         normalize="sum_plus_eps", scale=2.5),
@@ -29,12 +29,12 @@ ROUTE = {
     "odd": dict(experts=60, hidden=200, k=6, score="softmax", bias=True, normalize="none", scale=1.5),
     "late-softmax": dict(experts=8, hidden=128, k=2, score="none", weight_fn="softmax", normalize="none"),
     "grouped": dict(experts=96, hidden=128, k=6, score="softmax", groups=6, top_groups=3, group_score="max", group_fill="neg_inf", normalize="p_norm"),
-    "most": dict(experts=512, hidden=64, k=32, score="sigmoid", normalize="sum_plus_eps"),
+    "most": dict(experts=768, hidden=64, k=32, score="sigmoid", normalize="sum_plus_eps"),
 }
 # (artefact, tokens): the first of them alone, in items of every size and of whole and cut tiles, must give the same bits.
 INVARIANCE = {"small.gpu": ("stored", 300), "block.gpu": ("stored", 300), "grouped.gpu": ("stored", 513), "deepseek-v3": ("drawn", 700), "mixtral": ("drawn", 300)}
 INVARIANCE_TOKENS = [1, 3, 16, 17, 40, 150]
-MEMORY = [("route", "odd", 1), ("route", "odd", 300), ("route", "most", 33), ("stored", "grouped", 1), ("stored", "grouped", 513), ("stored", "tiny", 129)]
+MEMORY = [("route", "odd", 1), ("route", "odd", 21), ("route", "odd", 300), ("route", "most", 33), ("stored", "grouped", 1), ("stored", "grouped", 513), ("stored", "tiny", 129)]
 
 
 def layer_of(arguments):
@@ -53,8 +53,8 @@ def bias_of(router):
 def route_text(r):
     """moe.route_rows and moe.quantize_rows alone, all results returned."""
     e, h, k = r["experts"], r["hidden"], r["k"]
-    blocks, padding = -(-h // 128), -(-7 * e // 8) * 8 + 128
-    attributes = f"k = {k} : i64, score = #moe.score<{r['score']}>, normalize = #moe.normalize<{r['normalize']}>, scale = {float(r.get('scale', 1))} : f32"
+    blocks, padding, few = -(-h // 128), -(-7 * e // 8) * 8 + 128, min(24, 128 // k)
+    attributes = f"k = {k} : i64, few = {few} : i64, padding = {padding} : i64, score = #moe.score<{r['score']}>, normalize = #moe.normalize<{r['normalize']}>, scale = {float(r.get('scale', 1))} : f32"
     if r.get("groups", 1) > 1:
         attributes += (f", num_groups = {r['groups']} : i64, top_groups = {r['top_groups']} : i64, group_score = #moe.group_score<{r['group_score']}>"
                        f", group_fill = #moe.group_fill<{r['group_fill']}>")
@@ -73,7 +73,8 @@ def route_text(r):
             f'  func.func @main(%x: tensor<?x{h}xf32> {{moe.dims = ["m", {h}], moe.dtype = "float32", moe.name = "x"}},\n'
             f'      %logits: tensor<?x{e}xf32> {{moe.dims = ["m", {e}], moe.dtype = "float32", moe.name = "logits"}})\n      -> ({results}) attributes {{moe.entry}} {{\n'
             f"    %sync = arith.constant dense<[0, 1297040707]> : tensor<2xi32>\n{bias}"
-            f"    %r:5 = moe.route_rows %logits {'bias(%bias) ' if bias else ''}sync(%sync) {{{attributes}}} : (tensor<?x{e}xf32>"
-            f"{f', tensor<{e}xf32>' if bias else ''}, tensor<2xi32>) -> ({', '.join(types[:4])}, tensor<{256 * e}xi32>)\n"
-            f"    %q:2 = moe.quantize_rows %x at %r#1 {{k = {k} : i64, padding = {padding} : i64}} : (tensor<?x{h}xf32>, tensor<?xi32>) -> ({codes}, {scales})\n"
+            f"    %r:7 = moe.route_rows %logits {'bias(%bias) ' if bias else ''}sync(%sync) rows(%x) {{{attributes}}} : (tensor<?x{e}xf32>"
+            f"{f', tensor<{e}xf32>' if bias else ''}, tensor<2xi32>, tensor<?x{h}xf32>) -> ({', '.join(types[:4])}, tensor<{256 * e}xi32>, {codes}, {scales})\n"
+            f"    %q:2 = moe.quantize_rows %x at %r#1 into(%r#5, %r#6) {{k = {k} : i64, padding = {padding} : i64, few = {few} : i64}} : "
+            f"(tensor<?x{h}xf32>, tensor<?xi32>, {codes}, {scales}) -> ({codes}, {scales})\n"
             f"    return %r#0, %r#1, %r#2, %r#3, %q#0, %q#1 : {', '.join(types)}\n  }}\n}}\n")

@@ -89,6 +89,7 @@ def check_route(folder, name, tokens, seed):
     wrong = {
         "positions": int((out["position"] != position).sum()),
         "items": int(out["items"][0] != len(items)) or int((out["items"][4:4 + items.size] != items.reshape(-1)).sum()),
+        "most rows of an item": int(out["items"][1] < items[:, 2].max()),
         "weights": int((np.abs(out["weights"] - weights) > 1e-5 * np.abs(weights).max()).sum()),
         "counters": int((out["counters"][:used] != 0).sum()),
         "scales": int((out["scales"][:, position].T != scales[token]).sum()),

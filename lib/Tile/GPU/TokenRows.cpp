@@ -4,8 +4,8 @@
 //   moe.combine          a thread takes 8 columns of a token: k rows of bf16, weighted, in slot order
 //
 //===----------------------------------------------------------------------===//
-#include "BlockCode.h"
 #include "Emitters.h"
+#include "QuantizeBlock.h"
 #include "dialects/moe/Moe.h"
 
 using namespace mlir;
@@ -18,41 +18,21 @@ constexpr int64_t kThreads = 256, kWarps = kThreads / 32;
 int64_t upTo(int64_t a, int64_t c) { return (a + c - 1) / c; }
 MemRefType buffer(Value v) { return cast<MemRefType>(v.getType()); }
 
-class QuantizeRows : BlockCode {
+class QuantizeRows : QuantizeBlock {
 public:
-  QuantizeRows(OpBuilder &b, QuantizeRowsOp op) : BlockCode(b, op.getLoc()), op(op), hidden(buffer(op.getX()).getDimSize(1)), k(op.getK()) {}
-  static int64_t chunks(int64_t hidden) { return upTo(upTo(hidden, 128), kWarps); }
+  QuantizeRows(OpBuilder &b, QuantizeRowsOp op)
+      : QuantizeBlock(b, op.getLoc(), op.getX(), op.getOuts()[0], op.getOuts()[1], op.getK()), op(op), hidden(buffer(op.getX()).getDimSize(1)), k(op.getK()) {}
+  static int64_t chunks(int64_t hidden) { return upTo(blocks(hidden), kWarps); }
 
   void emit() {
     start(/*dependent=*/true);
+    // All tokens' first columns, then their next: what is written at one time stays within a few of the planes.
     V block = id(IdKind::Block), lane = id(IdKind::Lane), warp = id(IdKind::Warp);
-    V token = block / n(chunks(hidden)), kb = block % n(chunks(hidden)) * n(kWarps) + warp;
-    int64_t blocks = upTo(hidden, 128);
-    ifThen(below(kb, n(blocks)), [&] {
-      V column = kb * n(128) + shl(lane, 2);
-      Type element = buffer(op.getX()).getElementType();
-      auto values = [&]() -> Vs {
-        V four = load(op.getX(), wide(token) * wide(hidden) + wide(column), VectorType::get({4}, element));
-        Vs v;
-        for (int64_t i = 0; i < 4; ++i)
-          v.push_back(widen(this->element(four, i)));
-        return v;
-      };
-      Vs v = hidden % 128 ? ifElse(below(column, n(hidden)), values, [&]() -> Vs { return {f32(0), f32(0), f32(0), f32(0)}; }) : values();
-      V largest = f32(1e-4);
-      for (V x : v)
-        largest = larger(largest, abs(x));
-      largest = butterfly(largest, 1, 32, [&](V a, V c) { return larger(a, c); });
-      V scale = largest / f32(448), codes = wrap(CodesOp::create(b, loc, i32Type(), v[0] / scale, v[1] / scale, v[2] / scale, v[3] / scale,
-                                                                 TypeAttr::get(Float8E4M3FNType::get(b.getContext()))));
+    V tokens = wrap(arith::IndexCastOp::create(b, loc, i32Type(), dim(op.getX(), 0)));
+    V chunk = wrap(arith::DivUIOp::create(b, loc, block, tokens)), token = block - chunk * tokens, kb = chunk * n(kWarps) + warp;
+    ifThen(below(kb, n(blocks(hidden))), [&] {
       V own = ifElse(below(lane, n(k)), [&]() -> Vs { return {load(op.getPosition(), token * n(k) + lane, i32Type())}; }, [&]() -> Vs { return {n(0)}; })[0];
-      V rows = fromIndex(dim(op.getOuts()[0], 1), b.getI64Type()), plane = wide(kb) * rows;
-      ifThen(below(lane, n(k)), [&] { store(scale, op.getOuts()[1], plane + wide(own)); });
-      for (int64_t j = 0; j < k; ++j) {
-        V row = shuffle(ShuffleKind::Index, own, n(j));
-        V within = bitOr(shl(bitXor(shr(lane, 2), row & n(7)), 4), shl(lane & n(3), 2));
-        store(codes, op.getOuts()[0], (plane + wide(row)) * wide(128) + wide(within));
-      }
+      scatter(quantize(token, kb, lane, boolean(true)), kb, lane, own);
     });
   }
 
@@ -115,8 +95,10 @@ template <typename Kernel, typename Op> static KernelEmitter perToken(int64_t ch
   emitter.items = [chunks](OpBuilder &b, Location loc, Operation *op, ValueRange operands) -> Value {
     Code c(b, loc);
     // Tokens: rows of x, or of the result.
-    Value rows = isa<CombineOp>(op) ? operands.back() : operands.front();
-    return c.dim(rows, 0) * c.index(chunks);
+    V tokens = c.dim(isa<CombineOp>(op) ? operands.back() : operands.front(), 0), items = tokens * c.index(chunks);
+    auto quantize = dyn_cast<QuantizeRowsOp>(op);
+    // Few tokens are quantized where they are routed.
+    return quantize && quantize.getFew() ? c.select(tokens > c.index(quantize.getFew()), items, c.index(0)) : items;
   };
   emitter.body = [](OpBuilder &b, Operation *op, Value, Value) -> LogicalResult {
     Kernel(b, cast<Op>(op)).emit();
