@@ -17,6 +17,8 @@
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/AsmParser/Parser.h"
 #include "llvm/IR/Constants.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Verifier.h"
@@ -71,6 +73,33 @@ static std::unique_ptr<llvm::TargetMachine> createMachine(StringRef isa, llvm::C
 }
 
 /// The IR passes of one module's functions.
+/// Masked loads and stores of bf16 as those of i16: where the processor has none they become a branch an element, and a bf16 by itself
+/// would be rounded from f32 by a library function.
+static void maskAsIntegers(llvm::Module &module) {
+  for (llvm::Function &function : module)
+    for (llvm::BasicBlock &block : function)
+      for (llvm::Instruction &instruction : llvm::make_early_inc_range(block)) {
+        auto *call = dyn_cast<llvm::IntrinsicInst>(&instruction);
+        bool loads = call && call->getIntrinsicID() == llvm::Intrinsic::masked_load;
+        if (!loads && !(call && call->getIntrinsicID() == llvm::Intrinsic::masked_store))
+          continue;
+        llvm::Type *type = loads ? call->getType() : call->getArgOperand(0)->getType();
+        if (!type->getScalarType()->isBFloatTy())
+          continue;
+        llvm::IRBuilder<> b(call);
+        llvm::Type *integers = type->getWithNewType(b.getInt16Ty());
+        llvm::Align alignment = call->getParamAlign(loads ? 0 : 1).valueOrOne();
+        if (loads) {
+          llvm::Value *other = b.CreateBitCast(call->getArgOperand(2), integers);
+          llvm::Value *value = b.CreateMaskedLoad(integers, call->getArgOperand(0), alignment, call->getArgOperand(1), other);
+          call->replaceAllUsesWith(b.CreateBitCast(value, type));
+        } else {
+          b.CreateMaskedStore(b.CreateBitCast(call->getArgOperand(0), integers), call->getArgOperand(1), alignment, call->getArgOperand(2));
+        }
+        call->eraseFromParent();
+      }
+}
+
 static void optimize(llvm::Module &module, llvm::TargetMachine &machine, bool isHost) {
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
@@ -166,6 +195,7 @@ bool moe::compileForCpu(ModuleOp inner, StringRef isa, StringRef prefix, bool is
     f.setName(prefix + f.getName());
     f.setVisibility(llvm::GlobalValue::HiddenVisibility);
   }
+  maskAsIntegers(*module);
   optimize(*module, *machine, isHost);
   return assemble(*module, *machine, object, error);
 }
