@@ -181,12 +181,13 @@ LogicalResult RecipeAttr::verify(function_ref<InFlightDiagnostic()> emitError, R
     if (n < 1 || n > 2 || first.getRank() != 3 || types[n - 1] != first || type.getElementType() != first.getElementType())
       return fail("one matrix [E, N, K] or two of one type, and a result of its elements");
     ArrayRef<int64_t> in = first.getShape();
-    SmallVector<int64_t> wanted = rows ? SmallVector<int64_t>{in[0], up(in[1] * n, 256), up(in[2], 128), 256, 128}
+    int64_t bits = first.getElementTypeBitWidth(), depth = bits == 16 ? 64 : 128; // 128 bytes
+    SmallVector<int64_t> wanted = rows ? SmallVector<int64_t>{in[0], up(in[1] * n, 256), up(in[2], depth), 256, depth}
                                        : SmallVector<int64_t>{in[0], up(in[1] * n, 2), up(2 * in[2], 4) * 4};
-    if (rows ? first.getElementTypeBitWidth() != 8 : !first.getElementType().isF32())
-      return fail(rows ? "elements of 8 bits" : "scales of f32");
+    if (rows ? bits != 8 && bits != 16 : !first.getElementType().isF32())
+      return fail(rows ? "elements of 8 or 16 bits" : "scales of f32");
     if (ArrayRef<int64_t>(wanted) != type.getShape())
-      return fail("tiles of 256 x 128, or the scales of each tile's halves");
+      return fail("tiles of 256 rows of 128 bytes, or the scales of each tile's halves");
     return success();
   }
   }

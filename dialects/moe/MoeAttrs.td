@@ -92,7 +92,7 @@ def Moe_RecipeAttr : Moe_Attr<"Recipe", "recipe"> {
     | pack | panel = i64 | [..., N, K] -> [..., ceil(N/panel), K, panel], columns past N are zero |
     | scales | block = array<i64>, codes = type | [d...] -> ceil(d / block), 0 for a whole extent: the scale of each block for codes of that type, from values in f32 (see `!moe.scaled`) |
     | quantize | block = array<i64> | inputs (values, scales): cast(value / scale) to the 8-bit float type of the result, to nearest even, saturating. The scales are a `scales` step on the same values with the same block |
-    | tile_rows | | codes [E, N, K], of one matrix or of two of one shape -> [E, ceil(N * inputs / 256), ceil(K / 128), 256, 128], the layout of `moe.expert_products` (w2; w1 of gate and up); past the end zero |
+    | tile_rows | | elements [E, N, K] of 8 or 16 bits, of one matrix or of two of one shape -> [E, ceil(N * inputs / 256), ceil(K / D), 256, D], D elements in 128 bytes, the layout of `moe.expert_products` (w2; w1 of gate and up); past the end zero |
     | tile_scales | | the scales [E, NB, KB] of the same -> [E, ceil(NB * inputs / 2), L]: those of a tile's two halves, KB each; L = 2 KB rounded up to a multiple of 4 |
     Example: `#moe.recipe<cast, {}, [#moe.piece<"w.bin", 0, 8, tensor<4xbf16>>], tensor<4xf32>>`
   }];

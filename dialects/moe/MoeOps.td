@@ -55,7 +55,7 @@ def Moe_GetWeightOp : Moe_Op<"get_weight", [Pure, DeclareOpInterfaceMethods<Symb
   let assemblyFormat = "$name attr-dict `:` type($result)";
 }
 
-def Moe_YieldOp : Moe_Op<"yield", [Pure, Terminator, ReturnLike, ParentOneOf<["ExpertsOp", "GroupedMatmulOp", "ExpertProductsOp"]>]> {
+def Moe_YieldOp : Moe_Op<"yield", [Pure, Terminator, ReturnLike, ParentOneOf<["ExpertsOp", "GroupedMatmulOp", "ExpertProductsOp", "RowProductOp"]>]> {
   let summary = "Ends the region of a `moe` op with its values";
   let arguments = (ins Variadic<AnyType>:$values);
   let assemblyFormat = "($values^ `:` type($values))? attr-dict";

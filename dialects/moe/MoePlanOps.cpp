@@ -9,24 +9,40 @@ using namespace mlir;
 using namespace mlir::moe;
 
 MOE_COMPUTE_OP(RouteRowsOp)
+MOE_COMPUTE_OP(ListRowsOp)
 MOE_COMPUTE_OP(QuantizeRowsOp)
+MOE_COMPUTE_OP(CopyRowsOp)
 MOE_COMPUTE_OP(ExpertProductsOp)
+MOE_COMPUTE_OP(RowProductOp)
 
-/// R of `tokens` * k rows in codes and scales.
+static int64_t up(int64_t n, int64_t by) { return (n + by - 1) / by; }
+/// `from` * scale + add.
+static OpFoldResult linear(OpBuilder &b, Location loc, OpFoldResult from, int64_t scale, int64_t add) {
+  OpFoldResult scaled = product(b, loc, {from, b.getIndexAttr(scale)});
+  if (auto constant = getConstantIntValue(scaled))
+    return b.getIndexAttr(*constant + add);
+  return b.createOrFold<arith::AddIOp>(loc, cast<Value>(scaled), arith::ConstantIndexOp::create(b, loc, add));
+}
+/// ceil(from / by).
+static OpFoldResult blocksOf(OpBuilder &b, Location loc, OpFoldResult from, int64_t by) {
+  if (auto constant = getConstantIntValue(from))
+    return b.getIndexAttr(up(*constant, by));
+  Value raised = cast<Value>(linear(b, loc, from, 1, by - 1));
+  return b.createOrFold<arith::DivUIOp>(loc, raised, arith::ConstantIndexOp::create(b, loc, by));
+}
+
+/// R of `tokens` * k rows.
 static int64_t numRows(int64_t tokens, int64_t k, int64_t padding) {
-  return ShapedType::isDynamic(tokens) ? ShapedType::kDynamic : (tokens * k + 7) / 8 * 8 + padding;
+  return ShapedType::isDynamic(tokens) ? ShapedType::kDynamic : up(tokens * k, 8) * 8 + padding;
+}
+static OpFoldResult numRows(OpBuilder &b, Location loc, Value x, int64_t k, int64_t padding) {
+  OpFoldResult rows = product(b, loc, {dimOf(b, loc, x, 0), b.getIndexAttr(k)});
+  return linear(b, loc, blocksOf(b, loc, rows, 8), 8, padding);
 }
 /// Shapes of the codes and scales of x.
-static void addRowSizes(OpBuilder &b, Location loc, Value x, int64_t k, int64_t padding, SmallVectorImpl<SmallVector<OpFoldResult>> &sizes) {
-  OpFoldResult rows = product(b, loc, {dimOf(b, loc, x, 0), b.getIndexAttr(k)});
-  if (auto constant = getConstantIntValue(rows)) {
-    rows = b.getIndexAttr(numRows(*constant, 1, padding));
-  } else {
-    auto number = [&](int64_t v) -> Value { return arith::ConstantIndexOp::create(b, loc, v); };
-    Value eights = b.createOrFold<arith::DivUIOp>(loc, b.createOrFold<arith::AddIOp>(loc, cast<Value>(rows), number(7)), number(8));
-    rows = b.createOrFold<arith::AddIOp>(loc, b.createOrFold<arith::MulIOp>(loc, eights, number(8)), number(padding));
-  }
-  auto blocks = b.getIndexAttr((shaped(x).getDimSize(1) + 127) / 128);
+static void addRowSizes(OpBuilder &b, Location loc, Value x, int64_t k, int64_t padding, Sizes &sizes) {
+  OpFoldResult rows = numRows(b, loc, x, k, padding);
+  auto blocks = b.getIndexAttr(up(shaped(x).getDimSize(1), 128));
   sizes.push_back({blocks, rows, b.getIndexAttr(128)});
   sizes.push_back({blocks, rows});
 }
@@ -79,12 +95,7 @@ LogicalResult RouteRowsOp::verify() {
 LogicalResult RouteRowsOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
   OpFoldResult tokens = dimOf(b, getLoc(), getLogits(), 0);
   int64_t experts = shaped(getLogits()).getDimSize(1), k = getK();
-  auto count = [&](int64_t scale, int64_t add) {
-    OpFoldResult scaled = product(b, getLoc(), {tokens, b.getIndexAttr(scale)});
-    if (auto constant = getConstantIntValue(scaled))
-      return OpFoldResult(b.getIndexAttr(*constant + add));
-    return OpFoldResult(b.createOrFold<arith::AddIOp>(getLoc(), cast<Value>(scaled), arith::ConstantIndexOp::create(b, getLoc(), add)));
-  };
+  auto count = [&](int64_t scale, int64_t add) { return linear(b, getLoc(), tokens, scale, add); };
   sizes.push_back({tokens, b.getIndexAttr(k)});
   sizes.push_back({product(b, getLoc(), {tokens, b.getIndexAttr(k)})});
   sizes.push_back({count(4 * k, 4 + 4 * experts)});
@@ -95,21 +106,67 @@ LogicalResult RouteRowsOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
   return success();
 }
 
-LogicalResult QuantizeRowsOp::verify() {
-  // quantize_rows_c1
-  if (failed(expectRank(*this, getX(), 2, "x")) || failed(expectFloats(*this, getX(), "x")) || failed(expectRank(*this, getPosition(), 1, "position")) ||
-      failed(expectI32(*this, getPosition(), "position")))
+LogicalResult ListRowsOp::verify() {
+  // list_rows_c1
+  int64_t k = getK();
+  if (failed(expectRank(*this, getX(), 2, "x")))
     return failure();
-  int64_t hidden = shaped(getX()).getDimSize(1), tokens = shaped(getX()).getDimSize(0), k = getK(), padding = getPadding();
-  if (ShapedType::isDynamic(hidden) || hidden < 4 || hidden % 4)
-    return emitOpError() << "expects rows of a static multiple of 4 elements, but x is " << getX().getType();
-  // quantize_rows_c2
+  if (k < 1 || (k > 1 && !getRows()))
+    return emitOpError() << "expects k >= 1, and 1 without rows, but it is " << k;
+  int64_t tokens = shaped(getX()).getDimSize(0), d = ShapedType::kDynamic, rows = ShapedType::isDynamic(tokens) ? d : tokens * k;
+  if (getRows() && (failed(expectShape(*this, getRows(), {rows}, "rows")) || failed(expectI32(*this, getRows(), "rows"))))
+    return failure();
+  // list_rows_c2
+  int64_t groups = 1;
+  if (getOffsets()) {
+    if (failed(expectRank(*this, getOffsets(), 1, "offsets")) || failed(expectI32(*this, getOffsets(), "offsets")))
+      return failure();
+    groups = shaped(getOffsets()).getDimSize(0) - 1;
+    if (shaped(getOffsets()).isDynamicDim(0) || groups < 1 || groups > 1024)
+      return emitOpError() << "expects 1 to 1024 groups, but offsets are " << getOffsets().getType();
+  }
+  // list_rows_c4
+  int64_t entries = ShapedType::isDynamic(rows) ? d : groups + up(rows, 128);
+  bool known = !ShapedType::isDynamic(rows);
+  return verifyResults(*this, {{{rows}, Expected::I32, {}}, {{groups}, Expected::I32, {}}, {{known ? 4 + 4 * entries : d}, Expected::I32, {}},
+                               {{known ? 16 + entries : d}, Expected::I32, {}}});
+}
+
+LogicalResult ListRowsOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
+  int64_t groups = getOffsets() ? shaped(getOffsets()).getDimSize(0) - 1 : 1;
+  OpFoldResult rows = product(b, getLoc(), {dimOf(b, getLoc(), getX(), 0), b.getIndexAttr(getK())}), full = blocksOf(b, getLoc(), rows, 128);
+  sizes.push_back({rows});
+  sizes.push_back({b.getIndexAttr(groups)});
+  sizes.push_back({linear(b, getLoc(), full, 4, 4 + 4 * groups)});
+  sizes.push_back({linear(b, getLoc(), full, 1, 16 + groups)});
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Tokens to rows
+//===----------------------------------------------------------------------===//
+
+/// What quantize_rows and copy_rows expect of their operands.
+template <typename Op> static LogicalResult verifyToRows(Op op) {
+  // quantize_rows_c1, copy_rows_c1
+  if (failed(expectRank(op, op.getX(), 2, "x")) || failed(expectFloats(op, op.getX(), "x")) || failed(expectRank(op, op.getPosition(), 1, "position")) ||
+      failed(expectI32(op, op.getPosition(), "position")))
+    return failure();
+  if (ShapedType::isDynamic(shaped(op.getX()).getDimSize(1)) || shaped(op.getX()).getDimSize(1) < 1)
+    return op.emitOpError() << "expects rows of a static number of elements, but x is " << op.getX().getType();
+  // quantize_rows_c2, copy_rows_c2
+  int64_t k = op.getK(), padding = op.getPadding();
   if (k < 1 || k > 32)
-    return emitOpError() << "expects 1 <= k <= 32, but k is " << k;
-  // quantize_rows_c3
+    return op.emitOpError() << "expects 1 <= k <= 32, but k is " << k;
+  // quantize_rows_c3, copy_rows_c3
   if (padding < 0 || padding % 8)
-    return emitOpError() << "expects padding to be a multiple of 8, but it is " << padding;
-  int64_t blocks = (hidden + 127) / 128, rows = numRows(tokens, k, padding);
+    return op.emitOpError() << "expects padding to be a multiple of 8, but it is " << padding;
+  return success();
+}
+LogicalResult QuantizeRowsOp::verify() {
+  if (failed(verifyToRows(*this)))
+    return failure();
+  int64_t blocks = up(shaped(getX()).getDimSize(1), 128), rows = numRows(shaped(getX()).getDimSize(0), getK(), getPadding());
   // quantize_rows_c4
   if (static_cast<int64_t>(getFew()) < 0 || (getFew() && !getCodes()))
     return emitOpError() << "expects few above 0 with values to write into and no others, but it is " << static_cast<int64_t>(getFew());
@@ -126,31 +183,68 @@ LogicalResult QuantizeRowsOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
   return success();
 }
 
+LogicalResult CopyRowsOp::verify() {
+  if (failed(verifyToRows(*this)))
+    return failure();
+  // copy_rows_c1
+  Type element = shaped(getX()).getElementType();
+  if (!element.isBF16() && !element.isF16())
+    return emitOpError() << "expects x to hold bf16 or f16, but it is " << getX().getType();
+  return verifyResults(*this, {{{up(shaped(getX()).getDimSize(1), 64), numRows(shaped(getX()).getDimSize(0), getK(), getPadding()), 64}, Expected::Same, element}});
+}
+
+LogicalResult CopyRowsOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
+  sizes.push_back({b.getIndexAttr(up(shaped(getX()).getDimSize(1), 64)), numRows(b, getLoc(), getX(), getK(), getPadding()), b.getIndexAttr(64)});
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+/// One format for all factors, FP8 with f32 scales or 16 bits without; their work list. `depth`: elements of 128 bytes.
+static LogicalResult verifyFactors(Operation *op, ArrayRef<Value> factors, ArrayRef<Value> scales, Value items, Value counters, int64_t &depth) {
+  Type element = shaped(factors.front()).getElementType();
+  bool fp8 = isa<Float8E4M3FNType>(element);
+  if (!fp8 && !element.isBF16() && !element.isF16())
+    return op->emitOpError() << "expects factors of f8E4M3FN, bf16 or f16, but found " << factors.front().getType();
+  for (Value v : factors)
+    if (shaped(v).getElementType() != element)
+      return op->emitOpError() << "expects factors of " << element << ", but found " << v.getType();
+  for (Value v : scales) {
+    if (bool(v) != fp8)
+      return op->emitOpError() << (fp8 ? "expects scales of all factors of f8E4M3FN" : "expects no scales of factors of 16 bits");
+    if (v && !shaped(v).getElementType().isF32())
+      return op->emitOpError() << "expects scales of f32, but found " << v.getType();
+  }
+  depth = fp8 ? 128 : 64;
+  return success(succeeded(expectRank(op, factors.front(), 3, "x")) && succeeded(expectRank(op, items, 1, "items")) && succeeded(expectI32(op, items, "items")) &&
+                 succeeded(expectRank(op, counters, 1, "counters")) && succeeded(expectI32(op, counters, "counters")));
+}
+static LogicalResult expectScales(Operation *op, Value scales, ArrayRef<int64_t> shape, StringRef name) {
+  return scales ? expectShape(op, scales, shape, name) : success();
+}
+
 LogicalResult ExpertProductsOp::verify() {
-  int64_t hidden = getHidden(), inner = getIntermediate();
+  int64_t hidden = getHidden(), inner = getIntermediate(), depth;
   // expert_products_c1
   if (hidden < 8 || hidden % 8 || inner < 1)
     return emitOpError() << "expects hidden to be a multiple of 8 and intermediate at least 1, but they are " << hidden << " and " << inner;
-  for (Value v : {getX(), getW1(), getW2()})
-    if (!isa<Float8E4M3FNType>(shaped(v).getElementType()))
-      return emitOpError() << "expects codes of f8E4M3FN, but found " << v.getType();
-  for (Value v : {getXScales(), getW1Scales(), getW2Scales()})
-    if (!shaped(v).getElementType().isF32())
-      return emitOpError() << "expects scales of f32, but found " << v.getType();
-  if (failed(expectRank(*this, getX(), 3, "x")) || failed(expectRank(*this, getW1(), 5, "w1")) || failed(expectRank(*this, getItems(), 1, "items")) ||
-      failed(expectI32(*this, getItems(), "items")) || failed(expectRank(*this, getCounters(), 1, "counters")) ||
-      failed(expectI32(*this, getCounters(), "counters")))
+  if (failed(verifyFactors(*this, {getX(), getW1(), getW2()}, {getXScales(), getW1Scales(), getW2Scales()}, getItems(), getCounters(), depth)) ||
+      failed(expectRank(*this, getW1(), 5, "w1")))
     return failure();
-  auto up = [](int64_t n, int64_t by) { return (n + by - 1) / by; };
-  int64_t kb = up(hidden, 128), ib = up(inner, 128), nb = up(hidden, 256), rows = shaped(getX()).getDimSize(1), experts = shaped(getW1()).getDimSize(0);
-  if (failed(expectShape(*this, getX(), {kb, rows, 128}, "x")) || failed(expectShape(*this, getXScales(), {kb, rows}, "x_scales")) ||
-      failed(expectShape(*this, getW1(), {experts, ib, kb, 256, 128}, "w1")) ||
-      failed(expectShape(*this, getW1Scales(), {experts, ib, up(2 * kb, 4) * 4}, "w1_scales")) ||
-      failed(expectShape(*this, getW2(), {experts, nb, ib, 256, 128}, "w2")) ||
-      failed(expectShape(*this, getW2Scales(), {experts, nb, up(2 * ib, 4) * 4}, "w2_scales")))
+  int64_t kb = up(hidden, depth), ib = up(inner, depth), jb = up(inner, 128), nb = up(hidden, 256), rows = shaped(getX()).getDimSize(1),
+          experts = shaped(getW1()).getDimSize(0);
+  if (failed(expectShape(*this, getX(), {kb, rows, depth}, "x")) || failed(expectScales(*this, getXScales(), {kb, rows}, "x_scales")) ||
+      failed(expectShape(*this, getW1(), {experts, jb, kb, 256, depth}, "w1")) ||
+      failed(expectScales(*this, getW1Scales(), {experts, jb, up(2 * kb, 4) * 4}, "w1_scales")) ||
+      failed(expectShape(*this, getW2(), {experts, nb, ib, 256, depth}, "w2")) ||
+      failed(expectScales(*this, getW2Scales(), {experts, nb, up(2 * ib, 4) * 4}, "w2_scales")))
     return failure();
-  Type e4m3 = shaped(getX()).getElementType();
-  return verifyResults(*this, {floats({rows, hidden}), {{ib, rows, 128}, Expected::Same, e4m3}, floats({ib, rows})});
+  Type element = shaped(getX()).getElementType();
+  if (!getXScales())
+    return verifyResults(*this, {{{rows, hidden}, Expected::Same, element}, {{ib, rows, depth}, Expected::Same, element}});
+  return verifyResults(*this, {floats({rows, hidden}), {{ib, rows, depth}, Expected::Same, element}, floats({ib, rows})});
 }
 
 LogicalResult ExpertProductsOp::verifyRegions() {
@@ -165,9 +259,66 @@ LogicalResult ExpertProductsOp::verifyRegions() {
 
 LogicalResult ExpertProductsOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
   OpFoldResult rows = dimOf(b, getLoc(), getX(), 1);
-  auto blocks = b.getIndexAttr((static_cast<int64_t>(getIntermediate()) + 127) / 128);
+  int64_t depth = getXScales() ? 128 : 64;
+  auto blocks = b.getIndexAttr(up(getIntermediate(), depth));
   sizes.push_back({rows, b.getIndexAttr(getHidden())});
-  sizes.push_back({blocks, rows, b.getIndexAttr(128)});
-  sizes.push_back({blocks, rows});
+  sizes.push_back({blocks, rows, b.getIndexAttr(depth)});
+  if (getXScales())
+    sizes.push_back({blocks, rows});
+  return success();
+}
+
+LogicalResult RowProductOp::verify() {
+  int64_t columns = getColumns(), depth;
+  // row_product_c1
+  if (columns < 1)
+    return emitOpError() << "expects at least one column, but columns is " << columns;
+  if (failed(verifyFactors(*this, {getX(), getWeights()}, {getXScales(), getWeightScales()}, getItems(), getCounters(), depth)) ||
+      failed(expectRank(*this, getWeights(), 5, "weights")) || failed(expectRank(*this, getPosition(), 1, "position")) ||
+      failed(expectI32(*this, getPosition(), "position")) || failed(expectI32(*this, getShift(), "shift")))
+    return failure();
+  int64_t kb = shaped(getX()).getDimSize(0), nb = up(columns, 256), places = shaped(getX()).getDimSize(1), groups = shaped(getWeights()).getDimSize(0),
+          rows = shaped(getPosition()).getDimSize(0);
+  if (failed(expectShape(*this, getX(), {kb, places, depth}, "x")) || failed(expectScales(*this, getXScales(), {kb, places}, "x_scales")) ||
+      failed(expectShape(*this, getWeights(), {groups, nb, kb, 256, depth}, "weights")) ||
+      failed(expectScales(*this, getWeightScales(), {groups, nb, up(2 * kb, 4) * 4}, "weight_scales")) ||
+      failed(expectShape(*this, getShift(), {groups}, "shift")))
+    return failure();
+  if (ShapedType::isDynamic(kb) || ShapedType::isDynamic(groups))
+    return emitOpError() << "expects a static number of groups and blocks of K, but x and weights are " << getX().getType() << " and " << getWeights().getType();
+  // row_product_c4
+  if (getExtraKinds().size() != getExtras().size())
+    return emitOpError() << "expects a kind for each of " << getExtras().size() << " extras, but has " << getExtraKinds().size();
+  for (auto [extra, kind] : llvm::zip(getExtras(), getExtraKinds())) {
+    if (kind < 0 || kind > 3)
+      return emitOpError() << "expects kinds 0 to 3, but one is " << kind;
+    SmallVector<int64_t> shapes[] = {{rows, columns}, {groups, columns}, {columns}, {rows}};
+    if (failed(expectShape(*this, extra, shapes[kind], "an extra")))
+      return failure();
+  }
+  if (failed(verifyResults(*this, {floats({rows, columns})})))
+    return failure();
+  Type element = shaped(getOuts().empty() ? Value(getResults().front()) : getOuts().front()).getElementType();
+  if (!element.isF32() && !element.isBF16() && !element.isF16())
+    return emitOpError() << "expects a result of f32, bf16 or f16, but it is " << element;
+  return success();
+}
+
+LogicalResult RowProductOp::verifyRegions() {
+  // row_product_c3
+  Block &body = getEpilogue().front();
+  YieldOp yield = yieldOf(getEpilogue());
+  Type element = shaped(getOuts().empty() ? Value(getResults().front()) : getOuts().front()).getElementType();
+  bool ok = body.getNumArguments() == 1 + getExtras().size() && body.getArgument(0).getType().isF32() && yield && yield.getNumOperands() == 1 &&
+            yield.getOperand(0).getType() == element;
+  for (size_t i = 0; ok && i < getExtras().size(); ++i)
+    ok = body.getArgument(static_cast<unsigned>(i + 1)).getType() == shaped(getExtras()[i]).getElementType();
+  if (!ok)
+    return emitOpError() << "expects a region of f32 and an element of each extra that yields one " << element;
+  return success();
+}
+
+LogicalResult RowProductOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
+  sizes.push_back({dimOf(b, getLoc(), getPosition(), 0), b.getIndexAttr(getColumns())});
   return success();
 }

@@ -372,7 +372,7 @@ def Tile_MmaOp : Tile_Op<"mma", [AttrSizedOperandSegments]> {
 
 def Tile_MmaWaitOp : Tile_Op<"mma_wait"> {
   let summary = "Wait for products; defines their values";
-  let description = "At most `in_flight` later groups stay unfinished.   (C1) one operand at least; results are the operands' fragments.   (C2) in_flight is 0 to 7.";
+  let description = "At most `in_flight` later groups stay unfinished; what comes of one that may be is read by nothing but later products, as accumulators.   (C1) one operand at least; results are the operands' fragments.   (C2) in_flight is 0 to 7.";
   let arguments = (ins Variadic<Tile_PendingType>:$pending, DefaultValuedAttr<I32Attr, "0">:$in_flight);
   let results = (outs Variadic<Tile_Fragment>:$fragments);
   let assemblyFormat = "$pending attr-dict `:` functional-type(operands, results)";

@@ -1,4 +1,4 @@
-//===- PlanOps.cpp - the kernels of a planned expert layer ----------------===//
+//===- PlanOps.cpp - the kernels of planned expert layers and products ----------------===//
 //
 // Each op as its description in MoePlanOps.td says, in f32. What a description leaves open (scratch memory, rows of no item) is zero.
 //
@@ -113,9 +113,26 @@ static LogicalResult quantizeRows(Operation *op, const HostTensor &x, const Host
   return success();
 }
 
+/// A token's elements of 16 bits at its rows' places.
+static LogicalResult copyRows(Operation *op, const HostTensor &x, const HostTensor &position, int64_t k, HostTensor &out) {
+  int64_t tokens = x.dim(0), width = x.dim(1), rows = out.dim(1), perBlock = out.dim(2);
+  char *bytes = out.mutableData();
+  for (int64_t t = 0; t < tokens; ++t)
+    for (int64_t j = 0; j < k; ++j) {
+      int64_t p = position.integer(t * k + j);
+      if (p < 0 || p >= rows)
+        return op->emitOpError("expects positions in [0, ") << rows << "), found " << p;
+      for (int64_t i = 0; i < width; ++i)
+        std::memcpy(bytes + 2 * permuted(i / perBlock, rows, p, perBlock, i % perBlock), x.data() + 2 * (t * width + i), 2);
+    }
+  return success();
+}
+
+static int64_t paddedRows(int64_t assignments, int64_t padding) { return llvm::divideCeil(assignments, 8) * 8 + padding; }
+
 /// Codes and scales of the rows of x, results `first` and `first` + 1: zeros.
 static FailureOr<std::pair<HostTensor, HostTensor>> makeRows(Runner &runner, Operation *op, const HostTensor &x, int64_t k, int64_t padding, unsigned first) {
-  int64_t rows = llvm::divideCeil(x.dim(0) * k, 8) * 8 + padding, blocks = llvm::divideCeil(x.dim(1), kBlock);
+  int64_t rows = paddedRows(x.dim(0) * k, padding), blocks = llvm::divideCeil(x.dim(1), kBlock);
   FailureOr<HostTensor> codes = runner.make(op, elementOf(op, first), {blocks, rows, kBlock}), scales = runner.make(op, elementOf(op, first + 1), {blocks, rows});
   if (failed(codes) || failed(scales))
     return failure();
@@ -159,6 +176,49 @@ static LogicalResult runRouteRows(Runner &runner, RouteRowsOp op) {
   return setResults(runner, op, out);
 }
 
+static LogicalResult runListRows(Runner &runner, ListRowsOp op) {
+  HostTensor offsets = op.getOffsets() ? runner.tensor(op.getOffsets()) : HostTensor(), from = op.getRows() ? runner.tensor(op.getRows()) : HostTensor();
+  int64_t rows = runner.tensor(op.getX()).dim(0) * static_cast<int64_t>(op.getK()), groups = offsets ? offsets.dim(0) - 1 : 1;
+  SmallVector<int64_t> counts = {rows};
+  if (offsets) {
+    counts.clear();
+    for (int64_t g = 0; g < groups; ++g)
+      counts.push_back(offsets.integer(g + 1) - offsets.integer(g));
+    if (offsets.integer(0) != 0 || offsets.integer(groups) != rows || llvm::any_of(counts, [](int64_t c) { return c < 0; }))
+      return op.emitOpError("expects offsets that ascend from 0 to ") << rows;
+  }
+  int64_t most = groups + llvm::divideCeil(rows, kItemRows);
+  SmallVector<HostTensor> out;
+  for (auto [i, size] : llvm::enumerate(std::array<int64_t, 4>{rows, groups, kFirstItem + 4 * most, kFirstCounter + most})) {
+    FailureOr<HostTensor> tensor = runner.make(op, elementOf(op, static_cast<unsigned>(i)), {size});
+    if (failed(tensor))
+      return failure();
+    out.push_back(std::move(*tensor));
+  }
+  SmallVector<int64_t> starts = writeItems(out[2], counts);
+  put(out[2], 1, rows);
+  for (int64_t g = 0, p = 0; g < groups; ++g) {
+    int64_t shift = starts[g] - p;
+    put(out[1], g, shift);
+    for (int64_t end = p + counts[g]; p < end; ++p) {
+      int64_t r = from ? from.integer(p) : p;
+      if (r < 0 || r >= rows)
+        return op.emitOpError("expects rows in [0, ") << rows << "), found " << r;
+      put(out[0], r, p + shift);
+    }
+  }
+  return setResults(runner, op, out);
+}
+
+static LogicalResult runCopyRows(Runner &runner, CopyRowsOp op) {
+  HostTensor x = runner.tensor(op.getX()), position = runner.tensor(op.getPosition());
+  int64_t k = op.getK(), width = cast<ShapedType>(op.getResult(0).getType()).getDimSize(2);
+  FailureOr<HostTensor> out = runner.make(op, elementOf(op, 0), {static_cast<int64_t>(llvm::divideCeil(x.dim(1), width)), paddedRows(x.dim(0) * k, op.getPadding()), width});
+  if (failed(out) || failed(copyRows(op, x, position, k, *out)))
+    return failure();
+  return runner.setResult(op, 0, std::move(*out));
+}
+
 static LogicalResult runQuantizeRows(Runner &runner, QuantizeRowsOp op) {
   HostTensor x = runner.tensor(op.getX()), position = runner.tensor(op.getPosition());
   FailureOr<std::pair<HostTensor, HostTensor>> rows = makeRows(runner, op, x, op.getK(), op.getPadding(), 0);
@@ -200,30 +260,35 @@ static Operands operandsOf(const HostTensor &rows, const HostTensor &rowScales, 
 }
 
 /// Row of a tile of W1 that holds gate (g = 0) or up (1) of column `c` of its 128.
-static int64_t pairedRow(int64_t c, int64_t g) { return c / 64 * 128 + c % 2 * 64 + c / 16 % 4 * 16 + g * 8 + c / 2 % 8; }
+static int64_t pairedRow(int64_t c, int64_t g, bool codes) {
+  return codes ? c / 64 * 128 + c % 2 * 64 + c / 16 % 4 * 16 + g * 8 + c / 2 % 8 : c / 8 * 16 + g * 8 + c % 8;
+}
+static HostTensor optionalTensor(Runner &runner, Value value) { return value ? runner.tensor(value) : HostTensor(); }
 
 static LogicalResult runExpertProducts(Runner &runner, ExpertProductsOp op) {
   HostTensor x = runner.tensor(op.getX()), items = runner.tensor(op.getItems());
-  Operands first = operandsOf(x, runner.tensor(op.getXScales()), runner.tensor(op.getW1()), runner.tensor(op.getW1Scales()));
-  int64_t rows = x.dim(1), hidden = op.getHidden(), inner = op.getIntermediate(), ib = llvm::divideCeil(inner, kBlock);
-  FailureOr<HostTensor> y = runner.make(op, elementOf(op, 0), {rows, hidden}), h = runner.make(op, elementOf(op, 1), {ib, rows, kBlock}),
-                        hScales = runner.make(op, elementOf(op, 2), {ib, rows});
-  if (failed(y) || failed(h) || failed(hScales))
+  Operands first = operandsOf(x, optionalTensor(runner, op.getXScales()), runner.tensor(op.getW1()), optionalTensor(runner, op.getW1Scales()));
+  bool scaled = static_cast<bool>(op.getXScales());
+  int64_t rows = x.dim(1), width = x.dim(2), hidden = op.getHidden(), inner = op.getIntermediate(), jb = llvm::divideCeil(inner, kBlock);
+  FailureOr<HostTensor> h = runner.make(op, elementOf(op, 1), {static_cast<int64_t>(llvm::divideCeil(inner, width)), rows, width}), hScales = HostTensor();
+  if (scaled)
+    hScales = runner.make(op, elementOf(op, 2), {jb, rows});
+  if (failed(h) || failed(hScales))
     return failure();
   FailureOr<SmallVector<Item>> list = readItems(op, items, runner.tensor(op.getW1()).dim(0), rows);
   if (failed(list))
     return failure();
   Block &body = op.getEpilogue().front();
-  char *codes = h->mutableData(), *factors = hScales->mutableData();
+  char *codes = h->mutableData(), *factors = scaled ? hScales->mutableData() : nullptr;
   for (Item item : *list)
     for (int64_t p = item.row0; p < item.row0 + item.valid; ++p)
-      for (int64_t block = 0; block < ib; ++block) {
+      for (int64_t block = 0; block < jb; ++block) {
         std::vector<float> active(kBlock, 0.0f);
         for (int64_t c = 0; c < std::min(kBlock, inner - block * kBlock); ++c) {
           SmallVector<RunValue> arguments;
           for (int64_t g = 0; g < 2; ++g) {
             Scalar value{};
-            value.f = first.product(p, item.expert, block, pairedRow(c, g), g);
+            value.f = first.product(p, item.expert, block, pairedRow(c, g, scaled), g);
             arguments.push_back(value);
           }
           FailureOr<SmallVector<RunValue>> yielded = runner.runBlock(body, arguments);
@@ -231,24 +296,72 @@ static LogicalResult runExpertProducts(Runner &runner, ExpertProductsOp op) {
             return failure();
           active[static_cast<size_t>(c)] = yielded->front().scalar.f;
         }
+        if (!scaled) {
+          for (int64_t c = 0; c < std::min(kBlock, inner - block * kBlock); ++c) {
+            int64_t i = block * kBlock + c;
+            HostTensor rounded = HostTensor::fromFloats(elementOf(op, 1), {1}, {active[static_cast<size_t>(c)]});
+            std::memcpy(codes + 2 * permuted(i / width, rows, p, width, i % width), rounded.data(), 2);
+          }
+          continue;
+        }
         float scale = quantizeBlock(active, h->element(), [&](size_t i, uint8_t c) {
           codes[permuted(block, rows, p, kBlock, static_cast<int64_t>(i))] = static_cast<char>(c);
         });
         std::memcpy(factors + (block * rows + p) * 4, &scale, 4);
       }
-  Operands second = operandsOf(*h, *hScales, runner.tensor(op.getW2()), runner.tensor(op.getW2Scales()));
+  Operands second = operandsOf(*h, *hScales, runner.tensor(op.getW2()), optionalTensor(runner, op.getW2Scales()));
   std::vector<float> sums(rows * hidden, 0.0f);
   for (Item item : *list)
     for (int64_t p = item.row0; p < item.row0 + item.valid; ++p)
       for (int64_t n = 0; n < hidden; ++n)
         sums[p * hidden + n] = second.product(p, item.expert, n / kTileRows, n % kTileRows, n % kTileRows / kBlock);
-  HostTensor out[] = {HostTensor::fromFloats(elementOf(op, 0), {rows, hidden}, sums), std::move(*h), std::move(*hScales)};
+  SmallVector<HostTensor> out = {HostTensor::fromFloats(elementOf(op, 0), {rows, hidden}, sums), std::move(*h)};
+  if (scaled)
+    out.push_back(std::move(*hScales));
   return setResults(runner, op, out);
+}
+
+static LogicalResult runRowProduct(Runner &runner, RowProductOp op) {
+  HostTensor x = runner.tensor(op.getX()), weights = runner.tensor(op.getWeights()), shift = runner.tensor(op.getShift());
+  Operands operands = operandsOf(x, optionalTensor(runner, op.getXScales()), weights, optionalTensor(runner, op.getWeightScales()));
+  int64_t rows = runner.tensor(op.getPosition()).numElements(), columns = op.getColumns();
+  FailureOr<SmallVector<Item>> list = readItems(op, runner.tensor(op.getItems()), weights.dim(0), x.dim(1));
+  if (failed(list))
+    return failure();
+  SmallVector<std::vector<float>> extras;
+  for (Value extra : op.getExtras())
+    extras.push_back(runner.tensor(extra).floats());
+  std::vector<float> out(rows * columns, 0.0f);
+  for (Item item : *list)
+    for (int64_t q = item.row0; q < item.row0 + item.valid; ++q) {
+      int64_t p = q - shift.integer(item.expert);
+      if (p < 0 || p >= rows)
+        return op.emitOpError("expects places of ") << rows << " rows, found row " << p;
+      for (int64_t n = 0; n < columns; ++n) {
+        SmallVector<RunValue> arguments;
+        auto pass = [&](float v) {
+          Scalar value{};
+          value.f = v;
+          arguments.push_back(value);
+        };
+        pass(operands.product(q, item.expert, n / kTileRows, n % kTileRows, n % kTileRows / kBlock));
+        for (auto [extra, kind] : llvm::zip(extras, op.getExtraKinds()))
+          pass(extra[kind == 0 ? p * columns + n : kind == 1 ? item.expert * columns + n : kind == 2 ? n : p]);
+        FailureOr<SmallVector<RunValue>> yielded = runner.runBlock(op.getEpilogue().front(), arguments);
+        if (failed(yielded))
+          return failure();
+        out[p * columns + n] = yielded->front().scalar.f;
+      }
+    }
+  return runner.setResult(op, 0, HostTensor::fromFloats(elementOf(op, 0), {rows, columns}, out));
 }
 
 std::optional<LogicalResult> moe::runPlanOp(Runner &runner, Operation *op) {
   return llvm::TypeSwitch<Operation *, std::optional<LogicalResult>>(op)
       .Case([&](RouteRowsOp route) { return runRouteRows(runner, route); })
+      .Case([&](ListRowsOp list) { return runListRows(runner, list); })
+      .Case([&](CopyRowsOp copy) { return runCopyRows(runner, copy); })
+      .Case([&](RowProductOp product) { return runRowProduct(runner, product); })
       .Case([&](QuantizeRowsOp quantize) { return runQuantizeRows(runner, quantize); })
       .Case([&](ExpertProductsOp products) { return runExpertProducts(runner, products); })
       .Default([](Operation *) { return std::nullopt; });

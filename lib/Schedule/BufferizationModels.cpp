@@ -167,7 +167,8 @@ void moe::registerBufferizationModels(DialectRegistry &registry) {
   tensor::registerSubsetOpInterfaceExternalModels(registry);
   registry.addExtension(+[](MLIRContext *context, MoeDialect *) {
     attachComputeModels<RouteOp, DispatchOp, GroupedMatmulOp, CombineOp, AttentionOp, RmsNormOp, RopeOp, SwigluOp, TopKOp,
-                        SortOp, ScanOp, NonZeroOp, QuantizeBlocksOp, DequantizeBlocksOp, RouteRowsOp, ExpertProductsOp>(context);
+                        SortOp, ScanOp, NonZeroOp, QuantizeBlocksOp, DequantizeBlocksOp, RouteRowsOp, ListRowsOp,
+                        CopyRowsOp, ExpertProductsOp, RowProductOp>(context);
     QuantizeRowsOp::attachInterface<QuantizeRowsModel>(*context);
     ScatterOp::attachInterface<ScatterModel>(*context);
     GetWeightOp::attachInterface<GetWeightModel>(*context);

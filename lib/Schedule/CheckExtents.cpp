@@ -36,7 +36,7 @@ public:
     if (auto linalgOp = dyn_cast<linalg::LinalgOp>(op))
       return check(linalgOp);
     TypeSwitch<Operation *>(op).Case<memref::CopyOp, memref::ExpandShapeOp, memref::SubViewOp, GroupedMatmulOp, CombineOp,
-                                     AttentionOp, RopeOp, SwigluOp, RmsNormOp, ScatterOp, TopKOp>(
+                                     AttentionOp, RopeOp, SwigluOp, RmsNormOp, ScatterOp, TopKOp, ListRowsOp, QuantizeRowsOp, CopyRowsOp, RowProductOp>(
         [&](auto known) { check(known); });
   }
 
@@ -145,6 +145,22 @@ private:
       same(combine.getWeights(), 0, out, 0, "weights for each token");
     if (combine.getResidual())
       same(combine.getResidual(), 0, out, 0, "a residual row for each token");
+  }
+  /// One place for each of a token's k rows.
+  void check(QuantizeRowsOp rows) { places(rows.getPosition(), rows.getX(), rows.getK()); }
+  void check(CopyRowsOp rows) { places(rows.getPosition(), rows.getX(), rows.getK()); }
+  void check(ListRowsOp list) {
+    if (list.getRows())
+      places(list.getRows(), list.getX(), list.getK());
+  }
+  void places(Value position, Value x, int64_t k) {
+    if (ShapedType::isDynamic(fixed(position, 0)) || ShapedType::isDynamic(fixed(x, 0)))
+      require(Predicate::eq, dim(position, 0), times(dim(x, 0), k), "k = " + Twine(k) + " rows for each of x");
+  }
+  void check(RowProductOp product) {
+    for (auto [extra, kind] : llvm::zip(product.getExtras(), product.getExtraKinds()))
+      if (kind == 0 || kind == 3)
+        same(extra, 0, product.getPosition(), 0, "an extra for each row");
   }
   void check(AttentionOp attention) {
     Value q = attention.getQuery(), k = attention.getKey(), v = attention.getValue();

@@ -36,6 +36,19 @@ DictionaryAttr moe::getKernelCost(Operation *op, ArrayRef<Value> args) {
     return cost(flops, {b.getNamedAttr("banks", b.getDenseI64ArrayAttr(banks)), b.getNamedAttr("groups", b.getI64IntegerAttr(groups)),
                         b.getNamedAttr("rows", b.getStringAttr(rows))});
   }
+  if (auto product = dyn_cast<RowProductOp>(op)) {
+    std::string rows = dim(product.getPosition(), 0);
+    auto weights = cast<ShapedType>(product.getWeights().getType());
+    int64_t depth = weights.getDimSize(2) * weights.getDimSize(4), groups = weights.getDimSize(0);
+    std::string flops = "2 * " + rows + " * " + std::to_string(static_cast<int64_t>(product.getColumns()) * depth);
+    if (groups == 1)
+      return cost(flops);
+    SmallVector<int64_t> banks = {number(product.getWeights())};
+    if (product.getWeightScales())
+      banks.push_back(number(product.getWeightScales()));
+    return cost(flops, {b.getNamedAttr("banks", b.getDenseI64ArrayAttr(banks)), b.getNamedAttr("groups", b.getI64IntegerAttr(groups)),
+                        b.getNamedAttr("rows", b.getStringAttr(rows))});
+  }
   if (auto attention = dyn_cast<AttentionOp>(op)) {
     Value q = attention.getQuery(), k = attention.getKey(), v = attention.getValue();
     return cost("2 * " + dim(q, 0) + " * " + dim(q, 1) + " * " + dim(q, 2) + " * " + dim(k, 2) + " * (" + dim(q, 3) + " + " + dim(v, 3) + ")");
@@ -59,7 +72,7 @@ DictionaryAttr moe::getKernelCost(Operation *op, ArrayRef<Value> args) {
   }
   // Everything else of the dialect moves data; what computes products says so above.
   if (isa<RouteOp, DispatchOp, CombineOp, RmsNormOp, RopeOp, SwigluOp, TopKOp, ScatterOp, ScanOp, SortOp, NonZeroOp, QuantizeBlocksOp, DequantizeBlocksOp,
-          RouteRowsOp, QuantizeRowsOp>(op))
+          RouteRowsOp, ListRowsOp, QuantizeRowsOp, CopyRowsOp>(op))
     return cost("0");
   return {};
 }

@@ -1,11 +1,12 @@
 //===- TileRows.cpp - weights in the order in which a GPU kernel streams them ---===//
 //
-//   tile_rows     codes of one matrix or two [E, N, K]  ->  [E, ceil(N * inputs / 256), ceil(K / 128), 256, 128]
+//   tile_rows     one matrix or two [E, N, K]           ->  [E, ceil(N * inputs / 256), ceil(K / D), 256, D], D elements in 128 bytes
 //   tile_scales   their scales [E, ceil(N / 128), ceil(K / 128)]  ->  [E, tiles, L], L a multiple of 4
 //
 // A tile is 256 rows of 128 bytes, one copy of a kernel. Of one matrix it holds its rows 256 t to 256 t + 255. Of two (gate and
-// up) it holds their rows 128 t to 128 t + 127: row 128 w + 64 s + 16 v + 8 g + r is row 64 w + 16 v + 2 r + s of matrix g. In both, 16-byte
-// piece p of row r stands at p xor (r mod 8). What lies past the matrix is zero.
+// up) it holds their rows 128 t to 128 t + 127: row 128 w + 64 s + 16 v + 8 g + r is row 64 w + 16 v + 2 r + s of matrix g, so that a kernel's thread has two
+// codes that stand together; of 16-bit elements row 16 v + 8 g + r is row 8 v + r. In all, 16-byte piece p of row r stands at p xor (r mod 8). What lies
+// past the matrix is zero.
 //
 //===----------------------------------------------------------------------===//
 #include "Source.h"
@@ -16,7 +17,7 @@ using namespace mlir;
 using namespace mlir::moe;
 
 namespace {
-constexpr int64_t kRows = 256, kDepth = 128, kPiece = 16;
+constexpr int64_t kRows = 256, kRowBytes = 128, kPiece = 16;
 
 /// The part of `box` inside `shape`, read into a dense array of the box's size; the rest is zero.
 LogicalResult readPadded(Source &source, Box box, std::vector<char> &out) {
@@ -42,15 +43,15 @@ public:
     // Tile by tile: what is asked for is nearly always whole tiles.
     Dims at(box.offsets.begin(), box.offsets.begin() + 3);
     Dims rest(box.sizes.begin() + 3, box.sizes.end());
-    int64_t part = rest[0] * rest[1];
-    std::vector<char> tile(kRows * kDepth);
+    int64_t element = static_cast<int64_t>(bytes()), part = rest[0] * rest[1] * element;
+    std::vector<char> tile(kRows * kRowBytes);
     for (at[0] = box.offsets[0]; at[0] < box.offsets[0] + box.sizes[0]; ++at[0])
       for (at[1] = box.offsets[1]; at[1] < box.offsets[1] + box.sizes[1]; ++at[1])
         for (at[2] = box.offsets[2]; at[2] < box.offsets[2] + box.sizes[2]; ++at[2]) {
           if (failed(readTile(at, tile)))
             return failure();
-          const char *first = tile.data() + box.offsets[3] * kDepth + box.offsets[4];
-          copyStrided(1, rest, first, {kDepth, 1}, out, {rest[1], 1});
+          const char *first = tile.data() + box.offsets[3] * kRowBytes + box.offsets[4] * element;
+          copyStrided(bytes(), rest, first, {kRowBytes / element, 1}, out, {rest[1], 1});
           out += part;
         }
     return success();
@@ -58,15 +59,16 @@ public:
 
 private:
   LogicalResult readTile(ArrayRef<int64_t> at, std::vector<char> &tile) {
-    int64_t rows = kRows / static_cast<int64_t>(inputs.size());
+    bool two = inputs.size() == 2, codes = bytes() == 1;
+    int64_t rows = two ? kRows / 2 : kRows, depth = kRowBytes / static_cast<int64_t>(bytes());
     for (size_t g = 0; g < inputs.size(); ++g)
-      if (failed(readPadded(*inputs[g], Box{{at[0], at[1] * rows, at[2] * kDepth}, {1, rows, kDepth}}, matrix[g])))
+      if (failed(readPadded(*inputs[g], Box{{at[0], at[1] * rows, at[2] * depth}, {1, rows, depth}}, matrix[g])))
         return failure();
     for (int64_t r = 0; r < kRows; ++r) {
-      int64_t g = inputs.size() == 2 ? r / 8 % 2 : 0;
-      int64_t row = inputs.size() == 2 ? r / 128 * 64 + r / 16 % 4 * 16 + r % 8 * 2 + r / 64 % 2 : r;
-      for (int64_t p = 0; p < kDepth / kPiece; ++p)
-        std::memcpy(&tile[static_cast<size_t>(r * kDepth + (p ^ (r % 8)) * kPiece)], &matrix[g][static_cast<size_t>(row * kDepth + p * kPiece)], kPiece);
+      int64_t g = two ? r / 8 % 2 : 0;
+      int64_t row = !two ? r : codes ? r / 128 * 64 + r / 16 % 4 * 16 + r % 8 * 2 + r / 64 % 2 : r / 16 * 8 + r % 8;
+      for (int64_t p = 0; p < kRowBytes / kPiece; ++p)
+        std::memcpy(&tile[static_cast<size_t>(r * kRowBytes + (p ^ (r % 8)) * kPiece)], &matrix[g][static_cast<size_t>(row * kRowBytes + p * kPiece)], kPiece);
     }
     return success();
   }

@@ -282,11 +282,15 @@ func.func @products(%n: index, %z: f32, %i: i32) attributes {tile.threads = 128 
 
 #mma = #tile.fragment<mma>
 
-// With accumulators no step overwrites, and 16-bit operands have 16 elements a step; values go through conditions and loops of unknown length too.
+// With accumulators no step overwrites, and fence, steps and commit are one piece of assembly; 16-bit operands have 16 elements a step. Values go through
+// conditions and loops of unknown length too.
 // CHECK-LABEL: func.func @accumulate
 // CHECK:         scf.if %{{.*}} -> (f32, f32, f32, f32)
-// CHECK:         llvm.insertvalue
-// CHECK-COUNT-4: nvvm.wgmma.mma_async {{.*}}, <m = 64, n = 8, k = 16>, D[<f32>, <one>], A[<bf16>, <one>, <row>], B[<bf16>, <one>, <col>]
+// CHECK:         llvm.inline_asm has_side_effects asm_dialect = att "{ .reg .pred p; setp.ne.b32 p, 1, 0; wgmma.fence.sync.aligned;
+// CHECK-SAME:      wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {$0, $1, $2, $3}, $4, $5, p, 1, 1, 0, 0;
+// CHECK-SAME:      {$0, $1, $2, $3}, $6, $7, p, 1, 1, 0, 0;
+// CHECK-SAME:      {$0, $1, $2, $3}, $8, $9, p, 1, 1, 0, 0;
+// CHECK-SAME:      {$0, $1, $2, $3}, $10, $11, p, 1, 1, 0, 0; wgmma.commit_group.sync.aligned; }", "=f,=f,=f,=f,l,l,l,l,l,l,l,l,0,1,2,3"
 // CHECK:         "wgmma.wait_group.sync.aligned 1;"
 // CHECK:         scf.while (%{{.*}} = %{{.*}}, %{{.*}} = %{{.*}}, %{{.*}} = %{{.*}}, %{{.*}} = %{{.*}}) : (f32, f32, f32, f32) -> (f32, f32, f32, f32)
 // CHECK-COUNT-4:   arith.addf %{{.*}} : f32

@@ -3,13 +3,24 @@
 include "mlir/Pass/PassBase.td"
 
 def PlanExperts : Pass<"moe-plan-experts", "::mlir::ModuleOp"> {
-  let summary = "Expert layers in FP8 blocks become the four kernels of their plan on Hopper";
+  let summary = "Expert layers in FP8 blocks, bf16 or f16 become the four kernels of their plan on Hopper";
   let description = [{
-    Finds router, dispatch, two grouped products with a quantized value between them, and combine, and makes of them `moe.route_rows`,
-    `moe.quantize_rows`, `moe.expert_products` and `moe.combine`, with the weights in the layout the kernel streams. Layers in FP8 of
-    another shape keep their plain kernels; a remark says why.
+    Finds router, dispatch, two grouped products (in FP8 with a quantized value between them), and combine, and makes of them `moe.route_rows`,
+    `moe.quantize_rows` or `moe.copy_rows`, `moe.expert_products` and `moe.combine`, with the weights in the layout the kernel streams. Layers of another
+    shape or format keep their plain kernels; a remark says why.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::moe::MoeDialect"];
+}
+
+def PlanProducts : Pass<"moe-plan-products", "::mlir::ModuleOp"> {
+  let summary = "Products of rows by constant weights in FP8 blocks, bf16 or f16 become kernels of Hopper's tensor cores";
+  let description = [{
+    Each `moe.grouped_matmul`, dense or grouped, becomes `moe.list_rows`, `moe.quantize_rows` (bf16 and f16: `moe.copy_rows`) and `moe.row_product`; one of
+    several weights a `moe.row_product` for each. Products of fewer than 64 columns or sums of fewer than 64 elements do not pay and keep their plain kernel;
+    of those in FP8, and of FP8 in another form, a remark says so.
+  }];
+  let statistics = [Statistic<"numProducts", "products", "Products that became kernels of the tensor cores">];
+  let dependentDialects = ["::mlir::moe::MoeDialect"];
 }
 
 def PrepareBuffers : Pass<"moe-prepare-buffers", "::mlir::func::FuncOp"> {

@@ -295,7 +295,53 @@ NVVM::WGMMATypes wgmmaType(Type type) {
          : isa<BFloat16Type>(type)   ? NVVM::WGMMATypes::bf16
                                      : NVVM::WGMMATypes::f16;
 }
+/// Products that are added to sums: fence, instructions and commit as one piece of assembly. Between pieces registers of sums that are in flight may be
+/// moved, and ptxas then waits for them.
+SmallVector<Value> accumulate(Ptx &p, tile::MmaOp op, ArrayRef<ValueRange> a, ArrayRef<ValueRange> bs, ArrayRef<ValueRange> sums) {
+  SmallVector<Value> inputs, all;
+  std::string text = "{ .reg .pred p; setp.ne.b32 p, 1, 0; wgmma.fence.sync.aligned;", constraints;
+  size_t total = 0, first = 0;
+  for (ValueRange sum : sums)
+    total += sum.size();
+  for (size_t i = 0; i < total; ++i)
+    constraints += "=f,";
+  for (size_t i = 0; i < sums.size(); ++i) {
+    auto at = cast<SharedType>(op.getA()[i].getType()), bt = cast<SharedType>(op.getB()[i].getType());
+    int64_t bytes = at.getElementBytes();
+    std::string registers;
+    for (size_t r = 0; r < sums[i].size(); ++r)
+      registers += (r ? ", $" : "$") + std::to_string(first + r);
+    first += sums[i].size();
+    Value da = descriptor(p, a[i].front()), db = descriptor(p, bs[i].front());
+    auto name = [](Type type) { return NVVM::stringifyWGMMATypes(wgmmaType(type)).str(); };
+    for (int k = 0; k < 4; ++k) { // 32 bytes of each row a step
+      text += " wgmma.mma_async.sync.aligned.m64n" + std::to_string(bt.getShape()[0]) + "k" + std::to_string(32 / bytes) + ".f32." + name(at.getElementType()) + "." +
+              name(bt.getElementType()) + " {" + registers + "}, $" + std::to_string(total + inputs.size()) + ", $" + std::to_string(total + inputs.size() + 1) +
+              ", p, 1, 1" + (bytes == 2 ? ", 0, 0;" : ";");
+      inputs.append({p.add(da, 2 * k), p.add(db, 2 * k)});
+      constraints += "l,l,";
+    }
+    llvm::append_range(all, sums[i]);
+  }
+  for (size_t i = 0; i < total; ++i)
+    constraints += std::to_string(i) + (i + 1 < total ? "," : "");
+  llvm::append_range(inputs, all);
+  auto assembly = LLVM::InlineAsmOp::create(p.b, p.loc, TypeRange(p.structOf(total)), inputs, text + " wgmma.commit_group.sync.aligned; }", constraints, true, false,
+                                            LLVM::tailcallkind::TailCallKind::None,
+                                            LLVM::AsmDialectAttr::get(p.b.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr());
+  SmallVector<Value> values = p.unpack(assembly->getResult(0), total), results;
+  size_t from = 0;
+  for (ValueRange sum : sums) {
+    results.push_back(p.pack(ArrayRef<Value>(values).slice(from, sum.size())));
+    from += sum.size();
+  }
+  return results;
+}
 TILE_PATTERN(MmaOp) {
+  if (!op.getAccumulators().empty()) {
+    b.replaceOp(op, accumulate(p, op, in.getA(), in.getB(), in.getAccumulators()));
+    return success();
+  }
   NVVM::WgmmaFenceAlignedOp::create(b, op.getLoc());
   SmallVector<Value> results;
   MLIRContext *context = op.getContext();
@@ -303,11 +349,8 @@ TILE_PATTERN(MmaOp) {
     auto a = cast<SharedType>(op.getA()[i].getType()), bt = cast<SharedType>(op.getB()[i].getType());
     int64_t columns = bt.getShape()[0], bytes = a.getElementBytes();
     Value da = descriptor(p, in.getA()[i].front()), db = descriptor(p, in.getB()[i].front());
-    bool fresh = op.getAccumulators().empty();
     Value sum;
-    if (!fresh)
-      sum = p.pack(in.getAccumulators()[i]);
-    else if (!op.getReuse().empty())
+    if (!op.getReuse().empty())
       sum = p.pack(in.getReuse()[i]);
     else
       sum = LLVM::UndefOp::create(b, op.getLoc(), p.structOf(columns / 2));
@@ -318,7 +361,7 @@ TILE_PATTERN(MmaOp) {
       sum = NVVM::WgmmaMmaAsyncOp::create(
           b, op.getLoc(), sum.getType(), sum, p.add(da, 2 * k), p.add(db, 2 * k), shape, type(wgmmaType(a.getElementType())),
           type(wgmmaType(bt.getElementType())), type(NVVM::WGMMATypes::f32),
-          NVVM::WGMMAScaleOutAttr::get(context, fresh && k == 0 ? NVVM::WGMMAScaleOut::zero : NVVM::WGMMAScaleOut::one), one, one,
+          NVVM::WGMMAScaleOutAttr::get(context, k == 0 ? NVVM::WGMMAScaleOut::zero : NVVM::WGMMAScaleOut::one), one, one,
           NVVM::MMALayoutAttr::get(context, NVVM::MMALayout::row), NVVM::MMALayoutAttr::get(context, NVVM::MMALayout::col), nullptr);
     results.push_back(sum);
   }

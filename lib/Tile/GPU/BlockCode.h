@@ -48,6 +48,23 @@ public:
     return wrap(tile::LoadOp::create(b, loc, type, memref, index.type().isInteger(64) ? index : wide(index)));
   }
   void store(V value, Value memref, V index) { tile::StoreOp::create(b, loc, value, memref, index.type().isInteger(64) ? index : wide(index)); }
+  /// Eight floats from `at` on, in loads and stores of 16 bytes.
+  Vs loadEight(Value memref, V at) {
+    Type type = cast<MemRefType>(memref.getType()).getElementType();
+    int64_t step = std::min<int64_t>(8, 128 / type.getIntOrFloatBitWidth());
+    Vs out;
+    for (int64_t i = 0; i < 8; i += step) {
+      V part = load(memref, at + wide(i), VectorType::get({step}, type));
+      for (int64_t q = 0; q < step; ++q)
+        out.push_back(element(part, q));
+    }
+    return out;
+  }
+  void storeEight(ArrayRef<V> values, Value memref, V at) {
+    size_t step = cast<MemRefType>(memref.getType()).getElementType().isF32() ? 4 : 8;
+    for (size_t i = 0; i < 8; i += step)
+      store(vectorOf(values.slice(i, step)), memref, at + wide(static_cast<int64_t>(i)));
+  }
   V read(Value shared, V index, Type type) { return wrap(tile::ReadOp::create(b, loc, type, shared, index)); }
   void write(V value, Value shared, V index) { tile::WriteOp::create(b, loc, value, shared, index); }
   /// Part `index` of a tile, in units of `unit` leading rows.

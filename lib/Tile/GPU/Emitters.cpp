@@ -11,8 +11,14 @@ std::optional<KernelEmitter> moe::getGpuEmitter(Operation *op) {
     return emitRouteRows(op);
   if (isa<QuantizeRowsOp>(op))
     return emitQuantizeRows(op);
+  if (isa<CopyRowsOp>(op))
+    return emitCopyRows(op);
+  if (isa<ListRowsOp>(op))
+    return emitListRows(op);
   if (isa<ExpertProductsOp>(op))
     return emitExpertProducts(op);
+  if (isa<RowProductOp>(op))
+    return emitRowProduct(op);
   if (isa<CombineOp>(op))
     return emitCombine(op);
   return std::nullopt;

@@ -7,8 +7,11 @@
 namespace mlir::moe {
 KernelEmitter emitRouteRows(Operation *op);
 KernelEmitter emitQuantizeRows(Operation *op);
+KernelEmitter emitCopyRows(Operation *op);
+KernelEmitter emitListRows(Operation *op);
 KernelEmitter emitExpertProducts(Operation *op);
-/// Rows of bf16 in multiples of 8 columns; others are plain loops.
+KernelEmitter emitRowProduct(Operation *op);
+/// Rows of 16-bit floats in multiples of 8 columns; others are plain loops.
 std::optional<KernelEmitter> emitCombine(Operation *op);
 } // namespace mlir::moe
 

@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 #include "Emitters.h"
 #include "QuantizeBlock.h"
+#include "WorkList.h"
 #include "dialects/moe/Moe.h"
 
 using namespace mlir;
@@ -17,7 +18,6 @@ using namespace mlir::moe;
 using namespace mlir::moe::tile;
 
 namespace {
-constexpr int64_t kAlign = 8, kItemRows = 128, kGroup = 16;
 constexpr int64_t kExpertBits = 12; ///< of a packed (expert, rank)
 constexpr int64_t kNone = 0;        ///< the key of what cannot be chosen, below that of -inf
 constexpr int64_t kFewRows = 128;   ///< assignments of few tokens, at most
@@ -26,11 +26,10 @@ int64_t expertsOf(RouteRowsOp op) { return cast<MemRefType>(op.getLogits().getTy
 /// Threads of a block: an expert each at least; many experts need more registers than 64.
 int64_t threadsFor(int64_t experts) { return experts > 512 ? 768 : 1024; }
 
-class RouteRows : BlockCode {
+class RouteRows : WorkList {
 public:
-  RouteRows(OpBuilder &b, RouteRowsOp op) : BlockCode(b, op.getLoc()), op(op) {
+  RouteRows(OpBuilder &b, RouteRowsOp op) : WorkList(b, op.getLoc(), threadsFor(expertsOf(op))), op(op) {
     experts = expertsOf(op);
-    threads = threadsFor(experts), warps = threads / 32;
     perLane = (experts + 31) / 32;
     k = op.getK();
     weights = op.getOuts()[0], position = op.getOuts()[1], items = op.getOuts()[2], counters = op.getOuts()[3], histogram = op.getOuts()[4];
@@ -42,14 +41,14 @@ public:
     ranks = alloc({warps, experts}, i);
     base = alloc({experts}, i);
     parts = alloc({2, threads}, i);
-    warpSums = alloc({2, warps}, i);
+    allocateSums();
     if (op.getX()) {
       picks = alloc({kFewRows}, i);
       extents = alloc({kFewRows}, i);
       placed = alloc({kFewRows}, i);
     }
     start(/*dependent=*/true);
-    thread = id(IdKind::Thread), lane = id(IdKind::Lane), warp = id(IdKind::Warp), block = id(IdKind::Block), blocks = id(IdKind::Blocks);
+    open();
     tokens = wrap(arith::IndexCastOp::create(b, loc, i, dim(op.getLogits(), 0)));
     if (op.getX())
       ifElse(below(n(op.getFew()), tokens), [&]() -> Vs { return many(), Vs{}; }, [&]() -> Vs { return few(), Vs{}; });
@@ -103,13 +102,6 @@ private:
     });
   }
 
-  void syncBlock() { sync(n(0), threads); }
-  void strided(V from, V to, V step, llvm::function_ref<void(V)> body) {
-    loopWhile({from}, [&](ArrayRef<V> a) { return below(a[0], to); }, [&](ArrayRef<V> a) -> Vs {
-      body(a[0]);
-      return {a[0] + step};
-    });
-  }
   /// Unsigned keys in the order of floats; NaN as -inf, -0 as 0.
   V keyOf(V value) {
     V bits = asBits(value + f32(0));
@@ -338,39 +330,17 @@ private:
       return {before, all};
     }, [&]() -> Vs { return {n(0), n(0)}; });
     V count = counts[1];
-    V rows = shl(shr(count + n(kAlign - 1), 3), 3), entries = shr(count + n(kItemRows - 1), 7);
-    auto [rowStart, rowTotal] = scan(rows, 0);
-    auto [firstItem, itemTotal] = scan(entries, 1);
+    V entries = entriesOf(count), rowStart = scan(paddedRows(count), 0, perLane).first;
+    std::pair<V, V> item = scan(entries, 1, perLane); // the expert's first, and all
     ifThen(mine, [&] { write(rowStart + counts[0], base, thread); });
-    ifThen((block == n(0)) & (thread == n(0)), [&] { storeItemCounts(itemTotal); });
+    ifThen((block == n(0)) & (thread == n(0)), [&] { storeItemCounts(item.second); });
     // Experts are shared among the blocks.
     ifThen(mine & (thread % blocks == block), [&] {
       loop(index(0), toIndex(entries), [&](V at) {
-        V i = fromIndex(at, i32Type()), offset = i & n(kGroup - 1), group = least(entries - (i - offset), n(kGroup));
-        V left = least(count - shl(i, 7), n(kItemRows));
-        V word = bitOr(sizeOf(left), bitOr(shl(group, 4), shl(offset, 12)));
-        store(vector4({thread, rowStart + shl(i, 7), left, word}), items, shl(firstItem + i, 2) + n(4));
+        writeEntry(items, thread, fromIndex(at, i32Type()), count, rowStart, item.first);
       });
     });
   }
-  /// The sum of the threads' values in front of this one, and of all; for the first `experts` threads.
-  std::pair<V, V> scan(V value, int64_t which) {
-    V sum = value;
-    for (int64_t step = 1; step < 32; step *= 2) {
-      V other = shuffle(ShuffleKind::Up, sum, n(step));
-      sum = sum + select(below(lane, n(step)), n(0), other);
-    }
-    ifThen(lane == n(31), [&] { write(sum, warpSums, n(which * warps) + warp); });
-    syncBlock();
-    V before = n(0), all = n(0);
-    for (int64_t w = 0; w < std::min(warps, perLane); ++w) {
-      V part = read(warpSums, n(which * warps + w), i32Type());
-      before = before + select(below(n(w), warp), part, n(0));
-      all = all + part;
-    }
-    return {before + sum - value, all};
-  }
-
   void storeItemCounts(V total) {
     store(total, items, n(0));
     store(tokens, items, n(1)); // an expert has each token at most once
@@ -405,7 +375,7 @@ private:
       return {number(same & below(at, self)), number(same)};
     });
     V rank = ranked[0], count = ranked[1], leads = writes & (rank == n(0));
-    ifThen(writes, [&] { write(select(leads, shl(shr(count + n(kAlign - 1), 3), 3), n(0)), extents, self); });
+    ifThen(writes, [&] { write(select(leads, paddedRows(count), n(0)), extents, self); });
     syncBlock();
     // Rows and items of the experts in front; an expert has one item.
     Vs before = sumOverFew(total, mine, 3, [&](V at, V inside) -> Vs {
@@ -450,20 +420,12 @@ private:
     return Vs(sums.begin() + 1, sums.end());
   }
 
-  /// 8 << size rows are read of an item of `valid`.
-  V sizeOf(V valid) {
-    V size = n(0);
-    for (int64_t limit = 8; limit < kItemRows; limit *= 2)
-      size = size + number(below(n(limit), valid));
-    return size;
-  }
-
   RouteRowsOp op;
-  int64_t experts, perLane, k, threads, warps;
+  int64_t experts, perLane, k;
   Value weights, position, items, counters, histogram;
-  Value scores, ranks, base, parts, warpSums;
+  Value scores, ranks, base, parts;
   Value picks, extents, placed; ///< of assignments of few tokens
-  V thread, lane, warp, block, blocks, tokens;
+  V tokens;
 };
 } // namespace
 

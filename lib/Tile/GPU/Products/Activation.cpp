@@ -1,6 +1,7 @@
 //===- Activation.cpp - gate and up become the next product's rows --------===//
 //
-//   a = region(gate, up);  scale = max |a| over 128 columns / 448;  codes = e4m3(a / scale), in the layout of a product's rows
+//   FP8       a = region(gate, up);  scale = max |a| over 128 columns / 448;  codes = e4m3(a / scale), in the layout of a product's rows
+//   16 bits   a = region(gate, up), rounded
 //
 //===----------------------------------------------------------------------===//
 #include "Products.h"
@@ -49,7 +50,7 @@ public:
       V token = shr(thread, 3) + n(pass), piece = thread & n(7);
       storeCodes(t, token, piece, token * n(kPitch) + shl(piece, 4));
     }
-    signal(t);
+    signal(t, counters);
   }
 
   void finishTall(const TileInfo &t, ArrayRef<V> sums) override {
@@ -84,7 +85,7 @@ public:
       V row = shr(lane, 3) + n(pass), piece = lane & n(7);
       storeCodes(t, group * n(64) + warp * n(16) + row, piece, warpStage() + row * n(kPitch) + shl(piece, 4));
     }
-    signal(t);
+    signal(t, counters);
   }
 
 private:
@@ -106,19 +107,79 @@ private:
       store(read(staging, staged, words4()), h, place);
     });
   }
-  void signal(const TileInfo &t) {
-    FenceAsyncOp::create(b, loc);
-    sync(n(1), kConsumers);
-    ifThen(thread == n(0), [&] { SignalOp::create(b, loc, counters, t.item + n(kCounters)); });
-  }
   V scaleIndex(const TileInfo &t, V token) { return wide(t.block) * rowsOf() + wide(t.row0 + token); }
 
   Region &region;
   Value h, hScales, counters;
   Value maxima, inverse;
 };
+
+/// In a format of 16 bits a tile's 128 columns of I are two planes of h, one a warpgroup or half of the tile. Gate and up alternate every 8 weight
+/// rows, so what a thread holds of both is a column's.
+class RoundedActivation : public Epilogue {
+public:
+  RoundedActivation(OpBuilder &b, Location loc, Region &region, Value h, Value counters)
+      : Epilogue(b, loc), region(region), h(h), counters(counters) {}
+
+  void finishSwapped(const TileInfo &t, ArrayRef<V> sums, int64_t count) override {
+    auto half = f32Fragment({32, count}, Layout::Half);
+    V place = group * n(64 * kPitch), within = thread & n(127), barrier = group + n(2);
+    sync(barrier, 128);
+    for (auto [s, sum] : llvm::enumerate(sums)) {
+      Value gate = SelectRowsOp::create(b, loc, half, sum, 0), up = SelectRowsOp::create(b, loc, half, sum, 1);
+      stage(gate, up, place + warp * n(16) + n(64 * static_cast<int64_t>(s)), /*transposed=*/true);
+    }
+    sync(barrier, 128);
+    for (int64_t pass = 0; pass < count; pass += 16) {
+      V token = shr(within, 3) + n(pass), piece = within & n(7);
+      storePiece(t, group, token, piece, place + token * n(kPitch) + shl(piece, 4));
+    }
+    signal(t, counters);
+  }
+
+  void finishTall(const TileInfo &t, ArrayRef<V> sums) override {
+    auto part = f32Fragment({64, 32}, Layout::Mma);
+    sync(group + n(2), 128); // a tile before with fewer rows is staged across the warps
+    for (auto [i, sum] : llvm::enumerate(sums)) {
+      syncWarp();
+      for (int32_t s = 0; s < 2; ++s) {
+        Value gate = SelectColumnsOp::create(b, loc, part, sum, 8 * s, 2), up = SelectColumnsOp::create(b, loc, part, sum, 8 * s + 1, 2);
+        stage(gate, up, warpStage() + n(64 * s), /*transposed=*/false);
+      }
+      syncWarp();
+      for (int64_t pass = 0; pass < 16; pass += 4) {
+        V row = shr(lane, 3) + n(pass), piece = lane & n(7);
+        storePiece(t, n(static_cast<int64_t>(i)), group * n(64) + warp * n(16) + row, piece, warpStage() + row * n(kPitch) + shl(piece, 4));
+      }
+    }
+    signal(t, counters);
+  }
+
+private:
+  void stage(Value gate, Value up, V place, bool transposed) {
+    Value active = map({gate, up}, [&](ArrayRef<V> a) { return inlined(region, a); }, cast<RankedTensorType>(gate.getType()));
+    StoreMatrixOp::create(b, loc, rounded(active, cast<MemRefType>(h.getType()).getElementType()), staging, place, kPitch, transposed);
+  }
+  /// Copies a staged row piece of 16 bytes to h.
+  void storePiece(const TileInfo &t, V half, V token, V piece, V staged) {
+    V plane = t.block * n(2) + half, inside = below(token, t.valid); // less than the rows that are staged
+    int64_t planes = cast<MemRefType>(h.getType()).getDimSize(0);
+    if (planes % 2)
+      inside = inside & below(plane, n(planes));
+    ifThen(inside, [&] {
+      V place = (wide(plane) * rowsOf() + wide(t.row0 + token)) * wide(64) + wide(shl(bitXor(piece, token & n(7)), 3));
+      store(read(staging, staged, words4()), h, place);
+    });
+  }
+
+  Region &region;
+  Value h, counters;
+};
 } // namespace
 
 std::unique_ptr<Epilogue> moe::makeActivation(OpBuilder &b, Location loc, Region &region, Value h, Value hScales, Value counters) {
   return std::make_unique<Activation>(b, loc, region, h, hScales, counters);
+}
+std::unique_ptr<Epilogue> moe::makeRoundedActivation(OpBuilder &b, Location loc, Region &region, Value h, Value counters) {
+  return std::make_unique<RoundedActivation>(b, loc, region, h, counters);
 }

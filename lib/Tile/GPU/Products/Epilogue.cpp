@@ -18,6 +18,12 @@ void Epilogue::attach(V group, V warp, V lane, V thread, Value staging, Value ro
 
 void Epilogue::finishHalf(const TileInfo &, V, int64_t) { llvm_unreachable("an epilogue of tiles that are not cut"); }
 
+void Epilogue::signal(const TileInfo &t, Value counters) {
+  FenceAsyncOp::create(b, loc);
+  sync(n(1), kConsumers);
+  ifThen(thread == n(0), [&] { SignalOp::create(b, loc, counters, t.item + n(kCounters)); });
+}
+
 Value Epilogue::map(ValueRange operands, llvm::function_ref<V(ArrayRef<V>)> body, RankedTensorType type) {
   auto map = MapOp::create(b, loc, TypeRange(type), operands);
   OpBuilder::InsertionGuard guard(b);
@@ -28,6 +34,13 @@ Value Epilogue::map(ValueRange operands, llvm::function_ref<V(ArrayRef<V>)> body
   Value result = body(args);
   tile::YieldOp::create(b, loc, ValueRange(result));
   return map.getResult(0);
+}
+
+Value Epilogue::rounded(Value fragment, Type element) {
+  if (element.isBF16())
+    return fragment; // tile.store_matrix does it
+  return map(fragment, [&](ArrayRef<V> a) { return wrap(arith::BitcastOp::create(b, loc, b.getI16Type(), toFloat(a[0], element))); },
+             cast<RankedTensorType>(fragment.getType()).clone(b.getI16Type()));
 }
 
 V Epilogue::inlined(Region &region, ArrayRef<V> arguments) {

@@ -23,8 +23,8 @@ constexpr int32_t kProducerRegisters = 40, kConsumerRegisters = 232;
 
 class ProductsKernel : WorkQueue {
 public:
-  ProductsKernel(OpBuilder &b, Location loc, MutableArrayRef<Product> products, Value items, Value counters)
-      : WorkQueue(b, loc, items, counters, llvm::map_to_vector(products, [](Product &p) { return p.blocks; }), products.back().cuts),
+  ProductsKernel(OpBuilder &b, Location loc, MutableArrayRef<Product> products, Value items, Value counters, bool recycled)
+      : WorkQueue(b, loc, items, counters, llvm::map_to_vector(products, [](Product &p) { return p.blocks; }), products.back().cuts, recycled),
         products(products) {
     for (Product &p : products)
       maxScales = std::max(maxScales, scaleWords(p));
@@ -32,17 +32,21 @@ public:
 
   void emit() {
     Type f32 = b.getF32Type(), i8 = b.getI8Type(), element = cast<MemRefType>(products.front().weights.getType()).getElementType();
-    weightRing = alloc({kStages, 256, 128}, element, true);
-    rowRing = alloc({kStages, kMaxRows, 128}, element, true);
-    scaleRing = alloc({kStages, kMaxRows}, f32);
+    width = 8 * 128 / element.getIntOrFloatBitWidth();
+    weightRing = alloc({kStages, 256, width}, element, true);
+    rowRing = alloc({kStages, kMaxRows, width}, element, true);
+    if (scaled())
+      scaleRing = alloc({kStages, kMaxRows}, f32);
     staging = alloc({2 * 64 * kPitch}, i8);
-    weightScales = alloc({kSlots, maxScales}, f32);
+    if (scaled())
+      weightScales = alloc({kSlots, maxScales}, f32);
     for (Product &p : products)
       p.epilogue->allocate();
     full = barriers(kStages, 2);       // weights and rows
     empty = barriers(kStages, 8);      // consumer warps
     allocate(/*readers=*/9);           // the rows' thread and 8 consumer warps
-    scalesFull = barriers(kSlots, 1);
+    if (scaled())
+      scalesFull = barriers(kSlots, 1);
     start(/*dependent=*/true);
     open();
 
@@ -85,6 +89,8 @@ private:
       depth % 2 ? ifThen(two, second) : second();
     });
   }
+  /// FP8 has scales and is promoted; sums of 16-bit formats stay in the tensor cores' f32.
+  bool scaled() { return static_cast<bool>(products.front().rowScales); }
   /// Scales of a tile of weights: `depth` of each half, in whole 16 bytes.
   static int64_t scaleWords(Product &p) { return (2 * p.depth + 3) / 4 * 4; }
 
@@ -103,7 +109,7 @@ private:
                       return overStages(p.depth, {a[5], a[6]}, empty, [&](V k, Stage s) {
                         ExpectOp::create(b, loc, full, s.index, n(32768));
                         V offset = base + fromIndex(k, b.getI64Type()) * wide(32768);
-                        CopyBulkOp::create(b, loc, p.weights, offset, view(weightRing, s.index, 1, {256, 128}), full, s.index, n(32768));
+                        CopyBulkOp::create(b, loc, p.weights, offset, view(weightRing, s.index, 1, {256, width}), full, s.index, n(32768));
                       });
                     };
                     auto half = [&]() -> Vs {
@@ -128,32 +134,37 @@ private:
       V count = shl(n(8), t.size), rows = rowsOf();
       Vs s = chooseProduct(t.tile, [&](size_t i) -> Vs {
         Product &p = products[i];
-        // The weights' scales of the tile: its slot was released, so nobody reads the place any more.
-        ExpectOp::create(b, loc, scalesFull, t.slot, n(4 * scaleWords(p)));
-        V scaleOffset = (wide(t.expert) * wide(p.blocks) + wide(t.block)) * wide(4 * scaleWords(p));
-        CopyBulkOp::create(b, loc, p.weightScales, scaleOffset, view(weightScales, t.slot, 1, {maxScales}), scalesFull, t.slot, n(4 * scaleWords(p)));
+        if (scaled()) {
+          // The weights' scales of the tile: its slot was released, so nobody reads the place any more.
+          ExpectOp::create(b, loc, scalesFull, t.slot, n(4 * scaleWords(p)));
+          V scaleOffset = (wide(t.expert) * wide(p.blocks) + wide(t.block)) * wide(4 * scaleWords(p));
+          CopyBulkOp::create(b, loc, p.weightScales, scaleOffset, view(weightScales, t.slot, 1, {maxScales}), scalesFull, t.slot, n(4 * scaleWords(p)));
+        }
         if (p.awaits)
           AwaitOp::create(b, loc, counters, t.item + n(kCounters), n(p.awaits));
-        V bytes = shl(count, 7), scaleBytes = shl(count, 2);
+        V bytes = shl(count, 7), scaleBytes = shl(count, 2), all = scaled() ? bytes + scaleBytes : bytes;
         /// Block k of the rows and their scales, into part `place` of `of` of a stage.
         auto copy = [&](V k, Stage s, int64_t place, int64_t of) {
           V first = wide(k) * rows + wide(t.row0);
-          Value to = view(rowRing, s.index, 1, {kMaxRows, 128}), scales = view(scaleRing, s.index, 1, {kMaxRows});
-          if (of > 1) {
-            to = view(to, n(place), kMaxRows / of, {kMaxRows / of, 128});
-            scales = view(scales, n(place), kMaxRows / of, {kMaxRows / of});
-          }
+          Value to = view(rowRing, s.index, 1, {kMaxRows, width});
+          if (of > 1)
+            to = view(to, n(place), kMaxRows / of, {kMaxRows / of, width});
           CopyBulkOp::create(b, loc, p.rows, first * wide(128), to, full, s.index, bytes);
+          if (!scaled())
+            return;
+          Value scales = view(scaleRing, s.index, 1, {kMaxRows});
+          if (of > 1)
+            scales = view(scales, n(place), kMaxRows / of, {kMaxRows / of});
           CopyBulkOp::create(b, loc, p.rowScales, first * wide(4), scales, full, s.index, scaleBytes);
         };
         auto whole = [&]() -> Vs {
           return overStages(p.depth, stage, empty, [&](V k, Stage s) {
-            ExpectOp::create(b, loc, full, s.index, bytes + scaleBytes);
+            ExpectOp::create(b, loc, full, s.index, all);
             copy(fromIndex(k, i32Type()), s, 0, 1);
           });
         };
         auto half = [&]() -> Vs {
-          return overPairs(p.depth, stage, [&](Stage s, V blocks) { ExpectOp::create(b, loc, full, s.index, (bytes + scaleBytes) * blocks); },
+          return overPairs(p.depth, stage, [&](Stage s, V blocks) { ExpectOp::create(b, loc, full, s.index, all * blocks); },
                            [&](V k, int64_t place, Stage s) { copy(k, s, place, 2); });
         };
         return p.cuts ? ifElse(t.part == n(0), whole, half) : whole();
@@ -174,7 +185,8 @@ private:
     for (Product &p : products)
       p.epilogue->attach(group, warp, lane, thread, staging, products.front().rows);
     forEachTile(true, {n(0), n(0)}, [&](const TileInfo &t, V number, Stage stage) -> Stage {
-      wait(scalesFull, t.slot, shr(number, 2) & n(1));
+      if (scaled())
+        wait(scalesFull, t.slot, shr(number, 2) & n(1));
       Vs s = chooseProduct(t.tile, [&](size_t i) {
         Product &p = products[i];
         auto whole = [&] { return chooseSize(t, stage, 0, p); };
@@ -187,9 +199,9 @@ private:
   /// One version of the code for each size of an item.
   Vs chooseSize(const TileInfo &t, Stage stage, int64_t size, Product &p) {
     if (size == 4)
-      return runTall(t, stage, p);
+      return scaled() ? runTall(t, stage, p) : runTallExact(t, stage, p);
     return ifElse(
-        t.size == n(size), [&] { return runSwapped(t, stage, 8 << size, p); }, [&] { return chooseSize(t, stage, size + 1, p); });
+        t.size == n(size), [&] { return scaled() ? runSwapped(t, stage, 8 << size, p) : runSwappedExact(t, stage, 8 << size, p); }, [&] { return chooseSize(t, stage, size + 1, p); });
   }
 
   Value columnsOf(Value scales, V index, int64_t count) {
@@ -200,18 +212,18 @@ private:
     return SplatOp::create(b, loc, type, vs);
   }
   V weightScale(V slot, V index) { return read(weightScales, slot * n(maxScales) + index, b.getF32Type()); }
-  SmallVector<Value> waitFor(MmaOp products) {
+  SmallVector<Value> waitFor(MmaOp products, int32_t inFlight = 0) {
     SmallVector<Type> types;
     for (Value v : products.getPending())
       types.push_back(cast<PendingType>(v.getType()).getFragment());
-    auto wait = MmaWaitOp::create(b, loc, types, products.getPending(), b.getI32IntegerAttr(0));
+    auto wait = MmaWaitOp::create(b, loc, types, products.getPending(), b.getI32IntegerAttr(inFlight));
     return SmallVector<Value>(wait.getFragments());
   }
-  MmaOp multiply(ArrayRef<Value> a, ArrayRef<Value> bs, ArrayRef<Value> reuse) {
+  MmaOp multiply(ArrayRef<Value> a, ArrayRef<Value> bs, ArrayRef<Value> reuse, ArrayRef<Value> sums = {}) {
     SmallVector<Type> types;
     for (Value v : bs)
       types.push_back(PendingType::get(b.getContext(), f32Fragment({64, cast<SharedType>(v.getType()).getShape()[0]}, Layout::Mma)));
-    return MmaOp::create(b, loc, types, a, bs, ValueRange(), reuse);
+    return MmaOp::create(b, loc, types, a, bs, sums, reuse);
   }
   Value zeros(RankedTensorType type) { return splat({f32(0)}, type); }
   /// Loops over the blocks of K with sums of fragments carried.
@@ -317,14 +329,82 @@ private:
     return {r[0], r[1]};
   }
 
+  //===- Products without scales ----------------------------------------------===//
+
+  /// Adds up the products of all blocks of K that `issue` starts on fragments of `types`. One group is in flight while the next one is issued: the
+  /// stage of the one in front of it is free then.
+  Vs accumulate(int64_t depth, Stage stage, ArrayRef<RankedTensorType> types, llvm::function_ref<MmaOp(Stage, ArrayRef<Value>)> issue) {
+    Vs init = {stage.index, stage.parity, stage.index};
+    for (RankedTensorType type : types)
+      init.push_back(wrap(zeros(type)));
+    auto values = [](ArrayRef<V> vs) { return SmallVector<Value>(vs.begin(), vs.end()); };
+    Vs r = loop(index(0), index(depth - 1), init, [&](V k, ArrayRef<V> a) -> Vs {
+      Stage s{a[0], a[1]};
+      wait(full, s.index, s.parity);
+      SmallVector<Value> sums = waitFor(issue(s, values(a.drop_front(3))), /*inFlight=*/1);
+      ifThen(k != index(0), [&] { arrive(empty, a[2], true); });
+      Stage up = next(s);
+      Vs out = {up.index, up.parity, s.index};
+      for (Value v : sums)
+        out.push_back(wrap(v));
+      return out;
+    });
+    Stage last{r[0], r[1]};
+    wait(full, last.index, last.parity);
+    SmallVector<Value> sums = waitFor(issue(last, values(ArrayRef<V>(r).drop_front(3))));
+    if (depth > 1)
+      arrive(empty, r[2], true);
+    arrive(empty, last.index, true);
+    Stage up = next(last);
+    Vs out = {up.index, up.parity};
+    for (Value v : sums)
+      out.push_back(wrap(v));
+    return out;
+  }
+  Vs runSwappedExact(const TileInfo &t, Stage stage, int64_t count, Product &p) {
+    auto type = f32Fragment({64, count}, Layout::Mma);
+    Vs r = accumulate(p.depth, stage, {type, type}, [&](Stage s, ArrayRef<Value> sums) {
+      Value weights = view(weightRing, s.index, 1, {256, width});
+      Value rows = view(view(rowRing, s.index, 1, {kMaxRows, width}), n(0), 8, {count, width});
+      SmallVector<Value> a;
+      for (int64_t i = 0; i < 2; ++i)
+        a.push_back(view(weights, group * n(2) + n(i), 64, {64, width}));
+      return multiply(a, {rows, rows}, {}, sums);
+    });
+    p.epilogue->finishSwapped(t, {r[2], r[3]}, count);
+    return {r[0], r[1]};
+  }
+  Vs runTallExact(const TileInfo &t, Stage stage, Product &p) {
+    Vs r = accumulate(p.depth, stage, {f32Fragment({64, 256}, Layout::Mma)}, [&](Stage s, ArrayRef<Value> sums) {
+      Value rows = view(view(rowRing, s.index, 1, {kMaxRows, width}), group, 64, {64, width});
+      return multiply({rows}, {view(weightRing, s.index, 1, {256, width})}, {}, sums);
+    });
+    Vs halves;
+    for (int32_t i = 0; i < 2; ++i)
+      halves.push_back(wrap(SelectColumnsOp::create(b, loc, f32Fragment({64, 128}, Layout::Mma), r[2], 16 * i, 1)));
+    p.epilogue->finishTall(t, halves);
+    return {r[0], r[1]};
+  }
+
   MutableArrayRef<Product> products;
-  int64_t maxScales = 0;
+  int64_t maxScales = 0, width = 0; // words; elements of 128 bytes
   Value weightRing, rowRing, scaleRing, staging, weightScales;
   Value full, empty, scalesFull;
   V group, warp, lane, thread; // of the consumers
 };
 } // namespace
 
-void moe::emitProducts(OpBuilder &b, Location loc, MutableArrayRef<Product> products, Value items, Value counters) {
-  ProductsKernel(b, loc, products, items, counters).emit();
+void moe::emitProducts(OpBuilder &b, Location loc, MutableArrayRef<Product> products, Value items, Value counters, bool recycled) {
+  ProductsKernel(b, loc, products, items, counters, recycled).emit();
+}
+
+KernelEmitter moe::productsEmitter(void (*emit)(OpBuilder &b, Operation *op)) {
+  KernelEmitter emitter;
+  emitter.items = [](OpBuilder &b, Location loc, Operation *, ValueRange) -> Value { return arith::ConstantIndexOp::create(b, loc, 1 << 20); };
+  emitter.body = [emit](OpBuilder &b, Operation *op, Value, Value) -> LogicalResult {
+    emit(b, op);
+    return success();
+  };
+  emitter.block = BlockLaunch{384, BlockLaunch::PerMultiprocessor, /*dependent=*/true};
+  return emitter;
 }

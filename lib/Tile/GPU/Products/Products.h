@@ -8,6 +8,7 @@
 #define MOE_TILE_GPU_PRODUCTS_PRODUCTS_H
 
 #include "WorkQueue.h"
+#include "moe/Tile/KernelEmitter.h"
 
 #include <memory>
 
@@ -36,6 +37,8 @@ public:
   virtual void finishTall(const TileInfo &t, ArrayRef<V> sums) = 0;
 
 protected:
+  /// The row of a result that the tile's first place stands for.
+  V firstRow(const TileInfo &t, Value shift) { return shift ? t.row0 - load(shift, t.expert, i32Type()) : t.row0; }
   /// R as i64.
   V rowsOf() { return fromIndex(dim(rows, 1), b.getI64Type()); }
   /// A warp's own staged rows: 16 of them.
@@ -48,17 +51,25 @@ protected:
     return tile::SplatOp::create(b, loc, type, vs);
   }
   Value map(ValueRange operands, llvm::function_ref<V(ArrayRef<V>)> body, RankedTensorType type);
+  /// A fragment of f32 as what tile.store_matrix rounds to `element`, bf16 or f16.
+  Value rounded(Value fragment, Type element);
   /// The function of a region of scalars, in place.
   V inlined(Region &region, ArrayRef<V> arguments);
+
+  /// What this tile wrote to global memory is there for whoever waits for its item.
+  void signal(const TileInfo &t, Value counters);
 
   V group, warp, lane, thread; // of the consumers: the warpgroup, the warp in it, the thread of all
   Value staging, rows;
 };
 
+/// Blocks of K from which on tiles are cut: shorter ones stream in less time than drawing another one costs (measured: 16 blocks gain, 6 lose).
+constexpr int64_t kCutDepth = 12;
+
 /// Sums of rows with the weights of their expert: sum_k rows[p, k] * weights[e, n, k].
 struct Product {
-  Value rows, rowScales;       ///< [depth, R, 128 bytes] as moe.expert_products has x, and [depth, R] f32
-  Value weights, weightScales; ///< [E, blocks, depth, 256, 128 bytes], [E, blocks, L] f32: `depth` scales of each half
+  Value rows, rowScales;       ///< [depth, R, 128 bytes] as moe.expert_products has x, and [depth, R] f32 (FP8)
+  Value weights, weightScales; ///< [E, blocks, depth, 256, 128 bytes], [E, blocks, L] f32 (FP8): `depth` scales of each half
   int64_t blocks, depth;       ///< tiles of 256 weight rows; blocks of 128 bytes of K
   bool paired;                 ///< gate and up alternate every 8 weight rows, and their scales are the two halves
   int64_t awaits;              ///< the rows are there after so many signals of the item's counter; 0: before the kernel
@@ -68,12 +79,19 @@ struct Product {
 
 /// Activation of gate and up (`region`), requantization in blocks of 1 x 128, and a signal for whoever reads the rows of h.
 std::unique_ptr<Epilogue> makeActivation(OpBuilder &b, Location loc, Region &region, Value h, Value hScales, Value counters);
-/// Rows of y [R, columns] bf16, columns a multiple of 8.
-std::unique_ptr<Epilogue> makeStoreRows(OpBuilder &b, Location loc, Value y, int64_t columns);
+/// The same in a format of 16 bits: h holds the rounded a.
+std::unique_ptr<Epilogue> makeRoundedActivation(OpBuilder &b, Location loc, Region &region, Value h, Value counters);
+/// Rows of y [R, columns] of a 16-bit float, columns a multiple of 8. With `shift`, place q of group g is row q - shift[g].
+std::unique_ptr<Epilogue> makeStoreRows(OpBuilder &b, Location loc, Value y, int64_t columns, Value shift = {});
+/// The same for any number of columns and any float up to 32 bits, each element region(sum, an element of each extra) of extras of `kinds`
+/// (moe.row_product).
+std::unique_ptr<Epilogue> makeStoreResult(OpBuilder &b, Location loc, Value y, int64_t columns, Value shift, Region &region, ValueRange extras,
+                                          ArrayRef<int64_t> kinds);
 
-/// The body of a kernel of kProductThreads threads, one block a multiprocessor.
-constexpr int kProductThreads = 384;
-void emitProducts(OpBuilder &b, Location loc, MutableArrayRef<Product> products, Value items, Value counters);
+/// A kernel of persistent blocks whose body is `emit`, which calls emitProducts once.
+KernelEmitter productsEmitter(void (*emit)(OpBuilder &b, Operation *op));
+/// `recycled`: the counter of tiles is zero again in the end.
+void emitProducts(OpBuilder &b, Location loc, MutableArrayRef<Product> products, Value items, Value counters, bool recycled = false);
 
 } // namespace mlir::moe
 

@@ -81,6 +81,8 @@ V WorkQueue::clamp(V tile) {
 }
 TileInfo WorkQueue::draw(V number) {
   V tile = wrap(AtomicAddOp::create(b, loc, b.getI32Type(), counters, n(0), n(1)));
+  if (recycled) // every block draws one past the end
+    ifThen(tile == ends.back() + id(IdKind::Blocks) - n(1), [&] { store(n(0), counters, n(0)); });
   TileInfo t = decode(clamp(tile));
   t.tile = tile;
   publish(number, t);

@@ -33,9 +33,10 @@ struct Stage {
 
 class WorkQueue : protected BlockCode {
 protected:
-  /// `blocks`: tiles of an item, for each product; `cuts`: those of the last one may be cut.
-  WorkQueue(OpBuilder &b, Location loc, Value items, Value counters, ArrayRef<int64_t> blocks, bool cuts)
-      : BlockCode(b, loc), itemList(items), counters(counters), blocks(blocks), cuts(cuts) {}
+  /// `blocks`: tiles of an item, for each product; `cuts`: those of the last one may be cut; `recycled`: the last draw
+  /// of all sets the counter back to zero.
+  WorkQueue(OpBuilder &b, Location loc, Value items, Value counters, ArrayRef<int64_t> blocks, bool cuts, bool recycled)
+      : BlockCode(b, loc), itemList(items), counters(counters), blocks(blocks), cuts(cuts), recycled(recycled) {}
 
   /// Shared memory and barriers. `readers`: arrivals that give a slot back.
   void allocate(int32_t readers);
@@ -60,7 +61,7 @@ private:
   V clamp(V tile);
 
   SmallVector<int64_t> blocks;
-  bool cuts;
+  bool cuts, recycled;
   Value queue;
   Vs ends; // of the products, in tiles
   V whole; // tiles of the last product in front of those that are cut
