@@ -20,7 +20,7 @@ int64_t upTo(int64_t a, int64_t c) { return (a + c - 1) / c; }
 MemRefType buffer(Value v) { return cast<MemRefType>(v.getType()); }
 
 /// Tokens in blocks of 128 bytes to the rows of their assignments: a warp takes one.
-template <typename Block, typename Op> class ToRows : Block {
+template <typename Block, typename Op> class ToRows : public Block {
   using Block::dim, Block::fromIndex, Block::id, Block::ifElse, Block::ifThen, Block::load, Block::n, Block::wrap, Block::b, Block::loc, Block::k;
 
 public:
