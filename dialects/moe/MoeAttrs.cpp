@@ -173,6 +173,16 @@ LogicalResult RecipeAttr::verify(function_ref<InFlightDiagnostic()> emitError, R
       return fail("values and the scales of these values with the same block and type of codes");
     return success();
   }
+  case RecipeStep::TileVectors: {
+    int64_t n = static_cast<int64_t>(types.size());
+    auto bits = params.getAs<IntegerAttr>("bits");
+    if (!bits || (bits.getInt() != 8 && bits.getInt() != 16))
+      return fail("bits of 8 or 16");
+    if (n < 1 || n > 2 || first.getRank() != 2 || types[n - 1] != first || !first.getElementType().isF32() || !type.getElementType().isF32() ||
+        type.getShape() != ArrayRef<int64_t>{first.getDimSize(0), (first.getDimSize(1) * n + 255) / 256, 256})
+      return fail("one vector [E, N] of f32 or two, and tiles of 256 of them");
+    return success();
+  }
   case RecipeStep::TileRows:
   case RecipeStep::TileScales: {
     bool rows = step == RecipeStep::TileRows;

@@ -54,7 +54,8 @@ def Moe_RecipeStepEnum : I32Enum<"RecipeStep", "one step of a weight recipe", [
     I32EnumCase<"Reshape", 2, "reshape">, I32EnumCase<"Slice", 3, "slice">,
     I32EnumCase<"Concat", 4, "concat">, I32EnumCase<"Dequantize", 5, "dequantize">,
     I32EnumCase<"Pack", 6, "pack">, I32EnumCase<"Scales", 7, "scales">, I32EnumCase<"Quantize", 8, "quantize">,
-    I32EnumCase<"TileRows", 9, "tile_rows">, I32EnumCase<"TileScales", 10, "tile_scales">]> {
+    I32EnumCase<"TileRows", 9, "tile_rows">, I32EnumCase<"TileScales", 10, "tile_scales">,
+    I32EnumCase<"TileVectors", 11, "tile_vectors">]> {
   let cppNamespace = "::mlir::moe";
 }
 
@@ -94,6 +95,7 @@ def Moe_RecipeAttr : Moe_Attr<"Recipe", "recipe"> {
     | quantize | block = array<i64> | inputs (values, scales): cast(value / scale) to the 8-bit float type of the result, to nearest even, saturating. The scales are a `scales` step on the same values with the same block |
     | tile_rows | | elements [E, N, K] of 8 or 16 bits, of one matrix or of two of one shape -> [E, ceil(N * inputs / 256), ceil(K / D), 256, D], D elements in 128 bytes, the layout of `moe.expert_products` (w2; w1 of gate and up); past the end zero |
     | tile_scales | | the scales [E, NB, KB] of the same -> [E, ceil(NB * inputs / 2), L]: those of a tile's two halves, KB each; L = 2 KB rounded up to a multiple of 4 |
+    | tile_vectors | bits = i64, 8 or 16 | vectors [E, N] of f32, one or two, that belong to the rows of such matrices with elements of `bits` -> [E, ceil(N * inputs / 256), 256], in the same order |
     Example: `#moe.recipe<cast, {}, [#moe.piece<"w.bin", 0, 8, tensor<4xbf16>>], tensor<4xf32>>`
   }];
   let parameters = (ins EnumParameter<Moe_RecipeStepEnum>:$step, "::mlir::DictionaryAttr":$params,

@@ -241,6 +241,13 @@ LogicalResult ExpertProductsOp::verify() {
       failed(expectShape(*this, getW2(), {experts, nb, ib, 256, depth}, "w2")) ||
       failed(expectScales(*this, getW2Scales(), {experts, nb, up(2 * ib, 4) * 4}, "w2_scales")))
     return failure();
+  // expert_products_c4
+  Type added = getBiasElement().value_or(Type());
+  if (static_cast<bool>(getW1Bias()) != static_cast<bool>(added) || static_cast<bool>(getW2Bias()) != static_cast<bool>(added) ||
+      (added && !added.isF32() && !added.isBF16() && !added.isF16()))
+    return emitOpError() << "expects both biases and a bias_element of f32, bf16 or f16, or none of them";
+  if (failed(expectScales(*this, getW1Bias(), {experts, jb, 256}, "w1_bias")) || failed(expectScales(*this, getW2Bias(), {experts, nb, 256}, "w2_bias")))
+    return failure();
   Type element = shaped(getX()).getElementType();
   if (!getXScales())
     return verifyResults(*this, {{{rows, hidden}, Expected::Same, element}, {{ib, rows, depth}, Expected::Same, element}});

@@ -94,10 +94,10 @@ def Moe_ExpertProductsOp : Moe_ComputeOp<"expert_products", [AttrSizedOperandSeg
   let description = [{
     For every row p of item j = (e, row0, valid, ...) of the work list, row0 <= p < row0 + valid, in FP8 with blocks of D = 128 elements:
 
-        g[p, i], u[p, i] = sum_kb (sum_{k in kb} x[p, k] * w1[e, gate | up, i, k]) * sx[kb, p] * s1[e, gate | up, i/128, kb]
+        g[p, i], u[p, i] = sum_kb (sum_{k in kb} x[p, k] * w1[e, gate | up, i, k]) * sx[kb, p] * s1[e, gate | up, i/128, kb]   (+ w1_bias)
         a[p, i]          = region(g, u)
         sh[ib, p]        = max(|a[p, i in ib]|, 1e-4) / 448,   h[p, i] = e4m3(a / sh)
-        y[p, n]          = sum_ib (sum_{i in ib} h[p, i] * w2[e, n, i]) * sh[ib, p] * s2[e, n/128, ib]      bf16
+        y[p, n]          = sum_ib (sum_{i in ib} h[p, i] * w2[e, n, i]) * sh[ib, p] * s2[e, n/128, ib]   (+ w2_bias)   bf16
 
     Partial sums are promoted to f32 every 128. In bf16 or f16, with D = 64, there are no scales: sums are in f32, h and y are rounded to the format.
     Rows of no item are unspecified.
@@ -108,21 +108,25 @@ def Moe_ExpertProductsOp : Moe_ComputeOp<"expert_products", [AttrSizedOperandSeg
     (g = 0) or up (1) of column 64 w + 16 v + 2 r + s; in 16 bits row 16 v + 8 g + r is that of column 8 v + r;
     w1_scales [E, JB, L1] f32: gate's KB scales, then up's; L1 = 2 KB rounded up to a multiple of 4;
     w2 [E, NB, IB, 256, D]: rows of H as they are, pieces as in x;   w2_scales [E, NB, L2] f32: IB scales of the first 128 rows, then of the others;
+    w1_bias [E, JB, 256], w2_bias [E, NB, 256] f32: of the rows of the tiles, in their order. A sum is rounded to bias_element (f32, bf16 or f16), the
+    bias too, and they are added in it;
     items [N] i32: items[0] items, none of more than items[1] rows, then from word 4 on four words an item: expert, row0, valid,
     size | group << 4 | offset << 12 (8 << size rows are read;
     item j is number `offset` of `group` items of one expert that stand together);
     counters [N'] i32, zero before and changed by the kernel: N' >= 16 + items.   Results y [R, H] (bf16 in FP8), h, and in FP8 h_scales.
     (C1) shapes and types as above; H is a multiple of 8; all three scales in FP8, else none.   (C2) of each item, which only its producer can see to: row0
-    is a multiple of 8, size is 0 to 4, and row0 + (8 << size) <= R.   (C3) the region takes two f32 and yields one.
+    is a multiple of 8, size is 0 to 4, and row0 + (8 << size) <= R.   (C3) the region takes two f32 and yields one.   (C4) both biases and
+    bias_element, or none of them.
     Source: docs/Spec.md, expert layer on the GPU.
   }];
   let arguments = (ins Moe_Array:$x, Optional<Moe_Array>:$x_scales, Moe_Array:$w1, Optional<Moe_Array>:$w1_scales, Moe_Array:$w2,
-      Optional<Moe_Array>:$w2_scales, Moe_Array:$items, Moe_Array:$counters, Variadic<AnyMemRef>:$outs,
-      I64Attr:$hidden, I64Attr:$intermediate);
+      Optional<Moe_Array>:$w2_scales, Optional<Moe_Array>:$w1_bias, Optional<Moe_Array>:$w2_bias, Moe_Array:$items, Moe_Array:$counters,
+      Variadic<AnyMemRef>:$outs, I64Attr:$hidden, I64Attr:$intermediate, OptionalAttr<TypeAttr>:$bias_element);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let regions = (region SizedRegion<1>:$epilogue);
   let assemblyFormat = [{
-    $x (`,` $x_scales^)? `w1` `(` $w1 (`,` $w1_scales^)? `)` `w2` `(` $w2 (`,` $w2_scales^)? `)` `items` `(` $items `,` $counters `)`
+    $x (`,` $x_scales^)? `w1` `(` $w1 (`,` $w1_scales^)? `)` `w2` `(` $w2 (`,` $w2_scales^)? `)`
+    (`w1_bias` `(` $w1_bias^ `)`)? (`w2_bias` `(` $w2_bias^ `)`)? `items` `(` $items `,` $counters `)`
     (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results) $epilogue
   }];
   let hasRegionVerifier = 1;

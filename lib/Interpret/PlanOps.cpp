@@ -265,6 +265,14 @@ static int64_t pairedRow(int64_t c, int64_t g, bool codes) {
 }
 static HostTensor optionalTensor(Runner &runner, Value value) { return value ? runner.tensor(value) : HostTensor(); }
 
+/// A sum plus entry `i` of the biases, in the type that they are added in.
+static float withBias(float sum, ArrayRef<float> biases, int64_t i, std::optional<Type> element) {
+  if (!element)
+    return sum;
+  auto rounded = [&](float v) { return HostTensor::fromFloats(*element, {1}, {v}).floats()[0]; };
+  return rounded(rounded(sum) + rounded(biases[static_cast<size_t>(i)]));
+}
+
 static LogicalResult runExpertProducts(Runner &runner, ExpertProductsOp op) {
   HostTensor x = runner.tensor(op.getX()), items = runner.tensor(op.getItems());
   Operands first = operandsOf(x, optionalTensor(runner, op.getXScales()), runner.tensor(op.getW1()), optionalTensor(runner, op.getW1Scales()));
@@ -278,6 +286,11 @@ static LogicalResult runExpertProducts(Runner &runner, ExpertProductsOp op) {
   FailureOr<SmallVector<Item>> list = readItems(op, items, runner.tensor(op.getW1()).dim(0), rows);
   if (failed(list))
     return failure();
+  std::vector<float> w1Bias, w2Bias;
+  if (op.getBiasElement()) {
+    w1Bias = runner.tensor(op.getW1Bias()).floats();
+    w2Bias = runner.tensor(op.getW2Bias()).floats();
+  }
   Block &body = op.getEpilogue().front();
   char *codes = h->mutableData(), *factors = scaled ? hScales->mutableData() : nullptr;
   for (Item item : *list)
@@ -289,6 +302,7 @@ static LogicalResult runExpertProducts(Runner &runner, ExpertProductsOp op) {
           for (int64_t g = 0; g < 2; ++g) {
             Scalar value{};
             value.f = first.product(p, item.expert, block, pairedRow(c, g, scaled), g);
+            value.f = withBias(value.f, w1Bias, (item.expert * jb + block) * kTileRows + pairedRow(c, g, scaled), op.getBiasElement());
             arguments.push_back(value);
           }
           FailureOr<SmallVector<RunValue>> yielded = runner.runBlock(body, arguments);
@@ -314,7 +328,8 @@ static LogicalResult runExpertProducts(Runner &runner, ExpertProductsOp op) {
   for (Item item : *list)
     for (int64_t p = item.row0; p < item.row0 + item.valid; ++p)
       for (int64_t n = 0; n < hidden; ++n)
-        sums[p * hidden + n] = second.product(p, item.expert, n / kTileRows, n % kTileRows, n % kTileRows / kBlock);
+        sums[p * hidden + n] = withBias(second.product(p, item.expert, n / kTileRows, n % kTileRows, n % kTileRows / kBlock), w2Bias,
+                                        item.expert * second.blocks * kTileRows + n, op.getBiasElement());
   SmallVector<HostTensor> out = {HostTensor::fromFloats(elementOf(op, 0), {rows, hidden}, sums), std::move(*h)};
   if (scaled)
     out.push_back(std::move(*hScales));

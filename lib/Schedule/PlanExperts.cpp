@@ -39,7 +39,44 @@ struct Layer {
   DispatchOp dispatch;
   RouteOp route;
   Value x; // of the tokens, before it is quantized
+  Type biasElement; // in which the biases of gate, up and down are added; null: there are none
   bool fp8() { return static_cast<bool>(outer); }
+};
+
+/// What stands at the sum of a product, argument `i`, and adds the bias, argument `bias`: addf(sum, bias), perhaps in a narrower type.
+struct BiasStep {
+  arith::AddFOp add;
+  SmallVector<Operation *> casts;
+
+  static std::optional<BiasStep> at(Block &body, unsigned i, unsigned bias) {
+    BiasStep step;
+    auto follow = [&](Value v, bool narrow) -> Operation * {
+      if (!v.hasOneUse())
+        return nullptr;
+      Operation *user = *v.user_begin();
+      if (!(narrow ? isa<arith::TruncFOp>(user) : isa<arith::ExtFOp>(user)))
+        return user;
+      step.casts.push_back(user);
+      return user->getResult(0).hasOneUse() ? *user->getResult(0).user_begin() : nullptr;
+    };
+    Operation *sum = follow(body.getArgument(i), /*narrow=*/true), *vector = follow(body.getArgument(bias), /*narrow=*/false);
+    step.add = dyn_cast_or_null<arith::AddFOp>(sum);
+    if (!step.add || sum != vector)
+      return std::nullopt;
+    return step;
+  }
+  Type element() const { return arith::AddFOp(add).getType(); }
+  /// The sum that comes with its bias takes the place of the addition.
+  void erase(BlockArgument sum) {
+    OpBuilder b(add);
+    Value v = sum;
+    if (!element().isF32())
+      v = arith::TruncFOp::create(b, add.getLoc(), element(), v);
+    add.replaceAllUsesWith(v);
+    add.erase();
+    for (Operation *op : casts)
+      op->erase();
+  }
 };
 
 struct PlanExperts : moe::impl::PlanExpertsBase<PlanExperts> {
@@ -83,8 +120,8 @@ struct PlanExperts : moe::impl::PlanExpertsBase<PlanExperts> {
       return no("expected f8E4M3FN in blocks of 1 x 128 and 128 x 128 with f32 scales, or bf16 or f16 throughout");
     if (l.gateUp.getWeights().size() != 2 || l.down.getWeights().size() != 1)
       return no("expected gate, up and down weights, found " + Twine(l.gateUp.getWeights().size()) + " and " + Twine(l.down.getWeights().size()));
-    if (!l.gateUp.getExtras().empty() || !l.down.getExtras().empty() || !yieldsItsSum(l.down))
-      return no("expected no biases and nothing behind the second product");
+    if (!matchBiases(l, weights))
+      return no("expected constant biases of gate, up and down that are added first and in one type, or none, and nothing else behind the second product");
     if (l.gateUp.getOffsets() != l.dispatch.getResult(0) || l.down.getOffsets() != l.dispatch.getResult(0) || l.gateUp.getRows() != l.dispatch.getResult(1) ||
         l.down.getRows() || static_cast<int64_t>(l.gateUp.getRowsDivisor()) != static_cast<int64_t>(op.getK()))
       return no("expected rows gathered for the first product and contiguous for the second");
@@ -98,13 +135,27 @@ struct PlanExperts : moe::impl::PlanExpertsBase<PlanExperts> {
       return no("expected at most 768 experts, k of at most 32, at most 32 groups and no sparsemixer");
     return true;
   }
-  /// The sum as it is, or rounded to 16 bits, as the kernel rounds it.
-  static bool yieldsItsSum(GroupedMatmulOp op) {
-    Block &body = op.getEpilogue().front();
-    Value yielded = body.getTerminator()->getOperand(0);
+  /// No biases, or those of all three weights.
+  static bool matchBiases(Layer &l, WeightTable &weights) {
+    if (l.gateUp.getExtras().empty() && l.down.getExtras().empty())
+      return yields(l.down, l.down.getEpilogue().front().getArgument(0));
+    for (auto [op, count] : {std::pair(l.gateUp, 2u), std::pair(l.down, 1u)})
+      if (op.getExtras().size() != count || !llvm::all_of(op.getExtraKinds(), [](int64_t kind) { return kind == 1; }) ||
+          !llvm::all_of(op.getExtras(), [&](Value v) { return weights.bankOf(v).recipe; }))
+        return false;
+    Block &body = l.gateUp.getEpilogue().front(), &last = l.down.getEpilogue().front();
+    auto gate = BiasStep::at(body, 0, 2), up = BiasStep::at(body, 1, 3), down = BiasStep::at(last, 0, 1);
+    if (!gate || !up || !down || gate->element() != up->element() || gate->element() != down->element())
+      return false;
+    l.biasElement = gate->element();
+    return yields(l.down, down->add);
+  }
+  /// The value as it is, or rounded to 16 bits, as the kernel rounds it.
+  static bool yields(GroupedMatmulOp op, Value sum) {
+    Value yielded = op.getEpilogue().front().getTerminator()->getOperand(0);
     if (auto rounded = yielded.getDefiningOp<arith::TruncFOp>(); rounded && rounded.getType() == (op.getXScales() ? BFloat16Type::get(op.getContext()) : rounded.getType()))
       yielded = rounded.getIn();
-    return yielded == body.getArgument(0);
+    return yielded == sum;
   }
   /// The kernel's region yields f32: what a narrower one yields is rounded, then widened.
   static void widenYield(Block &body) {
@@ -156,10 +207,32 @@ struct PlanExperts : moe::impl::PlanExpertsBase<PlanExperts> {
     }
     Value w1 = retile(b, loc, weights, RecipeStep::TileRows, l.gateUp.getWeights(), {experts, jb, kb, kPlanTileRows, depth});
     Value w2 = retile(b, loc, weights, RecipeStep::TileRows, l.down.getWeights(), {experts, nb, ib, kPlanTileRows, depth});
+    auto tiled = [&](ValueRange vectors, int64_t tiles) {
+      SmallVector<Attribute> inputs;
+      for (Value v : vectors)
+        inputs.push_back(castBank(weights.bankOf(v), f32).recipe);
+      RankedTensorType type = tensor({experts, tiles, kPlanTileRows}, f32);
+      auto bits = b.getNamedAttr("bits", b.getI64IntegerAttr(element.getIntOrFloatBitWidth()));
+      Attribute recipe = RecipeAttr::get(b.getContext(), RecipeStep::TileVectors, b.getDictionaryAttr(bits), b.getArrayAttr(inputs), type);
+      return weights.materialize(b, loc, Bank{recipe, {}, weights.bankOf(vectors.front()).name});
+    };
+    Value w1Bias, w2Bias;
+    if (l.biasElement) {
+      w1Bias = tiled(l.gateUp.getExtras(), jb);
+      w2Bias = tiled(l.down.getExtras(), nb);
+    }
     auto products = ExpertProductsOp::create(b, b.getFusedLoc({l.gateUp.getLoc(), l.down.getLoc()}), results, x, xScales, w1, w1Scales, w2, w2Scales,
-                                             rows.getResult(2), rows.getResult(3), ValueRange(), b.getI64IntegerAttr(hidden), b.getI64IntegerAttr(inner));
+                                             w1Bias, w2Bias, rows.getResult(2), rows.getResult(3), ValueRange(), b.getI64IntegerAttr(hidden),
+                                             b.getI64IntegerAttr(inner), l.biasElement ? TypeAttr::get(l.biasElement) : TypeAttr());
     products.getEpilogue().takeBody(l.gateUp.getEpilogue());
-    widenYield(products.getEpilogue().front());
+    Block &body = products.getEpilogue().front();
+    if (l.biasElement) {
+      auto gate = BiasStep::at(body, 0, 2), up = BiasStep::at(body, 1, 3);
+      gate->erase(body.getArgument(0));
+      up->erase(body.getArgument(1));
+      body.eraseArguments(2, 2);
+    }
+    widenYield(body);
     // For bench: the work of the rows that have tokens, and which weights only the chosen experts read.
     std::string count = fixed ? std::to_string(p) : "($0.1 - " + std::to_string(padding) + ")";
     products->setAttr("moe.cost", b.getDictionaryAttr({b.getNamedAttr("flops", b.getStringAttr(std::to_string(6 * hidden * inner) + " * " + count)),

@@ -51,6 +51,7 @@ SourcePtr makeConcat(RecipeAttr recipe, std::vector<SourcePtr> inputs);
 SourcePtr makePack(RecipeAttr recipe, SourcePtr input);
 SourcePtr makeTileRows(RecipeAttr recipe, std::vector<SourcePtr> inputs);
 SourcePtr makeTileScales(RecipeAttr recipe, std::vector<SourcePtr> inputs);
+SourcePtr makeTileVectors(RecipeAttr recipe, std::vector<SourcePtr> inputs);
 SourcePtr makeScales(RecipeAttr recipe, SourcePtr input);
 SourcePtr makeQuantize(RecipeAttr recipe, std::vector<SourcePtr> inputs);
 FailureOr<SourcePtr> makeDequantize(RecipeAttr recipe, std::vector<SourcePtr> inputs, SourceContext &context);

@@ -1,6 +1,7 @@
 //===- TileRows.cpp - weights in the order in which a GPU kernel streams them ---===//
 //
 //   tile_rows     one matrix or two [E, N, K]           ->  [E, ceil(N * inputs / 256), ceil(K / D), 256, D], D elements in 128 bytes
+//   tile_vectors  vectors [E, N] of their rows                    ->  [E, tiles, 256], in the same order
 //   tile_scales   their scales [E, ceil(N / 128), ceil(K / 128)]  ->  [E, tiles, L], L a multiple of 4
 //
 // A tile is 256 rows of 128 bytes, one copy of a kernel. Of one matrix it holds its rows 256 t to 256 t + 255. Of two (gate and
@@ -18,6 +19,13 @@ using namespace mlir::moe;
 
 namespace {
 constexpr int64_t kRows = 256, kRowBytes = 128, kPiece = 16;
+
+/// Which matrix (gate or up) and which of its rows in a tile stands at row `r` of the tile; `two`: of gate and up; `codes`: of one byte an element.
+std::pair<int64_t, int64_t> rowOfTile(int64_t r, bool two, bool codes) {
+  if (!two)
+    return {0, r};
+  return {r / 8 % 2, codes ? r / 128 * 64 + r / 16 % 4 * 16 + r % 8 * 2 + r / 64 % 2 : r / 16 * 8 + r % 8};
+}
 
 /// The part of `box` inside `shape`, read into a dense array of the box's size; the rest is zero.
 LogicalResult readPadded(Source &source, Box box, std::vector<char> &out) {
@@ -65,8 +73,7 @@ private:
       if (failed(readPadded(*inputs[g], Box{{at[0], at[1] * rows, at[2] * depth}, {1, rows, depth}}, matrix[g])))
         return failure();
     for (int64_t r = 0; r < kRows; ++r) {
-      int64_t g = two ? r / 8 % 2 : 0;
-      int64_t row = !two ? r : codes ? r / 128 * 64 + r / 16 % 4 * 16 + r % 8 * 2 + r / 64 % 2 : r / 16 * 8 + r % 8;
+      auto [g, row] = rowOfTile(r, two, codes);
       for (int64_t p = 0; p < kRowBytes / kPiece; ++p)
         std::memcpy(&tile[static_cast<size_t>(r * kRowBytes + (p ^ (r % 8)) * kPiece)], &matrix[g][static_cast<size_t>(row * kRowBytes + p * kPiece)], kPiece);
     }
@@ -75,6 +82,33 @@ private:
 
   std::vector<SourcePtr> inputs;
   std::vector<char> matrix[2];
+};
+
+class TileVectorsSource final : public Source {
+public:
+  TileVectorsSource(RecipeAttr recipe, std::vector<SourcePtr> inputs)
+      : Source(recipe.getType()), inputs(std::move(inputs)), codes(recipe.getParams().getAs<IntegerAttr>("bits").getInt() == 8) {}
+
+  LogicalResult read(const Box &box, char *out) override {
+    bool two = inputs.size() == 2;
+    int64_t rows = two ? kRows / 2 : kRows;
+    std::vector<char> part[2];
+    for (int64_t e = box.offsets[0]; e < box.offsets[0] + box.sizes[0]; ++e)
+      for (int64_t t = box.offsets[1]; t < box.offsets[1] + box.sizes[1]; ++t) {
+        for (size_t g = 0; g < inputs.size(); ++g)
+          if (failed(readPadded(*inputs[g], Box{{e, t * rows}, {1, rows}}, part[g])))
+            return failure();
+        for (int64_t r = box.offsets[2]; r < box.offsets[2] + box.sizes[2]; ++r, out += bytes()) {
+          auto [g, row] = rowOfTile(r, two, codes);
+          std::memcpy(out, &part[g][static_cast<size_t>(row) * bytes()], bytes());
+        }
+      }
+    return success();
+  }
+
+private:
+  std::vector<SourcePtr> inputs;
+  bool codes;
 };
 
 class TileScalesSource final : public Source {
@@ -106,6 +140,9 @@ private:
 
 SourcePtr moe::makeTileRows(RecipeAttr recipe, std::vector<SourcePtr> inputs) {
   return std::make_unique<TileRowsSource>(recipe, std::move(inputs));
+}
+SourcePtr moe::makeTileVectors(RecipeAttr recipe, std::vector<SourcePtr> inputs) {
+  return std::make_unique<TileVectorsSource>(recipe, std::move(inputs));
 }
 SourcePtr moe::makeTileScales(RecipeAttr recipe, std::vector<SourcePtr> inputs) {
   return std::make_unique<TileScalesSource>(recipe, std::move(inputs));

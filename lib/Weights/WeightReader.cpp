@@ -57,6 +57,8 @@ static FailureOr<SourcePtr> build(Attribute attr, SourceContext &context, int de
     return makeTileRows(recipe, std::move(inputs));
   case RecipeStep::TileScales:
     return makeTileScales(recipe, std::move(inputs));
+  case RecipeStep::TileVectors:
+    return makeTileVectors(recipe, std::move(inputs));
   case RecipeStep::Pack:
     return makePack(recipe, std::move(inputs[0]));
   case RecipeStep::Scales:

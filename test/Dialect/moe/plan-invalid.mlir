@@ -459,3 +459,29 @@ func.func @row_product_c4_shape(%x: tensor<4x?x64xbf16>, %w: tensor<5x1x4x256x64
   }
   return
 }
+
+// -----
+
+func.func @expert_products_c4_one_bias(%x: memref<2x?x128xf8E4M3FN>, %sx: memref<2x?xf32>, %w1: memref<5x1x2x256x128xf8E4M3FN>, %s1: memref<5x1x4xf32>, %w2: memref<5x1x1x256x128xf8E4M3FN>, %s2: memref<5x1x4xf32>, %b: memref<5x1x256xf32>, %items: memref<?xi32>, %counters: memref<?xi32>, %y: memref<?x200xbf16>, %h: memref<1x?x128xf8E4M3FN>, %sh: memref<1x?xf32>) {
+  // expected-error @below {{expects both biases and a bias_element of f32, bf16 or f16, or none of them}}
+  moe.expert_products %x, %sx w1(%w1, %s1) w2(%w2, %s2) w1_bias(%b) items(%items, %counters) outs(%y, %h, %sh) {bias_element = f32, hidden = 200 : i64, intermediate = 72 : i64} :
+      (memref<2x?x128xf8E4M3FN>, memref<2x?xf32>, memref<5x1x2x256x128xf8E4M3FN>, memref<5x1x4xf32>, memref<5x1x1x256x128xf8E4M3FN>, memref<5x1x4xf32>, memref<5x1x256xf32>, memref<?xi32>, memref<?xi32>, memref<?x200xbf16>, memref<1x?x128xf8E4M3FN>, memref<1x?xf32>) -> () {
+  ^bb0(%g: f32, %u: f32):
+    %a = arith.mulf %g, %u : f32
+    moe.yield %a : f32
+  }
+  return
+}
+
+// -----
+
+func.func @expert_products_c4_shape(%x: memref<2x?x128xf8E4M3FN>, %sx: memref<2x?xf32>, %w1: memref<5x1x2x256x128xf8E4M3FN>, %s1: memref<5x1x4xf32>, %w2: memref<5x1x1x256x128xf8E4M3FN>, %s2: memref<5x1x4xf32>, %b: memref<5x1x256xf32>, %c: memref<5x2x256xf32>, %items: memref<?xi32>, %counters: memref<?xi32>, %y: memref<?x200xbf16>, %h: memref<1x?x128xf8E4M3FN>, %sh: memref<1x?xf32>) {
+  // expected-error @below {{expects w2_bias to have shape [5, 1, 256], but it is 'memref<5x2x256xf32>'}}
+  moe.expert_products %x, %sx w1(%w1, %s1) w2(%w2, %s2) w1_bias(%b) w2_bias(%c) items(%items, %counters) outs(%y, %h, %sh) {bias_element = bf16, hidden = 200 : i64, intermediate = 72 : i64} :
+      (memref<2x?x128xf8E4M3FN>, memref<2x?xf32>, memref<5x1x2x256x128xf8E4M3FN>, memref<5x1x4xf32>, memref<5x1x1x256x128xf8E4M3FN>, memref<5x1x4xf32>, memref<5x1x256xf32>, memref<5x2x256xf32>, memref<?xi32>, memref<?xi32>, memref<?x200xbf16>, memref<1x?x128xf8E4M3FN>, memref<1x?xf32>) -> () {
+  ^bb0(%g: f32, %u: f32):
+    %a = arith.mulf %g, %u : f32
+    moe.yield %a : f32
+  }
+  return
+}

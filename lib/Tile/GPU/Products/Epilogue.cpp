@@ -43,6 +43,17 @@ Value Epilogue::rounded(Value fragment, Type element) {
              cast<RankedTensorType>(fragment.getType()).clone(b.getI16Type()));
 }
 
+V Epilogue::withBias(Value sums, Value vector, Type element) {
+  auto body = [&](ArrayRef<V> a) -> V {
+    if (element.isF32())
+      return a[0] + a[1];
+    auto narrow = [&](V v) { return wrap(arith::TruncFOp::create(b, loc, element, v.v)); };
+    V sum = narrow(a[0]), bias = narrow(a[1]);
+    return wrap(arith::ExtFOp::create(b, loc, b.getF32Type(), (sum + bias).v));
+  };
+  return wrap(map({sums, vector}, body, cast<RankedTensorType>(sums.getType())));
+}
+
 V Epilogue::inlined(Region &region, ArrayRef<V> arguments) {
   IRMapping mapping;
   Block &body = region.front();

@@ -40,13 +40,15 @@ public:
     staging = alloc({2 * 64 * kPitch}, i8);
     if (scaled())
       weightScales = alloc({kSlots, maxScales}, f32);
+    if (biased())
+      biases = alloc({kSlots, 256}, f32);
     for (Product &p : products)
       p.epilogue->allocate();
     full = barriers(kStages, 2);       // weights and rows
     empty = barriers(kStages, 8);      // consumer warps
     allocate(/*readers=*/9);           // the rows' thread and 8 consumer warps
-    if (scaled())
-      scalesFull = barriers(kSlots, 1);
+    if (scaled() || biased())
+      vectorsFull = barriers(kSlots, 1);
     start(/*dependent=*/true);
     open();
 
@@ -91,6 +93,9 @@ private:
   }
   /// FP8 has scales and is promoted; sums of 16-bit formats stay in the tensor cores' f32.
   bool scaled() { return static_cast<bool>(products.front().rowScales); }
+  bool biased() {
+    return llvm::any_of(products, [](Product &p) { return static_cast<bool>(p.bias); });
+  }
   /// Scales of a tile of weights: `depth` of each half, in whole 16 bytes.
   static int64_t scaleWords(Product &p) { return (2 * p.depth + 3) / 4 * 4; }
 
@@ -134,12 +139,17 @@ private:
       V count = shl(n(8), t.size), rows = rowsOf();
       Vs s = chooseProduct(t.tile, [&](size_t i) -> Vs {
         Product &p = products[i];
-        if (scaled()) {
-          // The weights' scales of the tile: its slot was released, so nobody reads the place any more.
-          ExpectOp::create(b, loc, scalesFull, t.slot, n(4 * scaleWords(p)));
-          V scaleOffset = (wide(t.expert) * wide(p.blocks) + wide(t.block)) * wide(4 * scaleWords(p));
-          CopyBulkOp::create(b, loc, p.weightScales, scaleOffset, view(weightScales, t.slot, 1, {maxScales}), scalesFull, t.slot, n(4 * scaleWords(p)));
-        }
+        // Scales and biases of the tile's weights: its slot was released, so nobody reads the places any more.
+        if (scaled() || biased())
+          ExpectOp::create(b, loc, vectorsFull, t.slot, n((scaled() ? 4 * scaleWords(p) : 0) + (p.bias ? 1024 : 0)));
+        auto copyVector = [&](Value from, Value to, int64_t words, int64_t room) {
+          V offset = (wide(t.expert) * wide(p.blocks) + wide(t.block)) * wide(4 * words);
+          CopyBulkOp::create(b, loc, from, offset, view(to, t.slot, 1, {room}), vectorsFull, t.slot, n(4 * words));
+        };
+        if (scaled())
+          copyVector(p.weightScales, weightScales, scaleWords(p), maxScales);
+        if (p.bias)
+          copyVector(p.bias, biases, 256, 256);
         if (p.awaits)
           AwaitOp::create(b, loc, counters, t.item + n(kCounters), n(p.awaits));
         V bytes = shl(count, 7), scaleBytes = shl(count, 2), all = scaled() ? bytes + scaleBytes : bytes;
@@ -185,8 +195,8 @@ private:
     for (Product &p : products)
       p.epilogue->attach(group, warp, lane, thread, staging, products.front().rows);
     forEachTile(true, {n(0), n(0)}, [&](const TileInfo &t, V number, Stage stage) -> Stage {
-      if (scaled())
-        wait(scalesFull, t.slot, shr(number, 2) & n(1));
+      if (scaled() || biased())
+        wait(vectorsFull, t.slot, shr(number, 2) & n(1));
       Vs s = chooseProduct(t.tile, [&](size_t i) {
         Product &p = products[i];
         auto whole = [&] { return chooseSize(t, stage, 0, p); };
@@ -212,6 +222,24 @@ private:
     return SplatOp::create(b, loc, type, vs);
   }
   V weightScale(V slot, V index) { return read(weightScales, slot * n(maxScales) + index, b.getF32Type()); }
+  /// Hands finished sums to the epilogue, with their biases.
+  void finishSwapped(const TileInfo &t, ArrayRef<V> sums, int64_t count, Product &p) {
+    Vs all(sums.begin(), sums.end());
+    for (auto [i, sum] : llvm::enumerate(all))
+      if (p.bias)
+        sum = p.epilogue->withBias(sum, biasRows(t, group * n(128) + n(64 * static_cast<int64_t>(i))), p.biasElement);
+    p.epilogue->finishSwapped(t, all, count);
+  }
+  void finishTall(const TileInfo &t, ArrayRef<V> sums, Product &p) {
+    Vs all(sums.begin(), sums.end());
+    for (auto [i, sum] : llvm::enumerate(all))
+      if (p.bias)
+        sum = p.epilogue->withBias(sum, columnsOf(biases, t.slot * n(256) + n(128 * static_cast<int64_t>(i)), 128), p.biasElement);
+    p.epilogue->finishTall(t, all);
+  }
+  Value biasRows(const TileInfo &t, V first) {
+    return ReadVectorOp::create(b, loc, f32Fragment({64}, Layout::Rows), biases, t.slot * n(256) + first);
+  }
   SmallVector<Value> waitFor(MmaOp products, int32_t inFlight = 0) {
     SmallVector<Type> types;
     for (Value v : products.getPending())
@@ -267,7 +295,7 @@ private:
         out.push_back(PromoteOp::create(b, loc, type, partial[static_cast<size_t>(i)], sums[static_cast<size_t>(i)], scales, columns, /*pin=*/false));
       return out;
     });
-    p.epilogue->finishSwapped(t, {r[2], r[3]}, count);
+    finishSwapped(t, {r[2], r[3]}, count, p);
     return {r[0], r[1]};
   }
 
@@ -302,7 +330,10 @@ private:
       arrive(empty, s.index, true);
       return {sum};
     });
-    p.epilogue->finishHalf(t, r[2], count);
+    V sum = r[2];
+    if (p.bias)
+      sum = p.epilogue->withBias(sum, biasRows(t, (t.part - n(1)) * n(128) + group * n(64)), p.biasElement);
+    p.epilogue->finishHalf(t, sum, count);
     return {r[0], r[1]};
   }
 
@@ -325,7 +356,7 @@ private:
       }
       return out;
     });
-    p.epilogue->finishTall(t, {r[2], r[3]});
+    finishTall(t, {r[2], r[3]}, p);
     return {r[0], r[1]};
   }
 
@@ -371,7 +402,7 @@ private:
         a.push_back(view(weights, group * n(2) + n(i), 64, {64, width}));
       return multiply(a, {rows, rows}, {}, sums);
     });
-    p.epilogue->finishSwapped(t, {r[2], r[3]}, count);
+    finishSwapped(t, {r[2], r[3]}, count, p);
     return {r[0], r[1]};
   }
   Vs runTallExact(const TileInfo &t, Stage stage, Product &p) {
@@ -382,14 +413,14 @@ private:
     Vs halves;
     for (int32_t i = 0; i < 2; ++i)
       halves.push_back(wrap(SelectColumnsOp::create(b, loc, f32Fragment({64, 128}, Layout::Mma), r[2], 16 * i, 1)));
-    p.epilogue->finishTall(t, halves);
+    finishTall(t, halves, p);
     return {r[0], r[1]};
   }
 
   MutableArrayRef<Product> products;
   int64_t maxScales = 0, width = 0; // words; elements of 128 bytes
   Value weightRing, rowRing, scaleRing, staging, weightScales;
-  Value full, empty, scalesFull;
+  Value biases, full, empty, vectorsFull;
   V group, warp, lane, thread; // of the consumers
 };
 } // namespace

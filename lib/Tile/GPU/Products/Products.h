@@ -35,6 +35,8 @@ public:
   virtual void finishHalf(const TileInfo &t, V sum, int64_t count);
   /// Two fragments of 64 rows of the item x 128 weight rows: warpgroup g has rows 64 g to 64 g + 63.
   virtual void finishTall(const TileInfo &t, ArrayRef<V> sums) = 0;
+  /// Sums plus the values of a vector along one of the dims, both rounded to `element` and added in it; an f32 fragment.
+  V withBias(Value sums, Value vector, Type element);
 
 protected:
   /// The row of a result that the tile's first place stands for.
@@ -74,6 +76,8 @@ struct Product {
   bool paired;                 ///< gate and up alternate every 8 weight rows, and their scales are the two halves
   int64_t awaits;              ///< the rows are there after so many signals of the item's counter; 0: before the kernel
   std::unique_ptr<Epilogue> epilogue;
+  Value bias = {};             ///< [E, blocks, 256] f32, of the weight rows in their order; or none
+  Type biasElement = {};       ///< in which it is added
   bool cuts = false;           ///< the last product alone: tiles of few rows may be cut in two; the epilogue has finishHalf
 };
 

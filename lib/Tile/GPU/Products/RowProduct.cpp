@@ -23,7 +23,7 @@ static void emit(OpBuilder &b, RowProductOp op) {
                       ? makeStoreRows(b, loc, y, columns, shift)
                       : makeStoreResult(b, loc, y, columns, shift, op.getEpilogue(), op.getExtras(), op.getExtraKinds());
   Product products[] = {{op.getX(), op.getXScales(), op.getWeights(), op.getWeightScales(), weights.getDimSize(1), weights.getDimSize(2),
-                         /*paired=*/false, /*awaits=*/0, std::move(epilogue), /*cuts=*/op.getXScales() && weights.getDimSize(2) >= kCutDepth}};
+                         /*paired=*/false, /*awaits=*/0, std::move(epilogue), /*bias=*/{}, /*biasElement=*/{}, /*cuts=*/op.getXScales() && weights.getDimSize(2) >= kCutDepth}};
   emitProducts(b, loc, products, op.getItems(), op.getCounters(), /*recycled=*/true);
 }
 
