@@ -448,6 +448,7 @@ def Moe_NonZeroOp : Moe_ComputeOp<"nonzero"> {
 }
 
 include "dialects/moe/MoePlanOps.td"
+include "dialects/moe/MoeGradientOps.td"
 
 //===----------------------------------------------------------------------===//
 // Checks

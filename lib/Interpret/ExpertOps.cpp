@@ -330,6 +330,30 @@ static LogicalResult runCombine(Runner &runner, CombineOp op) {
   return runner.setResult(op, 0, HostTensor::fromFloats(type, {tokens, width}, out));
 }
 
+static LogicalResult runGroupedOuterProduct(Runner &runner, GroupedOuterProductOp op) {
+  HostTensor dy = runner.tensor(op.getDy()), x = runner.tensor(op.getX()), offsets = runner.tensor(op.getOffsets());
+  int64_t rows = dy.dim(0), n = dy.dim(1), k = x.dim(1), groups = offsets.numElements() - 1;
+  if (x.dim(0) != rows)
+    return op.emitOpError("expects as many rows in x as in dy, ") << rows << ", found " << x.dim(0);
+  if (groups < 1)
+    return op.emitOpError("expects offsets with two elements at least, found ") << groups + 1;
+  int64_t last = 0;
+  for (int64_t g = 0; g <= groups; ++g) {
+    int64_t at = offsets.integer(g);
+    if (at < last || at > rows)
+      return op.emitOpError("expects offsets that ascend from 0 to at most ") << rows << ", found " << at << " behind " << last;
+    last = at;
+  }
+  std::vector<float> left = dy.floats(), right = x.floats(), out(groups * n * k, 0.0f);
+  for (int64_t g = 0; g < groups; ++g)
+    for (int64_t p = offsets.integer(g); p < offsets.integer(g + 1); ++p)
+      for (int64_t i = 0; i < n; ++i)
+        for (int64_t j = 0; j < k; ++j)
+          out[(g * n + i) * k + j] += left[p * n + i] * right[p * k + j];
+  Type type = getElementTypeOrSelf(op.getResult(0).getType());
+  return runner.setResult(op, 0, HostTensor::fromFloats(type, {groups, n, k}, out));
+}
+
 std::optional<LogicalResult> moe::runExpertOp(Runner &runner, Operation *op) {
   return llvm::TypeSwitch<Operation *, std::optional<LogicalResult>>(op)
       .Case([&](RouteOp route) { return runRoute(runner, route); })
@@ -337,5 +361,6 @@ std::optional<LogicalResult> moe::runExpertOp(Runner &runner, Operation *op) {
       .Case([&](DispatchOp dispatch) { return runDispatch(runner, dispatch); })
       .Case([&](GroupedMatmulOp product) { return runGroupedMatmul(runner, product); })
       .Case([&](CombineOp combine) { return runCombine(runner, combine); })
+      .Case([&](GroupedOuterProductOp product) { return runGroupedOuterProduct(runner, product); })
       .Default([](Operation *) { return std::nullopt; });
 }

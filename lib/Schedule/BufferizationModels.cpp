@@ -166,7 +166,7 @@ void moe::registerBufferizationModels(DialectRegistry &registry) {
   tensor::registerInferTypeOpInterfaceExternalModels(registry);
   tensor::registerSubsetOpInterfaceExternalModels(registry);
   registry.addExtension(+[](MLIRContext *context, MoeDialect *) {
-    attachComputeModels<RouteOp, DispatchOp, GroupedMatmulOp, CombineOp, AttentionOp, RmsNormOp, RopeOp, SwigluOp, TopKOp,
+    attachComputeModels<RouteOp, DispatchOp, GroupedMatmulOp, GroupedOuterProductOp, CombineOp, AttentionOp, RmsNormOp, RopeOp, SwigluOp, TopKOp,
                         SortOp, ScanOp, NonZeroOp, QuantizeBlocksOp, DequantizeBlocksOp, RouteRowsOp, ListRowsOp,
                         CopyRowsOp, ExpertProductsOp, RowProductOp>(context);
     QuantizeRowsOp::attachInterface<QuantizeRowsModel>(*context);

@@ -35,7 +35,7 @@ public:
   void run() {
     if (auto linalgOp = dyn_cast<linalg::LinalgOp>(op))
       return check(linalgOp);
-    TypeSwitch<Operation *>(op).Case<memref::CopyOp, memref::ExpandShapeOp, memref::SubViewOp, GroupedMatmulOp, CombineOp,
+    TypeSwitch<Operation *>(op).Case<memref::CopyOp, memref::ExpandShapeOp, memref::SubViewOp, GroupedMatmulOp, GroupedOuterProductOp, CombineOp,
                                      AttentionOp, RopeOp, SwigluOp, RmsNormOp, ScatterOp, TopKOp, ListRowsOp, QuantizeRowsOp, CopyRowsOp, RowProductOp>(
         [&](auto known) { check(known); });
   }
@@ -137,6 +137,7 @@ private:
         require(Predicate::sge, times(dim(extra, 0), product.getRowsDivisor()), dim(out, 0), "a row of what is added for each row");
     }
   }
+  void check(GroupedOuterProductOp product) { same(product.getDy(), 0, product.getX(), 0, "as many rows in dy as in x"); }
   void check(CombineOp combine) {
     Value out = combine.getOuts().front();
     require(Predicate::eq, times(dim(out, 0), combine.getK()), dim(combine.getPosition(), 0), "k rows a token");

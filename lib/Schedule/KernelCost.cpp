@@ -49,6 +49,8 @@ DictionaryAttr moe::getKernelCost(Operation *op, ArrayRef<Value> args) {
     return cost(flops, {b.getNamedAttr("banks", b.getDenseI64ArrayAttr(banks)), b.getNamedAttr("groups", b.getI64IntegerAttr(groups)),
                         b.getNamedAttr("rows", b.getStringAttr(rows))});
   }
+  if (auto outer = dyn_cast<GroupedOuterProductOp>(op))
+    return cost("2 * " + dim(outer.getX(), 0) + " * " + dim(outer.getDy(), 1) + " * " + dim(outer.getX(), 1));
   if (auto attention = dyn_cast<AttentionOp>(op)) {
     Value q = attention.getQuery(), k = attention.getKey(), v = attention.getValue();
     return cost("2 * " + dim(q, 0) + " * " + dim(q, 1) + " * " + dim(q, 2) + " * " + dim(k, 2) + " * (" + dim(q, 3) + " + " + dim(v, 3) + ")");

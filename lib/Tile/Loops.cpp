@@ -59,6 +59,7 @@ std::optional<KernelEmitter> moe::getLoopEmitter(Operation *op, int64_t grain) {
       .Case([&](DispatchOp o) -> Result { return dispatchLoops(o); })
       .Case([&](CombineOp o) -> Result { return combineLoops(o, grain); })
       .Case([&](GroupedMatmulOp o) -> Result { return groupedMatmulLoops(o, grain); })
+      .Case([&](GroupedOuterProductOp o) -> Result { return groupedOuterProductLoops(o, grain); })
       .Case([&](AttentionOp o) -> Result { return attentionLoops(o, grain); })
       .Case([&](RmsNormOp o) -> Result { return rmsNormLoops(o, grain); })
       .Case([&](RopeOp o) -> Result { return ropeLoops(o, grain); })

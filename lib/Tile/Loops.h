@@ -26,6 +26,7 @@ KernelEmitter routeLoops(RouteOp op, int64_t grain);
 KernelEmitter dispatchLoops(DispatchOp op);
 KernelEmitter combineLoops(CombineOp op, int64_t grain);
 KernelEmitter groupedMatmulLoops(GroupedMatmulOp op, int64_t grain);
+KernelEmitter groupedOuterProductLoops(GroupedOuterProductOp op, int64_t grain);
 KernelEmitter attentionLoops(AttentionOp op, int64_t grain);
 KernelEmitter rmsNormLoops(RmsNormOp op, int64_t grain);
 KernelEmitter ropeLoops(RopeOp op, int64_t grain);

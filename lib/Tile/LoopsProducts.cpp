@@ -181,6 +181,31 @@ KernelEmitter moe::groupedMatmulLoops(GroupedMatmulOp op, int64_t grain) {
   });
 }
 
+/// Work is (group, row of the result, block of columns).
+KernelEmitter moe::groupedOuterProductLoops(GroupedOuterProductOp, int64_t grain) {
+  int64_t width = grain <= 1 ? 1 : 16;
+  auto split = [width](Code &c, Operation *o, ValueRange operands) -> std::pair<V, V> {
+    auto op = cast<GroupedOuterProductOp>(o);
+    Value out = operandFor(o, operands, op.getOuts().front()), x = operandFor(o, operands, op.getX());
+    V rows = c.ceilDiv(c.dim(x, 0), c.max(c.dim(out, 0), c.index(1)));
+    return {c.size(out, 0, 2) * c.ceilDiv(c.dim(out, 2), c.index(width)), c.max(rows, c.index(1)) * c.index(width)};
+  };
+  return rowEmitter(grain, split, [width](Code &c, Operation *o, V unit) {
+    auto op = cast<GroupedOuterProductOp>(o);
+    Value dy = op.getDy(), x = op.getX(), out = op.getOuts().front();
+    Type f32 = c.b.getF32Type();
+    V columns = c.dim(out, 2), blocks = c.ceilDiv(columns, c.index(width)), row = unit / blocks;
+    V group = row / c.dim(out, 1), n = row % c.dim(out, 1), first = unit % blocks * c.index(width);
+    V begin = c.toIndex(c.load(op.getOffsets(), {group})), end = c.toIndex(c.load(op.getOffsets(), {group + c.index(1)}));
+    c.loop(first, c.min(first + c.index(width), columns), [&](V k) {
+      V sum = c.loop(begin, end, {c.f32(0)}, [&](V p, ArrayRef<V> acc) -> Vs {
+        return {acc[0] + c.toFloat(c.loadWide(dy, {p, n}), f32) * c.toFloat(c.loadWide(x, {p, k}), f32)};
+      })[0];
+      c.storeNarrow(sum, out, {group, n, k});
+    });
+  });
+}
+
 /// One query row at a time with a running maximum: no buffer of scores.
 KernelEmitter moe::attentionLoops(AttentionOp, int64_t grain) {
   auto split = [](Code &c, Operation *o, ValueRange operands) -> std::pair<V, V> {
