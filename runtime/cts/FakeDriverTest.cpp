@@ -130,6 +130,14 @@ TEST(fake_driver_sees_the_launch_record) {
   EXPECT_EQ(map.l2_promotion, 3);
 }
 
+TEST(fake_driver_sees_no_tensor_map_of_nothing) {
+  Fixture fixture;
+  fake().map = {};
+  EXPECT_EQ(fixture.runTiles(3, 0), "");
+  EXPECT_EQ(std::string(fake().last.name), "k2_tiles");
+  EXPECT_EQ(fake().map.rank, 0u);
+}
+
 TEST(fake_driver_names_the_step_of_a_tensor_map_that_cannot_be) {
   Fixture fixture;
   EXPECT_EQ(fixture.runTiles(3, 61), "device 0 (Fake GPU): step 0, moe.tiles (/tiles): tensor map 0: expected a stride of a "

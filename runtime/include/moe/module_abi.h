@@ -88,7 +88,8 @@ typedef struct moe_param_t {
 // A tensor map (CUtensorMap, tiled) that the runtime encodes for a launch. Dims are in memory order, outermost first.
 // A number below 0 is a word of the argument block: -1 is word 0, -2 is word 1, ...
 // The address and every stride but the last, in bytes, are multiples of 16; the last stride is 1; a box has 1 to 256
-// elements in each dim, in the last one a multiple of 16 bytes and, with swizzle, at most that many bytes.
+// elements in each dim, in the last one a multiple of 16 bytes and, with swizzle, at most that many bytes. Through the
+// map of a tensor without elements a kernel copies nothing.
 #define MOE_TENSOR_MAP_RANK 5
 typedef struct moe_tensor_map_t {
   uint32_t dtype;         // moe_dtype_t of runtime.h; 8-bit types are bytes

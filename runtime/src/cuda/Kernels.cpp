@@ -202,13 +202,14 @@ Status Kernels::encode(const moe_tensor_map_t &record, const int64_t *words, uin
   uint64_t dims[MOE_TENSOR_MAP_RANK], strides[MOE_TENSOR_MAP_RANK];
   uint32_t box[MOE_TENSOR_MAP_RANK], steps[MOE_TENSOR_MAP_RANK];
   int64_t address = words[record.address];
+  bool empty = false;
   if (address % 16)
     return wrong(format("an address at a multiple of 16, found %lld", (long long)address));
   for (uint32_t i = 0; i < rank; ++i) {
     int64_t dim, stride;
     uint32_t to = rank - 1 - i; // the driver counts from the innermost
-    if (!resolve(record.dims[i], dim) || dim < 1 || dim > int64_t(1) << 32)
-      return wrong(format("1 to 4294967296 elements in dim %u, found %lld", i, (long long)dim));
+    if (!resolve(record.dims[i], dim) || dim < 0 || dim > int64_t(1) << 32)
+      return wrong(format("0 to 4294967296 elements in dim %u, found %lld", i, (long long)dim));
     if (!resolve(record.strides[i], stride) || stride < 0 || stride > int64_t(1) << 40)
       return wrong(format("a stride of 0 to 2^40 elements in dim %u, found %lld", i, (long long)stride));
     if (to == 0 && stride != 1)
@@ -222,7 +223,12 @@ Status Kernels::encode(const moe_tensor_map_t &record, const int64_t *words, uin
     if (to == 0 && record.swizzle && record.box[i] * element > record.swizzle)
       return wrong(format("a box of at most %u bytes, the swizzle, in dim %u, found %u", record.swizzle, i,
                           record.box[i] * element));
+    empty |= dim == 0;
     dims[to] = uint64_t(dim), strides[to] = uint64_t(stride) * element, box[to] = record.box[i], steps[to] = 1;
+  }
+  if (empty) { // The driver encodes no such map, and the kernel copies nothing through it.
+    map = TensorMap();
+    return Status();
   }
   if (Result error = driver.tensorMapEncodeTiled(&map, tensorMapType(record.dtype), rank,
                                                  reinterpret_cast<void *>(address), dims, strides + 1, box, steps, 0,
