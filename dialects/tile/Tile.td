@@ -358,11 +358,13 @@ def Tile_MmaOp : Tile_Op<"mma", [AttrSizedOperandSegments]> {
     a_i: swizzled 64 x K tiles, b_i: swizzled N x K tiles with K * element size = 128 bytes. Without accumulators sums start at zero; `reuse`
     names fragments whose registers the result may take (their values are lost): consecutive groups that share temporaries do not spill.
     FP8 sums are kept at about 14 bits by the hardware: promote them every 128.
+    With `transposed` the tiles have K leading, as rows in memory have that are summed over: a_i [K, 64] and b_i [N / 64, K, 64], element (n, k) at
+    [n / 64, k, n mod 64].
     (C1) as many b as a as results.   (C2) shapes as above; N a multiple of 8 up to 256; both of f8E4M3FN or f8E5M2, both bf16 or both f16.   (C3) accumulators or reuse, not both,
-    one a product, of the result's fragment type.
+    one a product, of the result's fragment type.   (C4) transposed: elements of 16 bits, K a multiple of 16, N one of 64 up to 256.
   }];
   let arguments = (ins Variadic<Tile_SharedType>:$a, Variadic<Tile_SharedType>:$b, Variadic<Tile_Fragment>:$accumulators,
-      Variadic<Tile_Fragment>:$reuse);
+      Variadic<Tile_Fragment>:$reuse, UnitAttr:$transposed);
   let results = (outs Variadic<Tile_PendingType>:$pending);
   let assemblyFormat = [{
     $a `by` $b (`accumulators` `(` $accumulators^ `)`)? (`reuse` `(` $reuse^ `)`)? attr-dict `:` functional-type(operands, results)
@@ -504,6 +506,19 @@ def Tile_StoreMatrixOp : Tile_Op<"store_matrix"> {
   }];
   let arguments = (ins Tile_Fragment:$fragment, Tile_SharedType:$target, I32:$offset, I32Attr:$stride, UnitAttr:$transposed);
   let assemblyFormat = "$fragment `,` $target `[` $offset `]` `stride` $stride attr-dict `:` type($fragment) `,` type($target)";
+  let hasVerifier = 1;
+}
+
+def Tile_StoreFragmentOp : Tile_Op<"store_fragment"> {
+  let summary = "Store what lies inside a matrix of a fragment to global memory";
+  let description = [{
+        target[offset + m * stride + n] = fragment[m, n]     for the m < rows and n < columns of the fragment
+    Rounds once, to nearest even, to the target's elements. `offset` (elements) is a multiple of 2, `columns` one of 8; rows and columns may be
+    larger than the fragment, and nothing is stored where one is 0 or less.
+    (C1) an f32 fragment of layout mma.   (C2) target holds f32, bf16 or f16.   (C3) stride (elements) is a positive multiple of 2.
+  }];
+  let arguments = (ins Tile_Fragment:$fragment, Tile_Buffer:$target, I64:$offset, I32:$rows, I32:$columns, I64Attr:$stride);
+  let assemblyFormat = "$fragment `,` $target `[` $offset `]` `rows` $rows `columns` $columns `stride` $stride attr-dict `:` type($fragment) `,` type($target)";
   let hasVerifier = 1;
 }
 

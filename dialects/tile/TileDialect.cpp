@@ -365,9 +365,18 @@ LogicalResult MmaOp::verify() {
     // mma_c2
     if (!(isa<Float8E4M3FNType, Float8E5M2Type>(e) && isa<Float8E4M3FNType, Float8E5M2Type>(f)) && !(isa<BFloat16Type, Float16Type>(e) && e == f))
       return emitOpError("expects operands of f8E4M3FN or f8E5M2, both bf16 or both f16, but they are ") << a << " and " << b;
-    if (!a.getSwizzle() || !b.getSwizzle() || a.getShape().size() != 2 || b.getShape().size() != 2 || a.getShape()[0] != 64)
-      return emitOpError("expects swizzled tiles of 64 and N rows, but they are ") << a << " and " << b;
     int64_t columns = b.getShape()[0];
+    if (getTransposed()) {
+      // mma_c4
+      ArrayRef<int64_t> left = a.getShape(), right = b.getShape();
+      if (a.getElementBytes() != 2)
+        return emitOpError("expects transposed operands of 16 bits, but they are ") << a << " and " << b;
+      if (!a.getSwizzle() || !b.getSwizzle() || left.size() != 2 || right.size() != 3 || left[1] != 64 || right[2] != 64 || left[0] != right[1] ||
+          left[0] < 16 || left[0] % 16 || right[0] > 4)
+        return emitOpError("expects transposed operands to be swizzled tiles [K, 64] and [1 to 4, K, 64], K a multiple of 16, but they are ") << a << " and " << b;
+      columns *= 64;
+    } else if (!a.getSwizzle() || !b.getSwizzle() || a.getShape().size() != 2 || b.getShape().size() != 2 || a.getShape()[0] != 64)
+      return emitOpError("expects swizzled tiles of 64 and N rows, but they are ") << a << " and " << b;
     if (columns % 8 || columns > 256)
       return emitOpError("expects N to be a multiple of 8 up to 256, but it is ") << columns;
     if (RankedTensorType expected = fragmentType({64, columns}, Float32Type::get(getContext()), Layout::Mma); d != expected)
@@ -543,5 +552,21 @@ LogicalResult StoreMatrixOp::verify() {
   // store_matrix_c3
   if (getTarget().getType().getSwizzle())
     return emitOpError("expects a target that is not swizzled, but it is ") << getTarget().getType();
+  return success();
+}
+
+LogicalResult StoreFragmentOp::verify() {
+  // store_fragment_c1
+  auto type = cast<RankedTensorType>(getFragment().getType());
+  if (layoutOf(type) != Layout::Mma || !type.getElementType().isF32())
+    return emitOpError("expects an f32 fragment of layout mma, but found ") << type;
+  // store_fragment_c2
+  auto target = cast<MemRefType>(getTarget().getType());
+  if (!isa<Float32Type, BFloat16Type, Float16Type>(target.getElementType()))
+    return emitOpError("expects a target of f32, bf16 or f16, but it is ") << target;
+  // store_fragment_c3
+  int64_t stride = static_cast<int64_t>(getStride());
+  if (stride < 2 || stride % 2)
+    return emitOpError("expects a stride of a positive multiple of 2 elements, but it is ") << stride;
   return success();
 }

@@ -245,9 +245,9 @@ func.func @memory(%x: memref<?x128xf8E4M3FN>, %f: memref<?xf32>, %i: i32, %at: i
 // CHECK:           nvvm.wgmma.fence.aligned
 // CHECK:           %[[LOW:.*]] = arith.extui %{{.*}} : i32 to i64
 // CHECK:           %[[DA:.*]] = arith.ori %[[LOW]], %c4611686293305360384_i64
+// CHECK:           %[[DA1:.*]] = arith.addi %[[DA]], %c2_i64
 // CHECK:           %[[UNDEF:.*]] = llvm.mlir.undef : !llvm.struct<(f32, f32, f32, f32)>
 // CHECK:           %[[S0:.*]] = nvvm.wgmma.mma_async %[[DA]], %{{.*}}, %[[UNDEF]], <m = 64, n = 8, k = 32>, D[<f32>, <zero>], A[<e4m3>, <one>, <row>], B[<e5m2>, <one>, <col>]
-// CHECK:           %[[DA1:.*]] = arith.addi %[[DA]], %c2_i64
 // CHECK:           %[[S1:.*]] = nvvm.wgmma.mma_async %[[DA1]], %{{.*}}, %[[S0]], <m = 64, n = 8, k = 32>, D[<f32>, <one>]
 // CHECK:           %[[S2:.*]] = nvvm.wgmma.mma_async %{{.*}}, %{{.*}}, %[[S1]],
 // CHECK:           %[[S3:.*]] = nvvm.wgmma.mma_async %{{.*}}, %{{.*}}, %[[S2]],
@@ -422,5 +422,36 @@ func.func @store(%i: i32) attributes {tile.threads = 128 : i32} {
   tile.store_matrix %pairs, %staging[%i] stride 144 : tensor<64x16xi16, #mma>, !tile.shared<9216xi8>
   %largest = tile.max %odd init 0.0 : (tensor<64x16xf32, #mma>) -> tensor<64xf32, #tile.fragment<rows>>
   tile.write_vector %largest, %v[%i] : tensor<64xf32, #tile.fragment<rows>>, !tile.shared<64xf32>
+  return
+}
+
+// -----
+
+#mma = #tile.fragment<mma>
+
+// Operands whose K leads: 64 columns of 32 rows are 4096 bytes (256 in the descriptors' leading offset), a step is 16 rows, and both are transposed.
+// CHECK-LABEL: func.func @transposed
+// CHECK:         arith.constant 4611686293322072064 : i64
+// CHECK:         %[[STEP:.*]] = arith.constant 128 : i64
+// CHECK:         %[[A1:.*]] = arith.addi %{{.*}}, %[[STEP]] : i64
+// CHECK:         %[[B1:.*]] = arith.addi %{{.*}}, %[[STEP]] : i64
+// CHECK:         nvvm.wgmma.mma_async {{.*}}, <m = 64, n = 128, k = 16>, D[<f32>, <zero>], A[<bf16>, <one>, <col>], B[<bf16>, <one>, <row>]
+// CHECK:         nvvm.wgmma.mma_async %[[A1]], %[[B1]], {{.*}}, <m = 64, n = 128, k = 16>, D[<f32>, <one>], A[<bf16>, <one>, <col>], B[<bf16>, <one>, <row>]
+// CHECK-NOT:     nvvm.wgmma.mma_async
+// CHECK:         nvvm.wgmma.commit.group.sync.aligned
+// A pair of columns of a row in each of 16 chunks, then of the row 8 below; rounded to bf16.
+// CHECK:         arith.cmpi slt
+// CHECK:         arith.select
+// CHECK:         "cvt.rn.bf16x2.f32 $0, $2, $1;"
+// CHECK:         "{ .reg .pred p; setp.gt.s32 p, $1, 0; @p st.global.b32 [$0+0], $2; }"
+// CHECK:         "{ .reg .pred p; setp.gt.s32 p, $1, 120; @p st.global.b32 [$0+240], $2; }"
+// CHECK:         arith.cmpi slt
+// CHECK:         "{ .reg .pred p; setp.gt.s32 p, $1, 0; @p st.global.b32 [$0+0], $2; }"
+func.func @transposed(%out: memref<200x264xbf16>, %at: i64, %i: i32) attributes {tile.threads = 128 : i32} {
+  %a = tile.alloc : !tile.shared<32x64xbf16, swizzle>
+  %b = tile.alloc : !tile.shared<2x32x64xbf16, swizzle>
+  %p = tile.mma %a by %b {transposed} : (!tile.shared<32x64xbf16, swizzle>, !tile.shared<2x32x64xbf16, swizzle>) -> !tile.pending<tensor<64x128xf32, #mma>>
+  %f = tile.mma_wait %p : (!tile.pending<tensor<64x128xf32, #mma>>) -> tensor<64x128xf32, #mma>
+  tile.store_fragment %f, %out[%at] rows %i columns %i stride 264 : tensor<64x128xf32, #mma>, memref<200x264xbf16>
   return
 }

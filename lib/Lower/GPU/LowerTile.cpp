@@ -283,11 +283,12 @@ TILE_PATTERN(StoreOp) {
 // Products
 //===----------------------------------------------------------------------===//
 
-/// What wgmma wants to know about a K-major tile of 128-byte rows in the 128-byte swizzle: address, 1024 bytes from one group of 8 rows to
-/// the next, swizzle mode 1.
-Value descriptor(Ptx &p, Value tile) {
+/// What wgmma wants to know about a tile of 128-byte rows in the 128-byte swizzle: address, 1024 bytes from one group of 8 rows to the next
+/// (the stride offset), swizzle mode 1. The rows of a transposed tile are values of K, 64 columns each; `leading` bytes lie between one 64 columns
+/// and the next.
+Value descriptor(Ptx &p, Value tile, int64_t leading = 16) {
   Value low = p.wide(p.shr(p.bitAnd(p.address(tile), 0x3ffff), 4));
-  return p.bitOr(low, p.i64((int64_t(1) << 16) | (int64_t(1024 >> 4) << 32) | (int64_t(1) << 62)));
+  return p.bitOr(low, p.i64(((leading >> 4) << 16) | (int64_t(1024 >> 4) << 32) | (int64_t(1) << 62)));
 }
 NVVM::WGMMATypes wgmmaType(Type type) {
   return isa<Float8E4M3FNType>(type) ? NVVM::WGMMATypes::e4m3
@@ -295,6 +296,20 @@ NVVM::WGMMATypes wgmmaType(Type type) {
          : isa<BFloat16Type>(type)   ? NVVM::WGMMATypes::bf16
                                      : NVVM::WGMMATypes::f16;
 }
+/// One product of an op as instructions: the descriptors of their operands in order. A step is 32 bytes of each row, or 16 rows of transposed tiles.
+struct MmaSteps {
+  int64_t columns, bytes; ///< of the result; of an element
+  bool transposed;
+  SmallVector<std::pair<Value, Value>> operands;
+  MmaSteps(Ptx &p, tile::MmaOp op, size_t i, Value a, Value b) : transposed(op.getTransposed()) {
+    auto left = cast<SharedType>(op.getA()[i].getType()), right = cast<SharedType>(op.getB()[i].getType());
+    int64_t depth = left.getShape()[0], leading = transposed ? depth * 128 : 16, steps = transposed ? depth / 16 : 4;
+    columns = right.getShape()[0] * (transposed ? 64 : 1), bytes = left.getElementBytes();
+    Value da = descriptor(p, a, leading), db = descriptor(p, b, leading);
+    for (int64_t k = 0; k < steps; ++k) // addresses count 16 bytes
+      operands.push_back({p.add(da, k * (transposed ? 128 : 2)), p.add(db, k * (transposed ? 128 : 2))});
+  }
+};
 /// Products that are added to sums: fence, instructions and commit as one piece of assembly. Between pieces registers of sums that are in flight may be
 /// moved, and ptxas then waits for them.
 SmallVector<Value> accumulate(Ptx &p, tile::MmaOp op, ArrayRef<ValueRange> a, ArrayRef<ValueRange> bs, ArrayRef<ValueRange> sums) {
@@ -307,18 +322,17 @@ SmallVector<Value> accumulate(Ptx &p, tile::MmaOp op, ArrayRef<ValueRange> a, Ar
     constraints += "=f,";
   for (size_t i = 0; i < sums.size(); ++i) {
     auto at = cast<SharedType>(op.getA()[i].getType()), bt = cast<SharedType>(op.getB()[i].getType());
-    int64_t bytes = at.getElementBytes();
+    MmaSteps steps(p, op, i, a[i].front(), bs[i].front());
     std::string registers;
     for (size_t r = 0; r < sums[i].size(); ++r)
       registers += (r ? ", $" : "$") + std::to_string(first + r);
     first += sums[i].size();
-    Value da = descriptor(p, a[i].front()), db = descriptor(p, bs[i].front());
     auto name = [](Type type) { return NVVM::stringifyWGMMATypes(wgmmaType(type)).str(); };
-    for (int k = 0; k < 4; ++k) { // 32 bytes of each row a step
-      text += " wgmma.mma_async.sync.aligned.m64n" + std::to_string(bt.getShape()[0]) + "k" + std::to_string(32 / bytes) + ".f32." + name(at.getElementType()) + "." +
+    for (auto [da, db] : steps.operands) {
+      text += " wgmma.mma_async.sync.aligned.m64n" + std::to_string(steps.columns) + "k" + std::to_string(32 / steps.bytes) + ".f32." + name(at.getElementType()) + "." +
               name(bt.getElementType()) + " {" + registers + "}, $" + std::to_string(total + inputs.size()) + ", $" + std::to_string(total + inputs.size() + 1) +
-              ", p, 1, 1" + (bytes == 2 ? ", 0, 0;" : ";");
-      inputs.append({p.add(da, 2 * k), p.add(db, 2 * k)});
+              ", p, 1, 1" + (steps.transposed ? ", 1, 1;" : steps.bytes == 2 ? ", 0, 0;" : ";");
+      inputs.append({da, db});
       constraints += "l,l,";
     }
     llvm::append_range(all, sums[i]);
@@ -347,22 +361,22 @@ TILE_PATTERN(MmaOp) {
   MLIRContext *context = op.getContext();
   for (size_t i = 0; i < op.getPending().size(); ++i) {
     auto a = cast<SharedType>(op.getA()[i].getType()), bt = cast<SharedType>(op.getB()[i].getType());
-    int64_t columns = bt.getShape()[0], bytes = a.getElementBytes();
-    Value da = descriptor(p, in.getA()[i].front()), db = descriptor(p, in.getB()[i].front());
+    MmaSteps steps(p, op, i, in.getA()[i].front(), in.getB()[i].front());
     Value sum;
     if (!op.getReuse().empty())
       sum = p.pack(in.getReuse()[i]);
     else
-      sum = LLVM::UndefOp::create(b, op.getLoc(), p.structOf(columns / 2));
-    auto shape = NVVM::MMAShapeAttr::get(context, 64, static_cast<int>(columns), static_cast<int>(32 / bytes));
+      sum = LLVM::UndefOp::create(b, op.getLoc(), p.structOf(steps.columns / 2));
+    auto shape = NVVM::MMAShapeAttr::get(context, 64, static_cast<int>(steps.columns), static_cast<int>(32 / steps.bytes));
     auto type = [&](NVVM::WGMMATypes t) { return NVVM::WGMMATypesAttr::get(context, t); };
     auto one = NVVM::WGMMAScaleInAttr::get(context, NVVM::WGMMAScaleIn::one);
-    for (int k = 0; k < 4; ++k) // 32 bytes of each row a step
+    auto layout = [&](NVVM::MMALayout own, NVVM::MMALayout other) { return NVVM::MMALayoutAttr::get(context, steps.transposed ? other : own); };
+    for (auto [k, operands] : llvm::enumerate(steps.operands))
       sum = NVVM::WgmmaMmaAsyncOp::create(
-          b, op.getLoc(), sum.getType(), sum, p.add(da, 2 * k), p.add(db, 2 * k), shape, type(wgmmaType(a.getElementType())),
+          b, op.getLoc(), sum.getType(), sum, operands.first, operands.second, shape, type(wgmmaType(a.getElementType())),
           type(wgmmaType(bt.getElementType())), type(NVVM::WGMMATypes::f32),
           NVVM::WGMMAScaleOutAttr::get(context, k == 0 ? NVVM::WGMMAScaleOut::zero : NVVM::WGMMAScaleOut::one), one, one,
-          NVVM::MMALayoutAttr::get(context, NVVM::MMALayout::row), NVVM::MMALayoutAttr::get(context, NVVM::MMALayout::col), nullptr);
+          layout(NVVM::MMALayout::row, NVVM::MMALayout::col), layout(NVVM::MMALayout::col, NVVM::MMALayout::row), nullptr);
     results.push_back(sum);
   }
   NVVM::WgmmaGroupSyncAlignedOp::create(b, op.getLoc());
@@ -606,6 +620,33 @@ TILE_PATTERN(StoreMatrixOp) {
   return success();
 }
 
+TILE_PATTERN(StoreFragmentOp) {
+  Type element = cast<MemRefType>(op.getTarget().getType()).getElementType();
+  ValueRange values = in.getFragment();
+  int64_t bytes = bytesOf(element), stride = static_cast<int64_t>(op.getStride()) * bytes;
+  Value lane = p.lane(), row = p.add(p.shl(p.warpInGroup(), 4), p.shr(lane, 2));
+  Value base = p.at(pointerTo(p, op.getTarget()), scaled(p, op.getOffset(), bytes));
+  base = p.at(base, p.add(p.mul(p.wide(row), stride), p.wide(p.mul(p.bitAnd(lane, 3), 2 * bytes))));
+  for (int64_t d = 0; d < 2; ++d) {
+    Value own = p.add(row, 8 * d), first = p.at(base, p.i64(8 * d * stride));
+    // A row outside has no columns.
+    Value inside = arith::CmpIOp::create(b, op.getLoc(), arith::CmpIPredicate::slt, own, op.getRows());
+    Value columns = arith::SelectOp::create(b, op.getLoc(), inside, op.getColumns(), p.i32(0));
+    for (size_t i = static_cast<size_t>(2 * d); i < values.size(); i += 4) {
+      int64_t column = static_cast<int64_t>(i / 4) * 8;
+      std::string text = "{ .reg .pred p; setp.gt.s32 p, $1, " + std::to_string(column) + "; @p st.global." + (element.isF32() ? "v2.f32" : "b32") +
+                         " [$0+" + std::to_string(column * bytes) + "], " + (element.isF32() ? "{$2, $3}" : "$2") + "; }";
+      Value lo = values[i], hi = values[i + 1];
+      if (element.isF32())
+        p.assembly(text, {first, columns, lo, hi});
+      else
+        p.assembly(text, {first, columns, element.isBF16() ? p.packBf16(lo, hi) : p.packF16(lo, hi)});
+    }
+  }
+  b.eraseOp(op);
+  return success();
+}
+
 /// arith and math on fragments: the same op on each scalar.
 struct LowerElementwise : ConversionPattern {
   LowerElementwise(const TypeConverter &converter, MLIRContext *context) : ConversionPattern(converter, MatchAnyOpTypeTag(), 1, context) {}
@@ -679,7 +720,7 @@ struct LowerTile : moe::impl::LowerTileBase<LowerTile> {
     patterns.add<LowerAllocOp, LowerBarriersOp, LowerStartOp, LowerIdOp, LowerWaitOp, LowerArriveOp, LowerExpectOp, LowerSyncOp, LowerSyncWarpOp,
                  LowerFenceAsyncOp, LowerSignalOp, LowerAwaitOp, LowerAwaitChangeOp, LowerPublishOp, LowerShuffleOp, LowerReduceOp, LowerAtomicAddOp, LowerViewOp, LowerCopyBulkOp, LowerCopyBoxOp, LowerCopyGatherOp, LowerArriveCopiesOp,
                  LowerReadOp, LowerWriteOp, LowerLoadOp, LowerStoreOp, LowerMmaOp, LowerMmaWaitOp, LowerPromoteOp, LowerSplatOp, LowerReadVectorOp, LowerWriteVectorOp,
-                 LowerSelectRowsOp, LowerSelectColumnsOp, LowerMapOp, LowerMaxOp, LowerCodesOp, LowerPackOp, LowerStoreMatrixOp, LowerElementwise>(converter, &getContext());
+                 LowerSelectRowsOp, LowerSelectColumnsOp, LowerMapOp, LowerMaxOp, LowerCodesOp, LowerPackOp, LowerStoreMatrixOp, LowerStoreFragmentOp, LowerElementwise>(converter, &getContext());
     scf::populateSCFStructuralTypeConversionsAndLegality(converter, patterns, target);
     LogicalResult done = applyPartialConversion(kernel, target, std::move(patterns));
     kernel->removeAttr("tile.barrier_plan");

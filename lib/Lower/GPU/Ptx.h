@@ -116,6 +116,7 @@ struct Ptx {
   void syncBlock(int64_t id, int64_t threads) { syncThreads(i32(id), threads); }
   /// Two f32 as two 16-bit floats of one register, `lo` in the low half.
   Value packBf16(Value lo, Value hi) { return assembly("cvt.rn.bf16x2.f32 $0, $2, $1;", {lo, hi}, i32(), false); }
+  Value packF16(Value lo, Value hi) { return assembly("cvt.rn.f16x2.f32 $0, $2, $1;", {lo, hi}, i32(), false); }
 };
 
 } // namespace mlir::moe

@@ -927,3 +927,83 @@ func.func @roles_c6_lanes(%i: i32) attributes {tile.threads = 128 : i32} {
   }
   return
 }
+
+// -----
+
+func.func @mma_c4_elements(%a: !tile.shared<64x128xf8E4M3FN, swizzle>, %b: !tile.shared<8x128xf8E4M3FN, swizzle>) {
+  // expected-error @below {{expects transposed operands of 16 bits, but they are '!tile.shared<64x128xf8E4M3FN, swizzle>' and '!tile.shared<8x128xf8E4M3FN, swizzle>'}}
+  %p = tile.mma %a by %b {transposed} : (!tile.shared<64x128xf8E4M3FN, swizzle>, !tile.shared<8x128xf8E4M3FN, swizzle>) -> !tile.pending<tensor<64x8xf32, #tile.fragment<mma>>>
+  return
+}
+
+// -----
+
+func.func @mma_c4_rank(%a: !tile.shared<64x64xbf16, swizzle>, %b: !tile.shared<64x64xbf16, swizzle>) {
+  // expected-error @below {{expects transposed operands to be swizzled tiles [K, 64] and [1 to 4, K, 64], K a multiple of 16, but they are '!tile.shared<64x64xbf16, swizzle>' and '!tile.shared<64x64xbf16, swizzle>'}}
+  %p = tile.mma %a by %b {transposed} : (!tile.shared<64x64xbf16, swizzle>, !tile.shared<64x64xbf16, swizzle>) -> !tile.pending<tensor<64x64xf32, #tile.fragment<mma>>>
+  return
+}
+
+// -----
+
+func.func @mma_c4_depth(%a: !tile.shared<8x64xbf16, swizzle>, %b: !tile.shared<1x8x64xbf16, swizzle>) {
+  // expected-error @below {{expects transposed operands to be swizzled tiles [K, 64] and [1 to 4, K, 64], K a multiple of 16, but they are '!tile.shared<8x64xbf16, swizzle>' and '!tile.shared<1x8x64xbf16, swizzle>'}}
+  %p = tile.mma %a by %b {transposed} : (!tile.shared<8x64xbf16, swizzle>, !tile.shared<1x8x64xbf16, swizzle>) -> !tile.pending<tensor<64x64xf32, #tile.fragment<mma>>>
+  return
+}
+
+// -----
+
+func.func @mma_c4_agree(%a: !tile.shared<32x64xbf16, swizzle>, %b: !tile.shared<1x64x64xbf16, swizzle>) {
+  // expected-error @below {{expects transposed operands to be swizzled tiles [K, 64] and [1 to 4, K, 64], K a multiple of 16, but they are '!tile.shared<32x64xbf16, swizzle>' and '!tile.shared<1x64x64xbf16, swizzle>'}}
+  %p = tile.mma %a by %b {transposed} : (!tile.shared<32x64xbf16, swizzle>, !tile.shared<1x64x64xbf16, swizzle>) -> !tile.pending<tensor<64x64xf32, #tile.fragment<mma>>>
+  return
+}
+
+// -----
+
+func.func @mma_c4_swizzle(%a: !tile.shared<32x64xbf16>, %b: !tile.shared<1x32x64xbf16>) {
+  // expected-error @below {{expects transposed operands to be swizzled tiles [K, 64] and [1 to 4, K, 64], K a multiple of 16, but they are '!tile.shared<32x64xbf16>' and '!tile.shared<1x32x64xbf16>'}}
+  %p = tile.mma %a by %b {transposed} : (!tile.shared<32x64xbf16>, !tile.shared<1x32x64xbf16>) -> !tile.pending<tensor<64x64xf32, #tile.fragment<mma>>>
+  return
+}
+
+// -----
+
+func.func @mma_c4_columns(%a: !tile.shared<32x64xbf16, swizzle>, %b: !tile.shared<5x32x64xbf16, swizzle>) {
+  // expected-error @below {{expects transposed operands to be swizzled tiles [K, 64] and [1 to 4, K, 64], K a multiple of 16, but they are '!tile.shared<32x64xbf16, swizzle>' and '!tile.shared<5x32x64xbf16, swizzle>'}}
+  %p = tile.mma %a by %b {transposed} : (!tile.shared<32x64xbf16, swizzle>, !tile.shared<5x32x64xbf16, swizzle>) -> !tile.pending<tensor<64x64xf32, #tile.fragment<mma>>>
+  return
+}
+
+// -----
+
+func.func @store_fragment_c1_layout(%f: tensor<32x8xf32, #tile.fragment<half>>, %t: memref<8x8xf32>, %o: i64, %i: i32) {
+  // expected-error @below {{expects an f32 fragment of layout mma, but found 'tensor<32x8xf32, #tile.fragment<half>>'}}
+  tile.store_fragment %f, %t[%o] rows %i columns %i stride 8 : tensor<32x8xf32, #tile.fragment<half>>, memref<8x8xf32>
+  return
+}
+
+// -----
+
+func.func @store_fragment_c1_type(%f: tensor<64x8xi16, #tile.fragment<mma>>, %t: memref<8x8xf32>, %o: i64, %i: i32) {
+  // expected-error @below {{expects an f32 fragment of layout mma, but found 'tensor<64x8xi16, #tile.fragment<mma>>'}}
+  tile.store_fragment %f, %t[%o] rows %i columns %i stride 8 : tensor<64x8xi16, #tile.fragment<mma>>, memref<8x8xf32>
+  return
+}
+
+// -----
+
+func.func @store_fragment_c2(%f: tensor<64x8xf32, #tile.fragment<mma>>, %t: memref<8x8xi32>, %o: i64, %i: i32) {
+  // expected-error @below {{expects a target of f32, bf16 or f16, but it is 'memref<8x8xi32>'}}
+  tile.store_fragment %f, %t[%o] rows %i columns %i stride 8 : tensor<64x8xf32, #tile.fragment<mma>>, memref<8x8xi32>
+  return
+}
+
+// -----
+
+func.func @store_fragment_c3(%f: tensor<64x8xf32, #tile.fragment<mma>>, %t: memref<8x7xf32>, %o: i64, %i: i32) {
+  // expected-error @below {{expects a stride of a positive multiple of 2 elements, but it is 7}}
+  tile.store_fragment %f, %t[%o] rows %i columns %i stride 7 : tensor<64x8xf32, #tile.fragment<mma>>, memref<8x7xf32>
+  return
+}

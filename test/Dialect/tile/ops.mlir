@@ -202,3 +202,17 @@ func.func @fragments(%v: f32, %i: i32) attributes {tile.threads = 128 : i32} {
   tile.store_matrix %pinned, %staging[%i] stride 144 : tensor<64x32xf32, #mma>, !tile.shared<9216xi8>
   return
 }
+
+// Operands whose K leads, and sums that go to memory.
+// CHECK-LABEL: func.func @transposed
+func.func @transposed(%out: memref<200x264xbf16>, %at: i64, %i: i32) attributes {tile.threads = 128 : i32} {
+  %a = tile.alloc : !tile.shared<32x64xf16, swizzle>
+  %b = tile.alloc : !tile.shared<2x32x64xf16, swizzle>
+  // CHECK: tile.mma %{{.*}} by %{{.*}} {transposed} : (!tile.shared<32x64xf16, swizzle>, !tile.shared<2x32x64xf16, swizzle>) -> !tile.pending<tensor<64x128xf32, #tile.fragment<mma>>>
+  %p = tile.mma %a by %b {transposed} : (!tile.shared<32x64xf16, swizzle>, !tile.shared<2x32x64xf16, swizzle>) -> !tile.pending<tensor<64x128xf32, #mma>>
+  // CHECK: %[[F:.*]] = tile.mma_wait
+  %f = tile.mma_wait %p : (!tile.pending<tensor<64x128xf32, #mma>>) -> tensor<64x128xf32, #mma>
+  // CHECK: tile.store_fragment %[[F]], %{{.*}}[%{{.*}}] rows %{{.*}} columns %{{.*}} stride 264 : tensor<64x128xf32, #tile.fragment<mma>>, memref<200x264xbf16>
+  tile.store_fragment %f, %out[%at] rows %i columns %i stride 264 : tensor<64x128xf32, #mma>, memref<200x264xbf16>
+  return
+}
