@@ -15,6 +15,7 @@
 //===----------------------------------------------------------------------===//
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
+#include "moe/Support/LaunchRecord.h"
 #include "moe/Tile/KernelEmitter.h"
 #include "moe/Tile/Passes.h"
 
@@ -126,12 +127,27 @@ struct TileKernels : moe::impl::TileKernelsBase<TileKernels> {
         copy.setPublic();
         Type index = b.getIndexType();
         unsigned n = copy.getNumArguments();
-        if (failed(copy.insertArguments({n, n}, {index, index}, {{}, {}}, {copy.getLoc(), copy.getLoc()})))
+        const KernelEmitter &emitter = emitters[kernel.getName()][i];
+        ArrayRef<BoxedOperand> boxes;
+        if (emitter.block)
+          boxes = emitter.block->boxes;
+        // A kernel with tensor maps takes the number of items, others a range of them.
+        SmallVector<Type> added(boxes.empty() ? 2 : 1, index);
+        SmallVector<DictionaryAttr> marks(added.size());
+        if (!boxes.empty())
+          marks[0] = b.getDictionaryAttr(b.getNamedAttr("moe.items", b.getUnitAttr()));
+        if (failed(copy.insertArguments(SmallVector<unsigned>(added.size(), n), added, marks, SmallVector<Location>(added.size(), copy.getLoc()))))
           return signalPassFailure();
         Operation *op = computeOp(copy);
         OpBuilder body(op);
-        const KernelEmitter &emitter = emitters[kernel.getName()][i];
-        if (failed(emitter.body(body, op, copy.getArgument(n), copy.getArgument(n + 1))))
+        for (const BoxedOperand &boxed : boxes)
+          copy.setArgAttr(cast<BlockArgument>(op->getOperand(boxed.operand)).getArgNumber(), kTensorMapAttr,
+                          b.getDictionaryAttr({b.getNamedAttr("box", b.getDenseI64ArrayAttr(boxed.box)),
+                                               b.getNamedAttr("swizzle", b.getI64IntegerAttr(boxed.swizzle)),
+                                               b.getNamedAttr("l2_promotion", b.getI64IntegerAttr(256))}));
+        if (!boxes.empty())
+          copy->setAttr(kLaunchConfigAttr, b.getDictionaryAttr({}));
+        if (failed(emitter.body(body, op, copy.getArgument(n), copy.getArguments().back())))
           return signalPassFailure();
         op->erase();
         if (emitter.vectorized)

@@ -31,6 +31,13 @@ struct CpuTarget {
   int vectorBits;      ///< 512 or 256
 };
 
+/// An operand, an argument of the kernel, that code reads in boxes alone (tile.copy_box): its argument becomes a tensor map.
+struct BoxedOperand {
+  unsigned operand; ///< of the operation
+  SmallVector<int64_t, 2> box; ///< elements in each dim
+  int64_t swizzle; ///< bytes, 0 or 128
+};
+
 /// How the blocks of a GPU kernel are launched whose threads work together (a kernel of the tile dialect).
 struct BlockLaunch {
   int threads; ///< in a block
@@ -39,6 +46,7 @@ struct BlockLaunch {
     PerMultiprocessor ///< one block a multiprocessor, not more than items: persistent kernels
   } grid;
   bool dependent = false; ///< may start before the launch in front of it ended; the kernel waits itself (tile.start dependent)
+  SmallVector<BoxedOperand, 2> boxes = {};
 };
 
 /// How to compute one operation as independent work items. Items run in any order, on any thread, each once; the result

@@ -19,6 +19,8 @@ std::optional<KernelEmitter> moe::getGpuEmitter(Operation *op) {
     return emitExpertProducts(op);
   if (isa<RowProductOp>(op))
     return emitRowProduct(op);
+  if (isa<GroupedOuterProductOp>(op))
+    return emitGroupedOuterProduct(op);
   if (isa<CombineOp>(op))
     return emitCombine(op);
   return std::nullopt;

@@ -11,6 +11,8 @@ KernelEmitter emitCopyRows(Operation *op);
 KernelEmitter emitListRows(Operation *op);
 KernelEmitter emitExpertProducts(Operation *op);
 KernelEmitter emitRowProduct(Operation *op);
+/// Rows of bf16 or f16 in multiples of 8 columns that are known, for groups whose number is; others are plain loops.
+std::optional<KernelEmitter> emitGroupedOuterProduct(Operation *op);
 /// Rows of 16-bit floats in multiples of 8 columns; others are plain loops.
 std::optional<KernelEmitter> emitCombine(Operation *op);
 } // namespace mlir::moe
