@@ -20,7 +20,7 @@ STORED_TOKENS = [(1, "spread"), (2, "spread"), (17, "one"), (64, "spread"), (129
 STORED = {
     "tiny": (3, 1, 72, 64), "single": (1, 1, 128, 128), "small": (5, 2, 200, 72), "grouped": (15, 6, 264, 200, "--sigmoid", "--groups", "5", "--top-groups", "2"),
     "wide": (40, 32, 128, 64), "block": (4, 2, 640, 384),
-    "biased": (6, 3, 320, 1700, "--biases")
+    "biased": (3, 2, 136, 1600, "--biases")
 }
 ROUTE_TOKENS = [1, 2, 4, 5, 16, 17, 21, 22, 24, 25, 33, 300, 5000]
 ROUTE = {
