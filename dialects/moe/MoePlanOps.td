@@ -47,13 +47,14 @@ def Moe_ListRowsOp : Moe_ComputeOp<"list_rows", [AttrSizedOperandSegments]> {
         position[r] = p + shift[g],  r = rows ? rows[p] : p                            the place of row p, found by where it comes from
         items: for each group with rows, ceil(c[g] / 128) entries (group, row0, valid, size | group << 4 | offset << 12), see moe.expert_products
         counters = 0
+    `owner`: lists of different owners are not one op, though they are equal: moe.expert_products leaves its list's counters changed.
     x [T, K]: only T is read; offsets [G + 1] i32; rows [P] i32; position [P] i32, shift [G] i32, items [4 + 4 N] i32, counters [16 + N] i32 with
     N = G + ceil(P / 128).
     (C1) x has rank 2, k >= 1; without `rows`, k = 1.   (C2) 1 <= G <= 1024.   (C3) of the data, which only their producer can see to: offsets
     ascend from 0 to P, and rows are a permutation of 0 to P - 1, as `moe.dispatch` makes them.   (C4) results as above.
   }];
   let arguments = (ins Moe_Array:$x, Optional<Moe_Array>:$offsets, Optional<Moe_Array>:$rows, Variadic<AnyMemRef>:$outs,
-      DefaultValuedAttr<I64Attr, "1">:$k);
+      DefaultValuedAttr<I64Attr, "1">:$k, DefaultValuedAttr<I64Attr, "0">:$owner);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let assemblyFormat = [{
     $x (`offsets` `(` $offsets^ `)`)? (`rows` `(` $rows^ `)`)? (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results)

@@ -12,6 +12,7 @@ void moe::buildSchedulePipeline(OpPassManager &pm, const ScheduleOptions &option
   // Which kernels a layer becomes is the chip's matter: texts up to `fuse` say what is computed.
   if (options.gpu) {
     pm.addPass(createPlanExperts());
+    pm.addPass(createPlanFeedForward());
     // Then what is left: products of which no two make a layer.
     pm.addPass(createPlanProducts());
     pm.addPass(createCanonicalizerPass());

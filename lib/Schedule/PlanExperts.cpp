@@ -43,42 +43,6 @@ struct Layer {
   bool fp8() { return static_cast<bool>(outer); }
 };
 
-/// What stands at the sum of a product, argument `i`, and adds the bias, argument `bias`: addf(sum, bias), perhaps in a narrower type.
-struct BiasStep {
-  arith::AddFOp add;
-  SmallVector<Operation *> casts;
-
-  static std::optional<BiasStep> at(Block &body, unsigned i, unsigned bias) {
-    BiasStep step;
-    auto follow = [&](Value v, bool narrow) -> Operation * {
-      if (!v.hasOneUse())
-        return nullptr;
-      Operation *user = *v.user_begin();
-      if (!(narrow ? isa<arith::TruncFOp>(user) : isa<arith::ExtFOp>(user)))
-        return user;
-      step.casts.push_back(user);
-      return user->getResult(0).hasOneUse() ? *user->getResult(0).user_begin() : nullptr;
-    };
-    Operation *sum = follow(body.getArgument(i), /*narrow=*/true), *vector = follow(body.getArgument(bias), /*narrow=*/false);
-    step.add = dyn_cast_or_null<arith::AddFOp>(sum);
-    if (!step.add || sum != vector)
-      return std::nullopt;
-    return step;
-  }
-  Type element() const { return arith::AddFOp(add).getType(); }
-  /// The sum that comes with its bias takes the place of the addition.
-  void erase(BlockArgument sum) {
-    OpBuilder b(add);
-    Value v = sum;
-    if (!element().isF32())
-      v = arith::TruncFOp::create(b, add.getLoc(), element(), v);
-    add.replaceAllUsesWith(v);
-    add.erase();
-    for (Operation *op : casts)
-      op->erase();
-  }
-};
-
 struct PlanExperts : moe::impl::PlanExpertsBase<PlanExperts> {
   void runOnOperation() override {
     WeightTable weights(getOperation());
@@ -138,7 +102,7 @@ struct PlanExperts : moe::impl::PlanExpertsBase<PlanExperts> {
   /// No biases, or those of all three weights.
   static bool matchBiases(Layer &l, WeightTable &weights) {
     if (l.gateUp.getExtras().empty() && l.down.getExtras().empty())
-      return yields(l.down, l.down.getEpilogue().front().getArgument(0));
+      return yieldsRounded(l.down, l.down.getEpilogue().front().getArgument(0));
     for (auto [op, count] : {std::pair(l.gateUp, 2u), std::pair(l.down, 1u)})
       if (op.getExtras().size() != count || !llvm::all_of(op.getExtraKinds(), [](int64_t kind) { return kind == 1; }) ||
           !llvm::all_of(op.getExtras(), [&](Value v) { return weights.bankOf(v).recipe; }))
@@ -148,31 +112,14 @@ struct PlanExperts : moe::impl::PlanExpertsBase<PlanExperts> {
     if (!gate || !up || !down || gate->element() != up->element() || gate->element() != down->element())
       return false;
     l.biasElement = gate->element();
-    return yields(l.down, down->add);
+    return yieldsRounded(l.down, down->add);
   }
-  /// The value as it is, or rounded to 16 bits, as the kernel rounds it.
-  static bool yields(GroupedMatmulOp op, Value sum) {
-    Value yielded = op.getEpilogue().front().getTerminator()->getOperand(0);
-    if (auto rounded = yielded.getDefiningOp<arith::TruncFOp>(); rounded && rounded.getType() == (op.getXScales() ? BFloat16Type::get(op.getContext()) : rounded.getType()))
-      yielded = rounded.getIn();
-    return yielded == sum;
-  }
-  /// The kernel's region yields f32: what a narrower one yields is rounded, then widened.
-  static void widenYield(Block &body) {
-    Operation *yield = body.getTerminator();
-    if (yield->getOperand(0).getType().isF32())
-      return;
-    OpBuilder b(yield);
-    yield->setOperand(0, arith::ExtFOp::create(b, yield->getLoc(), b.getF32Type(), yield->getOperand(0)));
-  }
-
   void rewrite(Layer &l, WeightTable &weights) {
     OpBuilder b(l.combine);
     Location loc = l.combine.getLoc();
     int64_t k = l.combine.getK(), d = ShapedType::kDynamic;
-    int64_t hidden = rankedType(l.gateUp.getX()).getDimSize(1), inner = rankedType(l.gateUp.getResult(0)).getDimSize(1);
-    int64_t experts = rankedType(l.gateUp.getWeights()[0]).getDimSize(0), depth = l.fp8() ? kPlanBlock : kPlanBlock / 2;
-    int64_t kb = ceilOf(hidden, depth), ib = ceilOf(inner, depth), jb = ceilOf(inner, kPlanBlock), nb = ceilOf(hidden, kPlanTileRows);
+    int64_t hidden = rankedType(l.gateUp.getX()).getDimSize(1), experts = rankedType(l.gateUp.getWeights()[0]).getDimSize(0);
+    int64_t depth = l.fp8() ? kPlanBlock : kPlanBlock / 2, kb = ceilOf(hidden, depth);
     Type f32 = b.getF32Type(), i32 = b.getI32Type(), element = rankedType(l.gateUp.getX()).getElementType();
     auto tensor = [](ArrayRef<int64_t> shape, Type element) { return RankedTensorType::get(shape, element); };
 
@@ -182,7 +129,7 @@ struct PlanExperts : moe::impl::PlanExpertsBase<PlanExperts> {
     int64_t p = fixed ? tokens * k : d;
     int64_t padding = paddingOf(experts), r = fixed ? ceilOf(p, 8) * 8 + padding : d;
     IntegerAttr kAttr = b.getI64IntegerAttr(k), none = b.getI64IntegerAttr(0), few = none, pad = b.getI64IntegerAttr(padding);
-    Type rowsType = tensor({kb, r, depth}, element), innerType = tensor({ib, r, depth}, element), scalesType = tensor({kb, r}, f32);
+    Type rowsType = tensor({kb, r, depth}, element), scalesType = tensor({kb, r}, f32);
     SmallVector<Type> listed = {tensor({tokens, k}, f32), tensor({p}, i32), tensor({fixed ? 4 + 4 * (experts + p) : d}, i32),
                                 tensor({fixed ? 16 + experts + p : d}, i32), tensor({256 * experts}, i32)};
     if (l.fp8()) { // so few tokens are routed and quantized in one launch
@@ -193,51 +140,16 @@ struct PlanExperts : moe::impl::PlanExpertsBase<PlanExperts> {
                                     l.route.getKAttr(), few, l.fp8() ? pad : none, l.route.getScoreAttr(), l.route.getNumGroupsAttr(),
                                     l.route.getTopGroupsAttr(), l.route.getGroupScoreAttr(), l.route.getGroupFillAttr(), l.route.getWeightFnAttr(),
                                     l.route.getNormalizeAttr(), l.route.getNormEpsAttr(), l.route.getNormPAttr(), l.route.getScaleAttr());
-    Value x, xScales, w1Scales, w2Scales;
-    SmallVector<Type> results = {tensor({r, hidden}, l.fp8() ? b.getBF16Type() : element), innerType};
+    Value x, xScales;
     if (l.fp8()) {
       auto codes = QuantizeRowsOp::create(b, l.outer.getLoc(), TypeRange{rowsType, scalesType}, l.x, rows.getResult(1), rows.getResult(5), rows.getResult(6), ValueRange(),
                                           kAttr, pad, few);
       x = codes.getResult(0), xScales = codes.getResult(1);
-      w1Scales = retile(b, loc, weights, RecipeStep::TileScales, l.gateUp.getWeightScales(), {experts, jb, ceilOf(2 * kb, 4) * 4});
-      w2Scales = retile(b, loc, weights, RecipeStep::TileScales, l.down.getWeightScales(), {experts, nb, ceilOf(2 * ib, 4) * 4});
-      results.push_back(tensor({ib, r}, f32));
     } else {
       x = CopyRowsOp::create(b, l.gateUp.getLoc(), TypeRange(rowsType), l.x, rows.getResult(1), ValueRange(), kAttr, pad).getResult(0);
     }
-    Value w1 = retile(b, loc, weights, RecipeStep::TileRows, l.gateUp.getWeights(), {experts, jb, kb, kPlanTileRows, depth});
-    Value w2 = retile(b, loc, weights, RecipeStep::TileRows, l.down.getWeights(), {experts, nb, ib, kPlanTileRows, depth});
-    auto tiled = [&](ValueRange vectors, int64_t tiles) {
-      SmallVector<Attribute> inputs;
-      for (Value v : vectors)
-        inputs.push_back(castBank(weights.bankOf(v), f32).recipe);
-      RankedTensorType type = tensor({experts, tiles, kPlanTileRows}, f32);
-      auto bits = b.getNamedAttr("bits", b.getI64IntegerAttr(element.getIntOrFloatBitWidth()));
-      Attribute recipe = RecipeAttr::get(b.getContext(), RecipeStep::TileVectors, b.getDictionaryAttr(bits), b.getArrayAttr(inputs), type);
-      return weights.materialize(b, loc, Bank{recipe, {}, weights.bankOf(vectors.front()).name});
-    };
-    Value w1Bias, w2Bias;
-    if (l.biasElement) {
-      w1Bias = tiled(l.gateUp.getExtras(), jb);
-      w2Bias = tiled(l.down.getExtras(), nb);
-    }
-    auto products = ExpertProductsOp::create(b, b.getFusedLoc({l.gateUp.getLoc(), l.down.getLoc()}), results, x, xScales, w1, w1Scales, w2, w2Scales,
-                                             w1Bias, w2Bias, rows.getResult(2), rows.getResult(3), ValueRange(), b.getI64IntegerAttr(hidden),
-                                             b.getI64IntegerAttr(inner), l.biasElement ? TypeAttr::get(l.biasElement) : TypeAttr());
-    products.getEpilogue().takeBody(l.gateUp.getEpilogue());
-    Block &body = products.getEpilogue().front();
-    if (l.biasElement) {
-      auto gate = BiasStep::at(body, 0, 2), up = BiasStep::at(body, 1, 3);
-      gate->erase(body.getArgument(0));
-      up->erase(body.getArgument(1));
-      body.eraseArguments(2, 2);
-    }
-    widenYield(body);
-    // For bench: the work of the rows that have tokens, and which weights only the chosen experts read.
-    std::string count = fixed ? std::to_string(p) : "($0.1 - " + std::to_string(padding) + ")";
-    products->setAttr("moe.cost", b.getDictionaryAttr({b.getNamedAttr("flops", b.getStringAttr(std::to_string(6 * hidden * inner) + " * " + count)),
-                                                       b.getNamedAttr("banks", b.getDenseI64ArrayAttr(l.fp8() ? ArrayRef<int64_t>{2, 3, 4, 5} : ArrayRef<int64_t>{1, 2})),
-                                                       b.getNamedAttr("groups", b.getI64IntegerAttr(experts)), b.getNamedAttr("rows", b.getStringAttr(count))}));
+    auto products = createExpertProducts(b, weights, l.gateUp, l.down, x, xScales, rows.getResult(2), rows.getResult(3), l.biasElement);
+    setCost(products, fixed ? std::to_string(p) : "($0.1 - " + std::to_string(padding) + ")");
     auto y = CombineOp::create(b, loc, TypeRange{l.combine.getResult(0).getType()}, products.getResult(0), rows.getResult(1), rows.getResult(0),
                                l.combine.getResidual(), ValueRange(), l.combine.getKAttr());
     l.combine.getResult(0).replaceAllUsesWith(y.getResult(0));

@@ -24,8 +24,6 @@ using namespace mlir;
 using namespace mlir::moe;
 
 namespace {
-/// Below so many columns or so large a sum a tile of 256 x 128 bytes is mostly padding: a plain kernel serves.
-constexpr int64_t kLeastColumns = 64, kLeastDepth = 64;
 constexpr int64_t kMaxGroups = 1024;
 
 struct PlanProducts : moe::impl::PlanProductsBase<PlanProducts> {
@@ -90,7 +88,7 @@ struct PlanProducts : moe::impl::PlanProductsBase<PlanProducts> {
     Type f32 = b.getF32Type(), i32 = b.getI32Type(), element = rankedType(op.getX()).getElementType();
     auto list = ListRowsOp::create(b, loc, TypeRange{tensor({p}, i32), tensor({groups}, i32), tensor({fixed ? 4 + 4 * entries : d}, i32),
                                                      tensor({fixed ? 16 + entries : d}, i32)},
-                                   x, op.getOffsets(), op.getRows(), ValueRange(), b.getI64IntegerAttr(k));
+                                   x, op.getOffsets(), op.getRows(), ValueRange(), b.getI64IntegerAttr(k), b.getI64IntegerAttr(0));
     auto kAttr = b.getI64IntegerAttr(k), paddingAttr = b.getI64IntegerAttr(padding);
     auto rowsType = tensor({kb, r, depth}, element);
     Operation *rows = fp8 ? QuantizeRowsOp::create(b, loc, TypeRange{rowsType, tensor({kb, r}, f32)}, x, list.getResult(0), Value(), Value(), ValueRange(), kAttr, paddingAttr,

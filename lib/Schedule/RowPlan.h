@@ -11,6 +11,8 @@
 namespace mlir::moe {
 
 constexpr int64_t kPlanBlock = 128, kPlanTileRows = 256;
+/// Below so many columns or so large a sum a tile of 256 x 128 bytes is mostly padding: a plain kernel serves.
+constexpr int64_t kLeastColumns = 64, kLeastDepth = 64;
 
 inline int64_t ceilOf(int64_t n, int64_t by) { return (n + by - 1) / by; }
 inline RankedTensorType rankedType(Value v) { return cast<RankedTensorType>(v.getType()); }
@@ -33,18 +35,29 @@ inline bool isInSixteenBits(GroupedMatmulOp op, WeightTable &weights) {
 }
 
 /// A weight of a new recipe over the banks of `values`.
-inline Value retile(OpBuilder &b, Location loc, WeightTable &weights, RecipeStep step, ValueRange values, ArrayRef<int64_t> shape) {
-  SmallVector<Attribute> inputs;
-  StringRef name;
-  for (Value v : values) {
-    Bank bank = weights.bankOf(v);
-    inputs.push_back(bank.recipe);
-    name = name.empty() ? bank.name : name;
-  }
-  auto type = RankedTensorType::get(shape, rankedType(values.front()).getElementType());
-  Attribute recipe = RecipeAttr::get(b.getContext(), step, b.getDictionaryAttr({}), b.getArrayAttr(inputs), type);
-  return weights.materialize(b, loc, Bank{recipe, {}, name});
-}
+Value retile(OpBuilder &b, Location loc, WeightTable &weights, RecipeStep step, ValueRange values, ArrayRef<int64_t> shape);
+
+/// What adds a bias to a product's sum in a region: addf(sum, bias), perhaps in a narrower type.
+struct BiasStep {
+  arith::AddFOp add;
+  SmallVector<Operation *> casts;
+
+  /// Of sum `i` and bias `bias`, arguments of `body` that nothing else reads; nullopt if it is not of that form.
+  static std::optional<BiasStep> at(Block &body, unsigned i, unsigned bias);
+  Type element() const { return arith::AddFOp(add).getType(); }
+  /// The sum that comes with its bias takes the place of the addition.
+  void erase(BlockArgument sum);
+};
+
+/// Whether the second product of a layer yields `value` as it is, or rounded to 16 bits as the kernel rounds it.
+bool yieldsRounded(GroupedMatmulOp op, Value value);
+
+/// moe.expert_products for the rows `x` in their places, with the activation of `gateUp`, whose region it takes. The weights get the kernel's layout.
+/// `biasElement`: BiasStep is there in both regions. The source ops stay.
+ExpertProductsOp createExpertProducts(OpBuilder &b, WeightTable &weights, GroupedMatmulOp gateUp, GroupedMatmulOp down, Value x, Value xScales, Value items,
+                                      Value counters, Type biasElement);
+/// For bench: the work of `rows` rows (an expression over extents of the op's operands), and which weights only the chosen experts read.
+void setCost(ExpertProductsOp op, const std::string &rows);
 
 } // namespace mlir::moe
 

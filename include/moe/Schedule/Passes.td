@@ -12,6 +12,16 @@ def PlanExperts : Pass<"moe-plan-experts", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::moe::MoeDialect"];
 }
 
+def PlanFeedForward : Pass<"moe-plan-feed-forward", "::mlir::ModuleOp"> {
+  let summary = "Dense gated networks in FP8 blocks, bf16 or f16 run as expert layers of one group on Hopper";
+  let description = [{
+    Finds gate and up product, activation and down product of shared experts and dense layers, with a result of 16 bits and perhaps a residual, and
+    makes of them `moe.list_rows`, `moe.quantize_rows` or `moe.copy_rows`, `moe.expert_products` and `moe.combine`. Others are left to `moe-plan-products`.
+  }];
+  let statistics = [Statistic<"numNetworks", "networks", "Networks that became one plan">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::moe::MoeDialect"];
+}
+
 def PlanProducts : Pass<"moe-plan-products", "::mlir::ModuleOp"> {
   let summary = "Products of rows by constant weights in FP8 blocks, bf16 or f16 become kernels of Hopper's tensor cores";
   let description = [{
