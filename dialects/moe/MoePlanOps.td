@@ -13,6 +13,7 @@ def Moe_RouteRowsOp : Moe_ComputeOp<"route_rows", [AttrSizedOperandSegments]> {
         position[t * k + j] = start[e] + number of assignments of e in front of (t, j), t first
         items: for each expert with rows, ceil(c[e] / 128) entries (expert, row0, valid, size | group << 4 | offset << 12), see moe.expert_products
         counters = 0
+        `owner`: as for moe.list_rows
         with x, if T <= few: codes and scales as moe.quantize_rows gives them for x and position; else they are unspecified
     logits [T, E] float; selection_bias [E] float; sync [2] i32: a barrier between blocks, memory that is zero at first and that nothing else changes;
     weights [T, k] f32; position [P] i32; items [4 + 4 N] i32, counters [16 + N] i32 with N = E + P; histogram [256 E] i32: scratch.
@@ -22,7 +23,7 @@ def Moe_RouteRowsOp : Moe_ComputeOp<"route_rows", [AttrSizedOperandSegments]> {
   }];
   let arguments = (ins Moe_Array:$logits, Optional<Moe_Array>:$selection_bias, Moe_Array:$sync, Optional<Moe_Array>:$x, Variadic<AnyMemRef>:$outs,
       I64Attr:$k,
-      DefaultValuedAttr<I64Attr, "0">:$few, DefaultValuedAttr<I64Attr, "0">:$padding,
+      DefaultValuedAttr<I64Attr, "0">:$few, DefaultValuedAttr<I64Attr, "0">:$padding, DefaultValuedAttr<I64Attr, "0">:$owner,
       DefaultValuedAttr<Moe_ScoreFn, "::mlir::moe::ScoreFn::Softmax">:$score,
       DefaultValuedAttr<I64Attr, "1">:$num_groups, DefaultValuedAttr<I64Attr, "1">:$top_groups,
       DefaultValuedAttr<Moe_GroupScore, "::mlir::moe::GroupScore::Max">:$group_score,

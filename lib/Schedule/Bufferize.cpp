@@ -35,6 +35,17 @@ static bool isContiguous(MemRefType type) {
   return true;
 }
 
+/// The elements of `buffer` in a new one without gaps.
+static Value copyOf(OpBuilder &b, Location loc, Value buffer, MemRefType type) {
+  SmallVector<Value> sizes;
+  for (int64_t i = 0; i < type.getRank(); ++i)
+    if (type.isDynamicDim(static_cast<unsigned>(i)))
+      sizes.push_back(memref::DimOp::create(b, loc, buffer, i));
+  Value copy = memref::AllocOp::create(b, loc, type, sizes, b.getI64IntegerAttr(64));
+  memref::CopyOp::create(b, loc, buffer, copy);
+  return copy;
+}
+
 /// At boundaries upstream casts a slice to a buffer without gaps where the types alone allow it: a stride of 4 is one of `?` too. Only the run
 /// knows whether it is, so such values are copied.
 static void copySlices(ModuleOp module) {
@@ -46,16 +57,28 @@ static void copySlices(ModuleOp module) {
   });
   for (memref::CastOp op : casts) {
     OpBuilder b(op);
-    auto type = cast<MemRefType>(op.getType());
-    SmallVector<Value> sizes;
-    for (int64_t i = 0; i < type.getRank(); ++i)
-      if (type.isDynamicDim(static_cast<unsigned>(i)))
-        sizes.push_back(memref::DimOp::create(b, op.getLoc(), op.getSource(), i));
-    Value copy = memref::AllocOp::create(b, op.getLoc(), type, sizes, b.getI64IntegerAttr(64));
-    memref::CopyOp::create(b, op.getLoc(), op.getSource(), copy);
+    Value copy = copyOf(b, op.getLoc(), op.getSource(), cast<MemRefType>(op.getType()));
     op.replaceAllUsesWith(copy);
     op.erase();
   }
+}
+
+/// Kernels of rows read whole buffers: their operands that are slices are copied. Whose list it is has no meaning for buffers, and would keep equal
+/// kernels apart.
+static void finishRows(ModuleOp module) {
+  module.walk([](Operation *op) {
+    if (auto list = dyn_cast<ListRowsOp>(op))
+      list.setOwner(0);
+    if (auto route = dyn_cast<RouteRowsOp>(op))
+      route.setOwner(0);
+    if (!isa<RouteRowsOp, ListRowsOp, QuantizeRowsOp, CopyRowsOp, RowProductOp>(op))
+      return;
+    for (OpOperand &operand : op->getOpOperands())
+      if (auto type = dyn_cast<MemRefType>(operand.get().getType()); type && !type.getLayout().isIdentity()) {
+        OpBuilder b(op);
+        operand.set(copyOf(b, op->getLoc(), operand.get(), MemRefType::get(type.getShape(), type.getElementType())));
+      }
+  });
 }
 
 namespace {
@@ -92,6 +115,7 @@ struct Bufferize : moe::impl::BufferizeBase<Bufferize> {
     if (failed(bufferization::runOneShotModuleBufferize(module, options, state)))
       return signalPassFailure();
     copySlices(module);
+    finishRows(module);
     for (auto func : module.getOps<func::FuncOp>())
       for (unsigned i = 0; i < func.getNumArguments(); ++i)
         func.removeArgAttr(i, "bufferization.writable");

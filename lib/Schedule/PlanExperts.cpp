@@ -46,6 +46,7 @@ struct Layer {
 struct PlanExperts : moe::impl::PlanExpertsBase<PlanExperts> {
   void runOnOperation() override {
     WeightTable weights(getOperation());
+    int64_t number = 0;
     SmallVector<CombineOp> combines;
     getOperation().walk([&](CombineOp op) { combines.push_back(op); });
     for (CombineOp op : combines) {
@@ -57,7 +58,7 @@ struct PlanExperts : moe::impl::PlanExpertsBase<PlanExperts> {
       if (!match(op, layer, weights, reason))
         op.emitRemark() << "the experts do not run as one plan: " << reason;
       else
-        rewrite(layer, weights);
+        rewrite(layer, weights, ++number);
     }
   }
 
@@ -95,6 +96,9 @@ struct PlanExperts : moe::impl::PlanExpertsBase<PlanExperts> {
     int64_t hidden = rankedType(l.gateUp.getX()).getDimSize(1), experts = rankedType(l.gateUp.getWeights()[0]).getDimSize(0), k = op.getK();
     if (hidden % 8 || rankedType(l.down.getWeights()[0]).getDimSize(1) != hidden)
       return no("expected rows of one width, a multiple of 8, found " + Twine(hidden) + " and " + Twine(rankedType(l.down.getWeights()[0]).getDimSize(1)));
+    int64_t deepest = std::max(hidden, rankedType(l.gateUp.getResult(0)).getDimSize(1));
+    if (l.fp8() && !fitsScales(deepest, kActivationBytes + (l.biasElement ? kBiasBytes : 0)))
+      return no("expected sums whose scales fit in shared memory, found sums of " + Twine(deepest));
     if (experts > 768 || k > 32 || static_cast<int64_t>(l.route.getNumGroups()) > 32 || l.route.getScore() == ScoreFn::SparseMixer)
       return no("expected at most 768 experts, k of at most 32, at most 32 groups and no sparsemixer");
     return true;
@@ -114,7 +118,8 @@ struct PlanExperts : moe::impl::PlanExpertsBase<PlanExperts> {
     l.biasElement = gate->element();
     return yieldsRounded(l.down, down->add);
   }
-  void rewrite(Layer &l, WeightTable &weights) {
+  /// Layer `number` has a list of its own: the kernel leaves its counters changed.
+  void rewrite(Layer &l, WeightTable &weights, int64_t number) {
     OpBuilder b(l.combine);
     Location loc = l.combine.getLoc();
     int64_t k = l.combine.getK(), d = ShapedType::kDynamic;
@@ -137,7 +142,7 @@ struct PlanExperts : moe::impl::PlanExpertsBase<PlanExperts> {
       listed.append({rowsType, scalesType});
     }
     auto rows = RouteRowsOp::create(b, l.route.getLoc(), listed, l.route.getLogits(), l.route.getSelectionBias(), sync, l.fp8() ? l.x : Value(), ValueRange(),
-                                    l.route.getKAttr(), few, l.fp8() ? pad : none, l.route.getScoreAttr(), l.route.getNumGroupsAttr(),
+                                    l.route.getKAttr(), few, l.fp8() ? pad : none, b.getI64IntegerAttr(number), l.route.getScoreAttr(), l.route.getNumGroupsAttr(),
                                     l.route.getTopGroupsAttr(), l.route.getGroupScoreAttr(), l.route.getGroupFillAttr(), l.route.getWeightFnAttr(),
                                     l.route.getNormalizeAttr(), l.route.getNormEpsAttr(), l.route.getNormPAttr(), l.route.getScaleAttr());
     Value x, xScales;

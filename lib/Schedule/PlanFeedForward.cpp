@@ -65,7 +65,8 @@ struct PlanFeedForward : moe::impl::PlanFeedForwardBase<PlanFeedForward> {
                   element != rankedType(n.gateUp.getX()).getElementType())
       return std::nullopt;
     int64_t hidden = rankedType(n.gateUp.getX()).getDimSize(1), inner = rankedType(n.gateUp.getResult(0)).getDimSize(1);
-    if (hidden % 8 || hidden < kLeastColumns || inner < kLeastColumns || rankedType(down.getResult(0)).getDimSize(1) != hidden)
+    if (hidden % 8 || hidden < kLeastColumns || inner < kLeastColumns || rankedType(down.getResult(0)).getDimSize(1) != hidden ||
+        (fp8 && !fitsScales(std::max(hidden, inner), kActivationBytes)))
       return std::nullopt;
     // The sum rounded, or that plus a residual in its type.
     Block &body = down.getEpilogue().front();

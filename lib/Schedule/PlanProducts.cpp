@@ -58,6 +58,8 @@ struct PlanProducts : moe::impl::PlanProductsBase<PlanProducts> {
     if (w.getDimSize(1) < kLeastColumns || w.getDimSize(2) < kLeastDepth)
       return no("it pays from " + Twine(kLeastColumns) + " columns and sums of " + Twine(kLeastDepth) + " on, found " + Twine(w.getDimSize(1)) + " and " +
                 Twine(w.getDimSize(2)));
+    if (op.getXScales() && !fitsScales(w.getDimSize(2), 0))
+      return no("expected sums whose scales fit in shared memory, found sums of " + Twine(w.getDimSize(2)));
     if (w.getDimSize(0) > kMaxGroups)
       return no("expected at most " + Twine(kMaxGroups) + " groups, found " + Twine(w.getDimSize(0)));
     auto dispatch = op.getOffsets() ? op.getOffsets().getDefiningOp<DispatchOp>() : DispatchOp();

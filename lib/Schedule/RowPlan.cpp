@@ -48,10 +48,10 @@ void BiasStep::erase(BlockArgument sum) {
 
 bool moe::yieldsRounded(GroupedMatmulOp op, Value value) {
   Value yielded = op.getEpilogue().front().getTerminator()->getOperand(0);
-  if (auto rounded = yielded.getDefiningOp<arith::TruncFOp>();
-      rounded && rounded.getType() == (op.getXScales() ? BFloat16Type::get(op.getContext()) : rounded.getType()))
-    yielded = rounded.getIn();
-  return yielded == value;
+  Type kernels = op.getXScales() ? BFloat16Type::get(op.getContext()) : rankedType(op.getX()).getElementType();
+  if (auto rounded = yielded.getDefiningOp<arith::TruncFOp>(); rounded && rounded.getType() == kernels && rounded.getIn() == value)
+    return true;
+  return yielded == value && (op.getXScales() || value.getType() == kernels);
 }
 
 /// The kernel's region yields f32: what a narrower one yields is rounded, then widened.

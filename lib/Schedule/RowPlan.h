@@ -17,6 +17,14 @@ constexpr int64_t kLeastColumns = 64, kLeastDepth = 64;
 inline int64_t ceilOf(int64_t n, int64_t by) { return (n + by - 1) / by; }
 inline RankedTensorType rankedType(Value v) { return cast<RankedTensorType>(v.getType()); }
 
+/// Whether a kernel of tiles has room for the scales of sums of `depth` elements in FP8: four tiles' scales beside the rings. `more`: bytes of
+/// its epilogues.
+inline bool fitsScales(int64_t depth, int64_t more) {
+  constexpr int64_t kRoom = 14000; // of 232,448 bytes behind rings, staging, queue and barriers
+  return 4 * 4 * 2 * ceilOf(depth, kPlanBlock) + more <= kRoom;
+}
+constexpr int64_t kActivationBytes = 2560, kBiasBytes = 4096;
+
 /// Places beside those of the rows: each group's begin at a multiple of 8, and the last item may read 128 rows from its first on.
 inline int64_t paddingOf(int64_t groups) { return ceilOf(7 * groups, 8) * 8 + kPlanBlock; }
 
@@ -49,7 +57,8 @@ struct BiasStep {
   void erase(BlockArgument sum);
 };
 
-/// Whether the second product of a layer yields `value` as it is, or rounded to 16 bits as the kernel rounds it.
+/// Whether the second product of a layer yields `value` as the kernel rounds it, to its rows' 16 bits. In FP8 the kernel rounds to bf16 what the graph
+/// leaves in f32 too.
 bool yieldsRounded(GroupedMatmulOp op, Value value);
 
 /// moe.expert_products for the rows `x` in their places, with the activation of `gateUp`, whose region it takes. The weights get the kernel's layout.

@@ -57,4 +57,20 @@ func.func @slice(%x: tensor<3x4xf32>, %n: index) -> tensor<3x?xf32> {
   return %y : tensor<3x?xf32>
 }
 
+// -----
+
+// Kernels of rows read whole buffers: a slice is copied. Owners mean nothing for buffers, so equal kernels stay equal.
+// CHECK-LABEL: func.func @rows_of_a_slice
+// CHECK:         moe.list_rows %{{.*}} outs({{.*}}) : (
+// CHECK:         %[[PART:.*]] = memref.subview
+// CHECK:         %[[COPY:.*]] = memref.alloc({{.*}}) {alignment = 64 : i64} : memref<?x64xbf16>
+// CHECK:         memref.copy %[[PART]], %[[COPY]]
+// CHECK:         moe.copy_rows %[[COPY]] at
+func.func @rows_of_a_slice(%x: tensor<?x192xbf16>, %n: index) -> tensor<1x?x64xbf16> {
+  %l:4 = moe.list_rows %x {owner = 3 : i64} : (tensor<?x192xbf16>) -> (tensor<?xi32>, tensor<1xi32>, tensor<?xi32>, tensor<?xi32>)
+  %s = tensor.extract_slice %x[0, 64] [%n, 64] [1, 1] : tensor<?x192xbf16> to tensor<?x64xbf16>
+  %c = moe.copy_rows %s at %l#0 {k = 1 : i64, padding = 136 : i64} : (tensor<?x64xbf16>, tensor<?xi32>) -> tensor<1x?x64xbf16>
+  return %c : tensor<1x?x64xbf16>
+}
+
 // REFUSES: 'moe.experts' op expects to be split into dispatch, products and combine before buffers are made

@@ -10,7 +10,7 @@
 // CHECK-LABEL: func.func @layer
 // CHECK-SAME:    (%[[X:.*]]: tensor<?x256xf32>, %[[LOGITS:.*]]: tensor<?x4xf32>)
 // CHECK:         %[[SYNC:.*]] = arith.constant dense<{{.*}}> : tensor<2xi32>
-// CHECK:         %[[ROWS:.*]]:7 = moe.route_rows %[[LOGITS]] sync(%[[SYNC]]) rows(%[[X]]) {few = 24 : i64, k = 2 : i64, normalize = #moe.normalize<sum_plus_eps>, padding = 160 : i64}
+// CHECK:         %[[ROWS:.*]]:7 = moe.route_rows %[[LOGITS]] sync(%[[SYNC]]) rows(%[[X]]) {few = 24 : i64, k = 2 : i64, normalize = #moe.normalize<sum_plus_eps>, owner = 1 : i64, padding = 160 : i64}
 // CHECK:         %[[CODES:.*]]:2 = moe.quantize_rows %[[X]] at %[[ROWS]]#1 into(%[[ROWS]]#5, %[[ROWS]]#6) {few = 24 : i64, k = 2 : i64, padding = 160 : i64}
 // CHECK:         %[[E:.*]]:3 = moe.expert_products %[[CODES]]#0, %[[CODES]]#1 w1({{.*}}) w2({{.*}}) items(%[[ROWS]]#2, %[[ROWS]]#3) {hidden = 256 : i64, intermediate = 128 : i64
 // CHECK:         ^bb0(%[[G:.*]]: f32, %[[U:.*]]: f32):

@@ -13,7 +13,8 @@
 // HOST:         %[[COLUMNS:.*]] = arith.muli %[[T]], %c2
 // HOST:         %[[SOME:.*]] = arith.ceildivsi %[[COLUMNS]], %c8
 // HOST:         %[[ITEMS:.*]] = arith.select %[[ARE]], %[[MANY]], %[[SOME]]
-// HOST:         moe.launch @k0_route_rows({{.*}}) items(%[[ITEMS]])
+// HOST:         %[[BLOCKS:.*]] = arith.maxsi %[[ITEMS]], %c1
+// HOST:         moe.launch @k0_route_rows({{.*}}) items(%[[BLOCKS]])
 // HOST:         %[[ARE2:.*]] = arith.cmpi sgt, %{{.*}}, %c24
 // HOST:         %[[ITEMS2:.*]] = arith.select %[[ARE2]], %{{.*}}, %c0
 // HOST:         moe.launch @k1_quantize_rows({{.*}}) items(%[[ITEMS2]])

@@ -384,6 +384,7 @@ private:
     });
     V row = before[0] + rank;
     ifThen(writes, [&] { write(row, placed, self); });
+    ifThen(first & (total == n(0)) & (thread == n(0)), [&] { storeItemCounts(n(0)); });
     ifThen(writes & first, [&] {
       store(row, position, self);
       ifThen(self == n(0), [&] { storeItemCounts(before[2]); });
@@ -436,11 +437,13 @@ KernelEmitter moe::emitRouteRows(Operation *op) {
   emitter.items = [threads](OpBuilder &b, Location loc, Operation *op, ValueRange operands) -> Value {
     Code c(b, loc);
     auto rows = cast<RouteRowsOp>(op);
+    // Of no token one block, which lists no work.
+    auto atLeastOne = [&](V blocks) -> Value { return arith::MaxSIOp::create(b, loc, blocks, c.index(1)); };
     V tokens = c.dim(operands[0], 0), many = c.ceilDiv(tokens, c.index(threads / 32));
     if (!rows.getX())
-      return many;
+      return atLeastOne(many);
     int64_t kbs = QuantizeBlock::blocks(cast<MemRefType>(rows.getX().getType()).getDimSize(1));
-    return c.select(tokens > c.index(rows.getFew()), many, c.ceilDiv(tokens * c.index(kbs), c.index(8)));
+    return atLeastOne(c.select(tokens > c.index(rows.getFew()), many, c.ceilDiv(tokens * c.index(kbs), c.index(8))));
   };
   emitter.body = [](OpBuilder &b, Operation *op, Value, Value) -> LogicalResult {
     RouteRows(b, cast<RouteRowsOp>(op)).emit();

@@ -53,7 +53,7 @@ Vs WorkQueue::entryOf(V tile, int64_t blocksPerItem) {
   };
   V at = tile / n(blocksPerItem);
   Vs own = entry(at);
-  V group = most(shr(own[3], 4) & n(255), n(1)); // an empty list's unused entry may hold anything
+  V group = select(ends.back() == n(0), n(1), shr(own[3], 4) & n(255)); // an empty list's unused entry may hold anything
   Vs r = ifElse(
       group == n(1), [&]() -> Vs { return {own[0], own[1], own[2], own[3], tile % n(blocksPerItem), at}; },
       [&]() -> Vs {
