@@ -6,6 +6,7 @@
 //   func.func @main(%x: tensor<?x8xf32>) -> tensor<?x8xf32>     ->   func.func @main(%x: memref<?x8xf32>) -> memref<?x8xf32>
 //
 //===----------------------------------------------------------------------===//
+#include "Views.h"
 #include "moe/Schedule/Passes.h"
 
 #include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
@@ -20,20 +21,6 @@ namespace mlir::moe {
 
 using namespace mlir;
 using namespace mlir::moe;
-
-/// True if the type says that elements stand side by side in order.
-static bool isContiguous(MemRefType type) {
-  auto [strides, offset] = type.getStridesAndOffset();
-  int64_t step = 1;
-  for (int64_t i = type.getRank() - 1; i >= 0 && !ShapedType::isDynamic(step); --i) {
-    if (strides[i] != step)
-      return false;
-    step = ShapedType::isDynamic(type.getDimSize(i)) ? ShapedType::kDynamic : step * type.getDimSize(i);
-    if (ShapedType::isDynamic(step) && i > 0)
-      return false; // only the run knows whether the next stride fits
-  }
-  return true;
-}
 
 /// The elements of `buffer` in a new one without gaps.
 static Value copyOf(OpBuilder &b, Location loc, Value buffer, MemRefType type) {
@@ -63,14 +50,9 @@ static void copySlices(ModuleOp module) {
   }
 }
 
-/// Kernels of rows read whole buffers: their operands that are slices are copied. Whose list it is has no meaning for buffers, and would keep equal
-/// kernels apart.
-static void finishRows(ModuleOp module) {
+/// Kernels of rows read whole buffers: their operands that are slices are copied.
+static void copyOperandsOfRows(ModuleOp module) {
   module.walk([](Operation *op) {
-    if (auto list = dyn_cast<ListRowsOp>(op))
-      list.setOwner(0);
-    if (auto route = dyn_cast<RouteRowsOp>(op))
-      route.setOwner(0);
     if (!isa<RouteRowsOp, ListRowsOp, QuantizeRowsOp, CopyRowsOp, RowProductOp>(op))
       return;
     for (OpOperand &operand : op->getOpOperands())
@@ -79,6 +61,11 @@ static void finishRows(ModuleOp module) {
         operand.set(copyOf(b, op->getLoc(), operand.get(), MemRefType::get(type.getShape(), type.getElementType())));
       }
   });
+}
+/// Whose list it is has no meaning for buffers, and would keep equal kernels apart.
+static void forgetOwners(ModuleOp module) {
+  module.walk([](ListRowsOp op) { op.setOwner(0); });
+  module.walk([](RouteRowsOp op) { op.setOwner(0); });
 }
 
 namespace {
@@ -115,7 +102,8 @@ struct Bufferize : moe::impl::BufferizeBase<Bufferize> {
     if (failed(bufferization::runOneShotModuleBufferize(module, options, state)))
       return signalPassFailure();
     copySlices(module);
-    finishRows(module);
+    copyOperandsOfRows(module);
+    forgetOwners(module);
     for (auto func : module.getOps<func::FuncOp>())
       for (unsigned i = 0; i < func.getNumArguments(); ++i)
         func.removeArgAttr(i, "bufferization.writable");

@@ -6,6 +6,7 @@
 //   linalg.generic (d0, d1, d2) on memref<?x?x64xf32>   ->   linalg.generic (d0) on memref<?xf32> (collapse_shape views)
 //
 //===----------------------------------------------------------------------===//
+#include "Views.h"
 #include "moe/Schedule/Passes.h"
 
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
@@ -19,17 +20,6 @@ namespace mlir::moe {
 
 using namespace mlir;
 using namespace mlir::moe;
-
-/// True if a step in dim `i` is as long as dim `i + 1`. A slice whose extent only the run knows is not: upstream's
-/// CollapseShapeOp::isGuaranteedCollapsible takes it for one.
-static bool areContiguous(MemRefType type, unsigned i) {
-  if (type.getLayout().isIdentity())
-    return true;
-  auto [strides, offset] = type.getStridesAndOffset();
-  int64_t size = type.getDimSize(i + 1);
-  return !ShapedType::isDynamic(size) && !ShapedType::isDynamic(strides[i]) && !ShapedType::isDynamic(strides[i + 1]) &&
-         strides[i] == strides[i + 1] * size;
-}
 
 /// True if dims `dim` and `dim + 1` are one dim for every operand: absent from it, or side by side in contiguous memory.
 static bool canMerge(linalg::GenericOp op, unsigned dim) {

@@ -33,6 +33,26 @@ inline Value rootOfReshapes(Value memref) {
   return memref;
 }
 
+/// True if a step in dim `i` is as long as dim `i + 1`. A slice whose extent only the run knows is not: upstream's
+/// CollapseShapeOp::isGuaranteedCollapsible takes it for one.
+inline bool areContiguous(MemRefType type, unsigned i) {
+  if (type.getLayout().isIdentity())
+    return true;
+  auto [strides, offset] = type.getStridesAndOffset();
+  int64_t size = type.getDimSize(i + 1);
+  return !ShapedType::isDynamic(size) && !ShapedType::isDynamic(strides[i]) && !ShapedType::isDynamic(strides[i + 1]) &&
+         strides[i] == strides[i + 1] * size;
+}
+
+/// True if the type says that elements stand side by side in order.
+inline bool isContiguous(MemRefType type) {
+  auto [strides, offset] = type.getStridesAndOffset();
+  for (int64_t i = 0; i + 1 < type.getRank(); ++i)
+    if (!areContiguous(type, static_cast<unsigned>(i)))
+      return false;
+  return strides.empty() || strides.back() == 1;
+}
+
 /// True if `v` (a scalar, or the sizes of a buffer) follows from the extents of the arguments of `entry`'s function by
 /// arithmetic alone. `known` remembers answers.
 bool isFromExtents(Value v, Block *entry, DenseMap<Value, bool> &known);

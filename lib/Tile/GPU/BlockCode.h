@@ -89,6 +89,12 @@ public:
   void wait(Value barriers, V index, V parity) { tile::WaitOp::create(b, loc, barriers, index, parity); }
   void arrive(Value barriers, V index, bool warp) { tile::ArriveOp::create(b, loc, barriers, index, warp); }
   void sync(V barrier, int32_t threads) { tile::SyncOp::create(b, loc, barrier, b.getI32IntegerAttr(threads)); }
+  /// The code of role `i`.
+  void role(tile::RolesOp roles, unsigned i, llvm::function_ref<void()> body) {
+    OpBuilder::InsertionGuard guard(b);
+    b.createBlock(&roles.getBodies()[i]);
+    body();
+  }
   void syncWarp() { tile::SyncWarpOp::create(b, loc); }
   /// A value of another lane of the warp; all its lanes take part.
   V shuffle(tile::ShuffleKind kind, V value, V lane) { return wrap(tile::ShuffleOp::create(b, loc, value.type(), kind, value, lane)); }

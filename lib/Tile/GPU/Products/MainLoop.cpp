@@ -54,15 +54,10 @@ public:
 
     auto roles = RolesOp::create(b, loc, ArrayRef<int32_t>{0, 1, 2, 4}, ArrayRef<bool>{true, true, false, false},
                                  ArrayRef<int32_t>{kProducerRegisters, kConsumerRegisters, kConsumerRegisters}, 4);
-    auto role = [&](unsigned i, llvm::function_ref<void()> body) {
-      OpBuilder::InsertionGuard guard(b);
-      b.createBlock(&roles.getBodies()[i]);
-      body();
-    };
-    role(0, [&] { produceWeights(); });
-    role(1, [&] { produceRows(); });
-    role(2, [] {});
-    role(3, [&] { consume(); });
+    role(roles, 0, [&] { produceWeights(); });
+    role(roles, 1, [&] { produceRows(); });
+    role(roles, 2, [] {});
+    role(roles, 3, [&] { consume(); });
   }
 
 private:
@@ -72,10 +67,10 @@ private:
     return {select(wraps, n(0), up), bitXor(s.parity, number(wraps))};
   }
   /// A producer's loop over stages: waits until each is empty.
-  Vs overStages(int64_t count, Stage stage, Value awaited, llvm::function_ref<void(V i, Stage)> body) {
+  Vs overStages(int64_t count, Stage stage, llvm::function_ref<void(V i, Stage)> body) {
     return loop(index(0), index(count), {stage.index, stage.parity}, [&](V i, ArrayRef<V> at) -> Vs {
       Stage s{at[0], at[1]};
-      wait(awaited, s.index, bitXor(s.parity, n(1)));
+      wait(empty, s.index, bitXor(s.parity, n(1)));
       body(i, s);
       Stage up = next(s);
       return {up.index, up.parity};
@@ -83,7 +78,7 @@ private:
   }
   /// A producer's loop over the stages of a tile that is cut: each holds two blocks of K, the last perhaps one.
   Vs overPairs(int64_t depth, Stage stage, llvm::function_ref<void(Stage, V blocks)> expect, llvm::function_ref<void(V k, int64_t place, Stage)> copy) {
-    return overStages((depth + 1) / 2, stage, empty, [&](V i, Stage s) {
+    return overStages((depth + 1) / 2, stage, [&](V i, Stage s) {
       V k = shl(fromIndex(i, i32Type()), 1), two = below(k + n(1), n(depth));
       expect(s, depth % 2 ? select(two, n(2), n(1)) : n(2));
       copy(k, 0, s);
@@ -111,7 +106,7 @@ private:
                     Product &p = products[i];
                     V base = (wide(a[1]) * wide(p.blocks) + wide(a[2])) * wide(p.depth * 32768);
                     auto whole = [&]() -> Vs {
-                      return overStages(p.depth, {a[5], a[6]}, empty, [&](V k, Stage s) {
+                      return overStages(p.depth, {a[5], a[6]}, [&](V k, Stage s) {
                         ExpectOp::create(b, loc, full, s.index, n(32768));
                         V offset = base + fromIndex(k, b.getI64Type()) * wide(32768);
                         CopyBulkOp::create(b, loc, p.weights, offset, view(weightRing, s.index, 1, {256, width}), full, s.index, n(32768));
@@ -168,7 +163,7 @@ private:
           CopyBulkOp::create(b, loc, p.rowScales, first * wide(4), scales, full, s.index, scaleBytes);
         };
         auto whole = [&]() -> Vs {
-          return overStages(p.depth, stage, empty, [&](V k, Stage s) {
+          return overStages(p.depth, stage, [&](V k, Stage s) {
             ExpectOp::create(b, loc, full, s.index, all);
             copy(fromIndex(k, i32Type()), s, 0, 1);
           });
@@ -256,20 +251,20 @@ private:
   Value zeros(RankedTensorType type) { return splat({f32(0)}, type); }
   /// Loops over the blocks of K with sums of fragments carried.
   Vs overBlocks(int64_t depth, Stage stage, ArrayRef<Value> sums, llvm::function_ref<SmallVector<Value>(V k, Stage, ArrayRef<Value>)> body) {
-    Vs init = {stage.index, stage.parity};
-    for (Value v : sums)
-      init.push_back(wrap(v));
-    return loop(index(0), index(depth), init, [&](V k, ArrayRef<V> a) -> Vs {
+    return loop(index(0), index(depth), carry(stage, sums), [&](V k, ArrayRef<V> a) -> Vs {
       Stage s{a[0], a[1]};
       wait(full, s.index, s.parity);
       SmallVector<Value> carried(a.drop_front(2).begin(), a.end());
       SmallVector<Value> out = body(fromIndex(k, b.getI32Type()), s, carried);
-      Stage up = next(s);
-      Vs r = {up.index, up.parity};
-      for (Value v : out)
-        r.push_back(wrap(v));
-      return r;
+      return carry(next(s), out);
     });
+  }
+  /// A stage and fragments as what a loop carries.
+  Vs carry(Stage s, ArrayRef<Value> fragments) {
+    Vs r = {s.index, s.parity};
+    for (Value v : fragments)
+      r.push_back(wrap(v));
+    return r;
   }
 
   /// Weights as the 64-row operand: warpgroup g has weight rows 128 g to 128 g + 127, in two products; columns are the item's rows.
@@ -386,11 +381,7 @@ private:
     if (depth > 1)
       arrive(empty, r[2], true);
     arrive(empty, last.index, true);
-    Stage up = next(last);
-    Vs out = {up.index, up.parity};
-    for (Value v : sums)
-      out.push_back(wrap(v));
-    return out;
+    return carry(next(last), sums);
   }
   Vs runSwappedExact(const TileInfo &t, Stage stage, int64_t count, Product &p) {
     auto type = f32Fragment({64, count}, Layout::Mma);

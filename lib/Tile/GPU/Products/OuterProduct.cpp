@@ -48,13 +48,8 @@ public:
     start(/*dependent=*/true);
     auto roles = RolesOp::create(b, loc, ArrayRef<int32_t>{0, 4}, ArrayRef<bool>{true, false},
                                  ArrayRef<int32_t>{kProducerRegisters, kConsumerRegisters, kConsumerRegisters}, 2);
-    auto role = [&](unsigned i, llvm::function_ref<void()> body) {
-      OpBuilder::InsertionGuard guard(b);
-      b.createBlock(&roles.getBodies()[i]);
-      body();
-    };
-    role(0, [&] { produce(); });
-    role(1, [&] { consume(); });
+    role(roles, 0, [&] { produce(); });
+    role(roles, 1, [&] { consume(); });
   }
 
 private:

@@ -6,9 +6,10 @@ using namespace mlir::moe;
 using namespace mlir::moe::tile;
 
 namespace {
-class StoreRows : public Epilogue {
+/// Which columns of the result a fragment of weight rows holds.
+class StoreFragments : public Epilogue {
 public:
-  StoreRows(OpBuilder &b, Location loc, Value y, int64_t columns, Value shift) : Epilogue(b, loc), y(y), shift(shift), hidden(columns) {}
+  using Epilogue::Epilogue;
 
   void finishSwapped(const TileInfo &t, ArrayRef<V> sums, int64_t count) override {
     for (auto [i, sum] : llvm::enumerate(sums))
@@ -17,6 +18,15 @@ public:
   void finishHalf(const TileInfo &t, V sum, int64_t count) override {
     storeSwapped(t, sum, count, t.block * n(256) + (t.part - n(1)) * n(128) + group * n(64));
   }
+
+protected:
+  /// 64 columns from `first` on, of `count` rows.
+  virtual void storeSwapped(const TileInfo &t, V sum, int64_t count, V first) = 0;
+};
+
+class StoreRows : public StoreFragments {
+public:
+  StoreRows(OpBuilder &b, Location loc, Value y, int64_t columns, Value shift) : StoreFragments(b, loc), y(y), shift(shift), hidden(columns) {}
 
   void finishTall(const TileInfo &t, ArrayRef<V> sums) override {
     auto part = f32Fragment({64, 64}, Layout::Mma);
@@ -36,8 +46,7 @@ public:
   }
 
 private:
-  /// 64 columns from `first` on, of `count` rows.
-  void storeSwapped(const TileInfo &t, Value sum, int64_t count, V first) {
+  void storeSwapped(const TileInfo &t, V sum, int64_t count, V first) override {
     V place = group * n(64 * kPitch), within = thread & n(127), barrier = group + n(2);
     sync(barrier, 128);
     StoreMatrixOp::create(b, loc, rounded(sum, element()), staging, place + warp * n(32), kPitch, /*transposed=*/true);
@@ -69,18 +78,10 @@ private:
 };
 
 /// Sums reach the threads that store them in two halves of 16 bits, so that they keep all their bits: 8 columns of a row to a thread.
-class StoreResult : public Epilogue {
+class StoreResult : public StoreFragments {
 public:
   StoreResult(OpBuilder &b, Location loc, Value y, int64_t columns, Value shift, Region &region, ValueRange extras, ArrayRef<int64_t> kinds)
-      : Epilogue(b, loc), y(y), shift(shift), width(columns), region(region), extras(extras), kinds(kinds) {}
-
-  void finishSwapped(const TileInfo &t, ArrayRef<V> sums, int64_t count) override {
-    for (auto [i, sum] : llvm::enumerate(sums))
-      storeSwapped(t, sum, count, t.block * n(256) + group * n(128) + n(64 * static_cast<int64_t>(i)));
-  }
-  void finishHalf(const TileInfo &t, V sum, int64_t count) override {
-    storeSwapped(t, sum, count, t.block * n(256) + (t.part - n(1)) * n(128) + group * n(64));
-  }
+      : StoreFragments(b, loc), y(y), shift(shift), width(columns), region(region), extras(extras), kinds(kinds) {}
 
   void finishTall(const TileInfo &t, ArrayRef<V> sums) override {
     auto part = f32Fragment({64, 32}, Layout::Mma);
@@ -101,8 +102,7 @@ public:
   }
 
 private:
-  /// 64 columns from `firstColumn` on, of `count` rows.
-  void storeSwapped(const TileInfo &t, V sum, int64_t count, V firstColumn) {
+  void storeSwapped(const TileInfo &t, V sum, int64_t count, V firstColumn) override {
     V place = group * n(64 * kPitch), within = thread & n(127), barrier = group + n(2), row = firstRow(t, shift);
     int64_t chunk = std::min<int64_t>(count, 32);
     for (int64_t first = 0; first < count; first += chunk) {
