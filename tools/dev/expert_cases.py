@@ -1,6 +1,6 @@
 """The layers and cases of gpu-layers, and the texts that layer-text does not write."""
 
-KINDS = ["float8", "route", "stored", "drawn", "invariance", "memory"]
+KINDS = ["float8", "route", "stored", "network", "drawn", "invariance", "memory"]
 DEEPSEEK = ["--sigmoid", "--groups", "8", "--top-groups", "4"]
 # Name: layer-text's arguments, {tokens: (asked, aim) in us on one H200}.
 TABLE = {
@@ -16,12 +16,13 @@ DRAWN = {
     "odd": ((60, 6, 2880, 1408), [(1, "spread"), (21, "spread"), (22, "one"), (999, "empty"), (8192, "spread")]),
     "odd-f32": ((36, 5, 1000, 840, "--sigmoid", "--groups", "6", "--top-groups", "2", "--element", "f32"), [(1, "spread"), (130, "one"), (777, "spread")]),
 }
-STORED_TOKENS = [(1, "spread"), (2, "spread"), (17, "one"), (64, "spread"), (129, "empty"), (300, "one"), (513, "spread")]
+STORED_TOKENS = [(0, "spread"), (1, "spread"), (2, "spread"), (17, "one"), (64, "spread"), (129, "empty"), (300, "one"), (513, "spread")]
 STORED = {
     "tiny": (3, 1, 72, 64), "single": (1, 1, 128, 128), "small": (5, 2, 200, 72), "grouped": (15, 6, 264, 200, "--sigmoid", "--groups", "5", "--top-groups", "2"),
     "wide": (40, 32, 128, 64), "block": (4, 2, 640, 384),
     "biased": (3, 2, 136, 1600, "--biases")
 }
+NETWORK_TOKENS = [0, 1, 37, 300]  # of a dense gated network, two rows each
 ROUTE_TOKENS = [1, 2, 4, 5, 16, 17, 21, 22, 24, 25, 33, 300, 5000]
 ROUTE = {
     "deepseek-v3": dict(experts=256, hidden=384, k=8, score="sigmoid", bias=True, groups=8, top_groups=4, group_score="top2_sum", group_fill="zero",

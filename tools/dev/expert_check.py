@@ -53,6 +53,8 @@ def draw_logits(rng, tokens, layer, skew):
     always = np.random.default_rng(experts)
     pool = (groups - 1) * size + always.permutation(size)[:k + 2] if size >= k else always.permutation(experts)[:k + 2]
     logits = rng.standard_normal((tokens, experts)).astype(np.float32)
+    if not tokens:
+        return logits, np.empty(0, np.int64)
     probes = np.unique(np.concatenate([[0, tokens - 1], rng.integers(0, tokens, 14)]))
     fixed = pool[:k]
     for t in range(tokens) if skew != "spread" else probes:
@@ -106,6 +108,16 @@ def check_stored(folder, name, tokens, skew, seed):
     out, same = twice(folder, f"{name}.gpu.moe", inputs)
     reference, exact = (infer(folder, f"{name}.{kind}.moe", inputs)["y"] for kind in ("f8", "f32"))
     right, text = verdict(out["y"], reference, exact)
+    return right and same["y"], text + ("" if same["y"] else ", other bits in the second run")
+
+
+def check_network(folder, tokens, seed):
+    """A dense gated network with a residual, which runs as experts of one group."""
+    rng = np.random.default_rng(seed)
+    inputs = {name: draw_rows(rng, 2 * tokens, 264, "bf16")[1].reshape(2, tokens, 264) for name in ("x", "r")}
+    out, same = twice(folder, "network.gpu.moe", inputs)
+    reference, exact = (values(infer(folder, f"network.{kind}.moe", inputs)["y"]) for kind in ("f8", "f32"))
+    right, text = verdict(values(out["y"]), reference, exact)
     return right and same["y"], text + ("" if same["y"] else ", other bits in the second run")
 
 
@@ -187,6 +199,8 @@ def check(folder, seed, only):
             later += [(("route", n, t, ""), threads.submit(check_route, folder, n, t, seed + t)) for n in expert_cases.ROUTE for t in expert_cases.ROUTE_TOKENS]
         if "stored" in only:
             later += [(("stored", n, t, s), threads.submit(check_stored, folder, n, t, s, seed + t)) for n in expert_cases.STORED for t, s in expert_cases.STORED_TOKENS]
+        if "network" in only:
+            later += [(("network", "gated", t, ""), threads.submit(check_network, folder, t, seed + t)) for t in expert_cases.NETWORK_TOKENS]
         if "float8" in only:
             later.append((("float8", "conversions", 0, ""), threads.submit(check_float8, folder)))
         if "invariance" in only:

@@ -134,6 +134,8 @@ def expert_weights(manifest_weights, layer, expert):
     """Gate, up [IB * 128, KB * 128] and down [NB * 256, IB * 128] of one expert whose weights are random, dequantized to f32."""
     hidden, inner = layer["hidden"], layer["intermediate"]
     kb, ib, nb = up(hidden, 128), up(inner, 128), up(hidden, 256)
+    # Those of gate and up come before those of down, in codes as in scales.
+    (gate_codes, down_codes), (gate_scales, down_scales) = ([w for w in manifest_weights if w["dtype"] == d] for d in ("float8e4m3fn", "float32"))
 
     def tiles(weight, scales, outer, depth):
         size, line = outer * depth * 256 * 128, up(2 * depth, 4) * 4
@@ -141,14 +143,14 @@ def expert_weights(manifest_weights, layer, expert):
         factors = draw(scales, expert * outer * line, outer * line).reshape(outer, line)[:, :2 * depth].reshape(outer, 2, depth)
         return pieces(codes.reshape(outer, depth, 256, 128)), factors
 
-    w1, s1 = tiles(manifest_weights[0], manifest_weights[1], ib, kb)
+    w1, s1 = tiles(gate_codes, gate_scales, ib, kb)
     gate_up = np.empty((2, ib, 128, kb * 128), np.float32)
     for g in range(2):
         # Column 64 w + 16 v + 2 r + s is row 128 w + 64 s + 16 v + 8 g + r of the tile.
         part = w1.reshape(ib, kb, 2, 2, 4, 2, 8, 128)[:, :, :, :, :, g]  # ib kb w s v r 128
         part = part.transpose(0, 2, 4, 5, 3, 1, 6).reshape(ib, 128, kb, 128)
         gate_up[g] = (part * s1[:, g, None, :, None]).reshape(ib, 128, kb * 128)
-    w2, s2 = tiles(manifest_weights[2], manifest_weights[3], nb, ib)
+    w2, s2 = tiles(down_codes, down_scales, nb, ib)
     down = w2.reshape(nb, ib, 2, 128, 128).transpose(0, 2, 3, 1, 4) * s2[:, :, None, :, None]
     return gate_up[0].reshape(ib * 128, -1), gate_up[1].reshape(ib * 128, -1), down.reshape(nb * 256, ib * 128)
 
