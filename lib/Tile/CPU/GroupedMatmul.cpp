@@ -27,6 +27,8 @@ namespace {
 
 /// Most of K whose packed rows stay in cache.
 constexpr int64_t kDeepest = 1024;
+/// Bytes of weights that a core's own cache may hold beside the rows.
+constexpr int64_t kCached = 4 << 20;
 
 /// The sizes that are known when the kernel is compiled; equal for all targets.
 struct ProductPlan {
@@ -35,6 +37,7 @@ struct ProductPlan {
   int64_t pieces;    ///< 1: the whole of k at once
   int64_t blockRows; ///< most rows of an item
   int64_t maxChunk;  ///< most panels of an item
+  bool streamed;     ///< weights too large for a core's caches
 
   explicit ProductPlan(GroupedMatmulOp op) {
     auto type = cast<MemRefType>(op.getWeights()[0].getType());
@@ -48,8 +51,10 @@ struct ProductPlan {
     pieces = llvm::divideCeil(k, kDeepest);
     piece = pieces == 1 ? k : llvm::alignTo(llvm::divideCeil(k, pieces), block);
     pieces = llvm::divideCeil(k, piece);
-    // Packed rows: at most 128 KiB, whole blocks of 28.
-    blockRows = std::min<int64_t>(112, 28 * std::max<int64_t>(1, 32768 / (piece * 28)));
+    // Weights from memory are read once for all rows of an item, whose packed form takes at most 256 KiB; those in the cache are read
+    // again for every 28 rows, and the item packs as few rows for as many columns as it can.
+    streamed = type.getNumElements() * type.getElementTypeBitWidth() / 8 * weights > kCached;
+    blockRows = streamed ? std::min<int64_t>(112, 28 * std::max<int64_t>(1, 65536 / (piece * 28))) : 28;
     // Partial sums of pieces: at most 64 KiB.
     maxChunk = pieces == 1 ? panels : std::max<int64_t>(4, 16384 / (weights * (blockRows + 8) * kPanel) / 4 * 4);
   }
@@ -71,11 +76,12 @@ struct ProductSplit {
       blocks = c.min(rows, groups + rows / most);
       average = c.min(c.ceilDiv(rows, groups), most);
     }
-    // Panels of an item: about 10 microseconds of work, and enough to pay for packing the rows.
+    // Panels of an item: work of at least 10 microseconds, which pays for packing the rows; up to 40 where there are many items.
     V few = average <= c.index(4);
     V cost = c.max(one, average * c.index(plan.k * plan.weights));
-    V target = c.select(few, average * c.index(4096), c.index(24576));
-    V wanted = c.max(c.ceilDiv(target, cost), one);
+    V least = c.select(few, average * c.index(4096), c.index(24576));
+    V shared = c.min(blocks * c.index(plan.panels) / c.index(16), c.index(98304) / cost);
+    V wanted = c.max(c.max(c.ceilDiv(least, cost), shared), one);
     V four = c.index(4);
     chunk = c.min(c.ceilDiv(wanted, four) * four, c.index(plan.maxChunk));
     chunks = c.ceilDiv(c.index(plan.panels), chunk);
@@ -128,10 +134,13 @@ static bool suitableScales(ArrayRef<int64_t> block, int64_t k, ValueRange scales
 }
 
 static OperandFormat weightFormat(GroupedMatmulOp op) {
-  Type element = cast<MemRefType>(op.getWeights()[0].getType()).getElementType();
-  if (op.getWeightScales().empty())
-    return {element};
-  return {element, cast<MemRefType>(op.getWeightScales()[0].getType()).getElementType(), op.getWeightBlock()[1], op.getWeightBlock()[2]};
+  OperandFormat format = {cast<MemRefType>(op.getWeights()[0].getType()).getElementType()};
+  format.streamed = ProductPlan(op).streamed;
+  if (!op.getWeightScales().empty()) {
+    format.scale = cast<MemRefType>(op.getWeightScales()[0].getType()).getElementType();
+    format.blockN = op.getWeightBlock()[1], format.blockK = op.getWeightBlock()[2];
+  }
+  return format;
 }
 static OperandFormat xFormat(GroupedMatmulOp op) {
   Type element = cast<MemRefType>(op.getX().getType()).getElementType();

@@ -107,9 +107,8 @@ static V times(Code &c, V a, int64_t n) {
 //===----------------------------------------------------------------------===//
 
 std::string OperandFormat::name() const {
-  if (!scale)
-    return typeName(element);
-  return llvm::formatv("{0}_{1}_{2}x{3}", typeName(element), typeName(scale), blockN, blockK).str();
+  std::string name = typeName(element) + (streamed ? "_streamed" : "");
+  return scale ? llvm::formatv("{0}_{1}_{2}x{3}", name, typeName(scale), blockN, blockK).str() : name;
 }
 
 /// Codes in f32 but for the factor that `codeFactor` gives, which goes into their scale.
@@ -121,10 +120,12 @@ static Value widenCodes(Code &c, Value codes) {
 static double codeFactor(Type element) { return isa<Float8E4M3FNType>(element) ? 256 : 1; }
 
 /// One block: `rows` rows times `panels` panels, unrolled.
-static func::FuncOp blockFunction(Operation *op, const OperandFormat &format, int64_t rows, int64_t panels, bool prefetch) {
+static func::FuncOp blockFunction(Operation *op, const OperandFormat &format, int64_t rows, int64_t panels) {
   OpBuilder b(op);
   Type f32 = b.getF32Type(), index = b.getIndexType(), weight = format.element;
   std::string name = llvm::formatv("moe_block_{0}_{1}x{2}", format.name(), rows, panels).str();
+  // Few rows wait for weights wherever these come from; for many a prefetch pays only where they come from memory.
+  bool prefetch = format.streamed || rows <= 8;
   SmallVector<Type> types = {flatType(f32), index, flatType(weight), index, index, flatType(f32), index, index, index, b.getI1Type()};
   if (format.scale)
     types.append({flatType(format.scale), index, index, index});
@@ -241,7 +242,7 @@ func::FuncOp moe::productFunction(Operation *op, const CpuTarget &target, Operan
   DenseMap<std::pair<int64_t, int64_t>, func::FuncOp> blocks;
   for (int64_t r : sizes)
     for (int64_t p : {int64_t(1), panelsAtOnce(target, r)})
-      blocks[{r, p}] = blockFunction(op, weight, r, p, r <= 8);
+      blocks[{r, p}] = blockFunction(op, weight, r, p);
   SmallVector<Type> types = {index, flatType(f32), index, flatType(weight.element), index, index, index, flatType(f32), index, index, index, b.getI1Type()};
   if (weight.scale)
     types.append({flatType(weight.scale), index, index, index});

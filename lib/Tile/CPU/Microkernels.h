@@ -31,6 +31,7 @@ struct OperandFormat {
   Type element;
   Type scale = {}; ///< null: no scales
   int64_t blockN = 0, blockK = 0;
+  bool streamed = false; ///< weights too large for a core's caches
   std::string name() const;
 };
 

@@ -3,7 +3,7 @@
 // One 64-bit ticket holds the region's number (high half) and the chunks not yet taken (low half). A thread takes a
 // chunk by compare-and-swap; the number makes a late thread's exchange fail once the region has changed. The caller
 // takes chunks too, and waits until the chunks are done, not until every thread has woken: a worker that the system
-// does not schedule delays nothing. Waiting spins for some microseconds, then sleeps on a futex.
+// does not schedule delays nothing. Waiting spins for some ten microseconds, then sleeps on a futex.
 #ifndef MOE_CPU_THREADPOOL_H
 #define MOE_CPU_THREADPOOL_H
 
