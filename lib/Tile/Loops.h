@@ -12,6 +12,8 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "moe/Tile/KernelEmitter.h"
 
+#include <memory>
+
 namespace mlir::moe {
 
 // Each returns the emitter of one kind of operation; `grain` is the number of scalar operations an item should have.
@@ -22,7 +24,6 @@ KernelEmitter sortLoops(SortOp op, int64_t grain);
 KernelEmitter scanLoops(ScanOp op, int64_t grain);
 KernelEmitter scatterLoops(ScatterOp op, int64_t grain);
 KernelEmitter nonZeroLoops(NonZeroOp op);
-KernelEmitter routeLoops(RouteOp op, int64_t grain);
 KernelEmitter dispatchLoops(DispatchOp op);
 KernelEmitter combineLoops(CombineOp op, int64_t grain);
 KernelEmitter groupedMatmulLoops(GroupedMatmulOp op, int64_t grain);
@@ -33,6 +34,22 @@ KernelEmitter ropeLoops(RopeOp op, int64_t grain);
 KernelEmitter quantizeBlocksLoops(QuantizeBlocksOp op, int64_t grain);
 KernelEmitter dequantizeBlocksLoops(DequantizeBlocksOp op, int64_t grain);
 KernelEmitter swigluLoops(SwigluOp op, int64_t grain);
+
+/// The router's steps over all experts of a token: plain loops here, vectors on the CPU (lib/Tile/CPU/Route.cpp). `values` and `to` are f32
+/// buffers of rank 1; n is the number of elements.
+struct ScoreSteps {
+  virtual ~ScoreSteps() = default;
+  /// to[i] = matrix[row, i], a float of any width.
+  virtual void load(Code &c, Value matrix, V row, V n, Value to) const;
+  /// to[i] = values[i] + bias[i], a float of any width.
+  virtual void sum(Code &c, Value values, Value bias, V n, Value to) const;
+  /// In place; the largest value is subtracted first.
+  virtual void softmax(Code &c, Value values, V n) const;
+  virtual void sigmoid(Code &c, Value values, V n) const;
+  /// Calls body(slot, index) for the `count` largest in order: value descending, then index ascending; NaN as -inf.
+  virtual void forLargest(Code &c, Value values, V n, int64_t count, llvm::function_ref<void(V slot, V index)> body) const;
+};
+KernelEmitter routeLoops(RouteOp op, int64_t grain, std::shared_ptr<const ScoreSteps> steps = std::make_shared<ScoreSteps>());
 
 /// The value that stands for `v` among `operands`, which replace op's operands one by one.
 Value operandFor(Operation *op, ValueRange operands, Value v);

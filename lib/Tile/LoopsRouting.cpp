@@ -5,9 +5,31 @@
 using namespace mlir;
 using namespace mlir::moe;
 
-/// Calls body(best index, best value) for the `count` largest of values[0..n) in order: value descending, then index
-/// ascending; NaN as -inf. `values` is a rank-1 f32 buffer.
-static void forLargest(Code &c, Value values, V n, int64_t count, llvm::function_ref<void(V slot, V index)> body) {
+void ScoreSteps::load(Code &c, Value matrix, V row, V n, Value to) const {
+  c.loop(c.index(0), n, [&](V i) { c.store(c.toFloat(c.loadWide(matrix, {row, i}), c.b.getF32Type()), to, {i}); });
+}
+
+void ScoreSteps::sum(Code &c, Value values, Value bias, V n, Value to) const {
+  c.loop(c.index(0), n, [&](V i) { c.store(c.load(values, {i}) + c.toFloat(c.loadWide(bias, {i}), c.b.getF32Type()), to, {i}); });
+}
+
+void ScoreSteps::softmax(Code &c, Value values, V n) const {
+  V zero = c.index(0);
+  V top = c.loop(zero, n, {c.infinity(c.b.getF32Type(), true)},
+                 [&](V i, ArrayRef<V> acc) -> Vs { return {c.max(acc[0], c.load(values, {i}))}; })[0];
+  V sum = c.loop(zero, n, {c.f32(0)}, [&](V i, ArrayRef<V> acc) -> Vs {
+    V e = c.exp(c.load(values, {i}) - top);
+    c.store(e, values, {i});
+    return {acc[0] + e};
+  })[0];
+  c.loop(zero, n, [&](V i) { c.store(c.load(values, {i}) / sum, values, {i}); });
+}
+
+void ScoreSteps::sigmoid(Code &c, Value values, V n) const {
+  c.loop(c.index(0), n, [&](V i) { c.store(c.sigmoid(c.load(values, {i})), values, {i}); });
+}
+
+void ScoreSteps::forLargest(Code &c, Value values, V n, int64_t count, llvm::function_ref<void(V slot, V index)> body) const {
   V lowest = c.infinity(c.b.getF32Type(), true), highest = c.infinity(c.b.getF32Type(), false);
   c.loop(c.index(0), c.index(count), {highest, c.index(-1)}, [&](V slot, ArrayRef<V> last) -> Vs {
     Vs best = c.loop(c.index(0), n, {c.boolean(false), lowest, c.index(0)}, [&](V i, ArrayRef<V> best) -> Vs {
@@ -28,47 +50,24 @@ namespace {
 struct RouteRow {
   Code &c;
   RouteOp op;
+  const ScoreSteps &steps;
   V token;
   V experts;
-  Value logits, scores, choice; // f32 [E]
-  Value weights;                // f32 [k]
+  Value scores, chosen; // f32 [E]
+  Value weights;        // f32 [k]
   V zero = c.index(0), one = c.index(1);
   Type f32 = c.b.getF32Type();
-
-  V largest(Value values, V n) {
-    return c.loop(zero, n, {c.infinity(f32, true)},
-                  [&](V i, ArrayRef<V> acc) -> Vs { return {c.max(acc[0], c.load(values, {i}))}; })[0];
-  }
-  /// values = softmax(values) over n.
-  void softmax(Value values, V n) {
-    V top = largest(values, n);
-    V sum = c.loop(zero, n, {c.f32(0)}, [&](V i, ArrayRef<V> acc) -> Vs {
-      V e = c.exp(c.load(values, {i}) - top);
-      c.store(e, values, {i});
-      return {acc[0] + e};
-    })[0];
-    c.loop(zero, n, [&](V i) { c.store(c.load(values, {i}) / sum, values, {i}); });
-  }
-  void sigmoid(Value values, V n) {
-    c.loop(zero, n, [&](V i) { c.store(c.sigmoid(c.load(values, {i})), values, {i}); });
-  }
+  Value choice = scores; // what is selected by: `scores`, or `chosen` where bias or groups make another
+  ScoreSteps plain;      // for a few values
 
   void loadScores() {
-    c.loop(zero, experts, [&](V e) {
-      V l = c.toFloat(c.loadWide(op.getLogits(), {token, e}), f32);
-      c.store(l, logits, {e});
-      c.store(l, scores, {e});
-    });
+    steps.load(c, op.getLogits(), token, experts, scores);
     if (op.getScore() == ScoreFn::Softmax)
-      softmax(scores, experts);
+      steps.softmax(c, scores, experts);
     else if (op.getScore() == ScoreFn::Sigmoid)
-      sigmoid(scores, experts);
-    c.loop(zero, experts, [&](V e) {
-      V s = c.load(scores, {e});
-      if (op.getSelectionBias())
-        s = s + c.toFloat(c.loadWide(op.getSelectionBias(), {e}), f32);
-      c.store(s, choice, {e});
-    });
+      steps.sigmoid(c, scores, experts);
+    if (op.getSelectionBias())
+      steps.sum(c, scores, op.getSelectionBias(), experts, choice = chosen);
   }
 
   void maskGroups() {
@@ -86,24 +85,26 @@ struct RouteRow {
       c.store(op.getGroupScore() == GroupScore::Max ? top[0] : top[0] + top[1], groupScore, {g});
       c.store(c.constant(c.b.getI8Type(), 0), keep, {g});
     });
-    forLargest(c, groupScore, c.index(groups), op.getTopGroups(),
+    plain.forLargest(c, groupScore, c.index(groups), op.getTopGroups(),
                [&](V, V g) { c.store(c.constant(c.b.getI8Type(), 1), keep, {g}); });
+    Value all = choice;
+    choice = chosen;
     V fill = op.getGroupFill() == GroupFill::Zero ? c.f32(0) : lowest;
     c.loop(zero, experts, [&](V e) {
       V kept = c.load(keep, {e / perGroup}) != c.constant(c.b.getI8Type(), 0);
-      c.store(c.select(kept, c.load(choice, {e}), fill), choice, {e});
+      c.store(c.select(kept, c.load(all, {e}), fill), choice, {e});
     });
   }
 
   /// Two picks of the largest logit, each weighted by the softmax over the logits near it.
   void sparseMixer() {
     V limit = c.f32(2 * op.getSparsemixerEps().convertToDouble());
-    forLargest(c, logits, experts, 2, [&](V slot, V pick) {
-      V top = c.load(logits, {pick});
+    steps.forLargest(c, scores, experts, 2, [&](V slot, V pick) {
+      V top = c.load(scores, {pick});
       // The first pick is out of the second's softmax.
       V first = c.select(slot == zero, c.index(-1), c.toIndex(c.load(op.getOuts()[1], {token, zero})));
       V sum = c.loop(zero, experts, {c.f32(0)}, [&](V e, ArrayRef<V> acc) -> Vs {
-        V l = c.load(logits, {e});
+        V l = c.load(scores, {e});
         V dropped = (top - l) / c.max(c.abs(l), top) > limit;
         V out = dropped | (e == first);
         return {acc[0] + c.select(out, c.f32(0), c.exp(l - top))};
@@ -141,21 +142,20 @@ struct RouteRow {
   void run() {
     V k = c.index(op.getK());
     if (op.getScore() == ScoreFn::SparseMixer) {
-      c.loop(zero, experts,
-             [&](V e) { c.store(c.toFloat(c.loadWide(op.getLogits(), {token, e}), f32), logits, {e}); });
+      steps.load(c, op.getLogits(), token, experts, scores);
       sparseMixer();
     } else {
       loadScores();
       if (op.getNumGroups() > 1)
         maskGroups();
-      forLargest(c, choice, experts, op.getK(), [&](V slot, V e) {
+      steps.forLargest(c, choice, experts, op.getK(), [&](V slot, V e) {
         c.store(c.load(scores, {e}), weights, {slot});
         c.store(c.fromIndex(e, c.b.getI64Type()), op.getOuts()[1], {token, slot});
       });
       if (op.getWeightFn() == WeightFn::Softmax)
-        softmax(weights, k);
+        plain.softmax(c, weights, k);
       else if (op.getWeightFn() == WeightFn::Sigmoid)
-        sigmoid(weights, k);
+        plain.sigmoid(c, weights, k);
       normalize();
     }
     V scale = c.f32(op.getScale().convertToDouble());
@@ -164,21 +164,14 @@ struct RouteRow {
 };
 } // namespace
 
-KernelEmitter moe::routeLoops(RouteOp op, int64_t grain) {
+KernelEmitter moe::routeLoops(RouteOp op, int64_t grain, std::shared_ptr<const ScoreSteps> steps) {
   int64_t experts = cast<MemRefType>(op.getLogits().getType()).getDimSize(1), k = op.getK();
   auto split = [experts, k](Code &c, Operation *, ValueRange operands) -> std::pair<V, V> {
     return {c.dim(operands[0], 0), c.index(experts * (20 + 4 * k))};
   };
-  return rowEmitter(grain, split, [experts, k](Code &c, Operation *o, V token) {
+  return rowEmitter(grain, split, [experts, k, steps](Code &c, Operation *o, V token) {
     Type f32 = c.b.getF32Type();
-    RouteRow row{c,
-                 cast<RouteOp>(o),
-                 token,
-                 c.index(experts),
-                 c.scratch({experts}, f32),
-                 c.scratch({experts}, f32),
-                 c.scratch({experts}, f32),
-                 c.scratch({k}, f32)};
+    RouteRow row{c, cast<RouteOp>(o), *steps, token, c.index(experts), c.scratch({experts}, f32), c.scratch({experts}, f32), c.scratch({k}, f32)};
     row.run();
   });
 }

@@ -20,6 +20,7 @@ std::optional<KernelEmitter> moe::getCpuEmitter(Operation *op, const CpuTarget &
       .Case<GroupedMatmulOp>([&](auto product) { return groupedMatmulEmitter(product, target); })
       .Case<RmsNormOp>([&](auto norm) { return rmsNormEmitter(norm); })
       .Case<RopeOp>([&](auto rope) { return ropeEmitter(rope); })
+      .Case<RouteOp>([&](auto route) { return routeEmitter(route); })
       .Case<SwigluOp>([&](auto swiglu) { return swigluEmitter(swiglu); })
       .Default([](Operation *) { return std::nullopt; });
 }

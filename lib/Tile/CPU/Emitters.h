@@ -14,6 +14,7 @@ std::optional<KernelEmitter> combineEmitter(CombineOp op);
 std::optional<KernelEmitter> groupedMatmulEmitter(GroupedMatmulOp op, const CpuTarget &target);
 std::optional<KernelEmitter> rmsNormEmitter(RmsNormOp op);
 std::optional<KernelEmitter> ropeEmitter(RopeOp op);
+std::optional<KernelEmitter> routeEmitter(RouteOp op);
 std::optional<KernelEmitter> swigluEmitter(SwigluOp op);
 
 /// The value among `operands` that stands in the place of op's operand `v` (the host's value for the kernel's).

@@ -45,11 +45,14 @@ V moe::flatView(Code &c, Value memref) {
                                                   ArrayRef<OpFoldResult>{one}));
 }
 
+/// Blocks of AVX-512 have any number of rows up to this one, and an even number beyond it.
+static constexpr int64_t kEveryRow = 8;
+
 V moe::blockRows(Code &c, const CpuTarget &target, V rows) {
   if (target.vectorBits != 512)
     return rows;
   V two = c.index(2), even = (rows + c.index(1)) / two * two;
-  return c.select(rows <= c.index(4), rows, even);
+  return c.select(rows <= c.index(kEveryRow), rows, even);
 }
 
 V moe::blockPitch(Code &c, V rows) {
@@ -134,7 +137,7 @@ static func::FuncOp blockFunction(Operation *op, const OperandFormat &format, in
       blockStride = args[7], depth = args[8], first = args[9];
     OpBuilder &b = c.b;
     auto line = VectorType::get({kPanel}, f32), raw = VectorType::get({kPanel}, weight);
-    int64_t pitch = staticPitch(rows), unroll = rows >= 8 ? 2 : 4;
+    int64_t pitch = staticPitch(rows), unroll = rows >= 8 ? 2 : 4, lineBytes = kPanel * weight.getIntOrFloatBitWidth() / 8;
     SmallVector<V> wBase, cBase;
     for (int64_t p = 0; p < panels; ++p) {
       wBase.push_back(p == 0 ? w0 : at(c, wBase.back(), panelStride));
@@ -161,7 +164,7 @@ static func::FuncOp blockFunction(Operation *op, const OperandFormat &format, in
       for (int64_t u = 0; u < steps; ++u) {
         SmallVector<Value> lines;
         for (int64_t p = 0; p < panels; ++p) {
-          if (prefetch)
+          if (prefetch && u * lineBytes % 64 == 0)
             memref::PrefetchOp::create(b, c.loc, W, ValueRange{at(c, wAt[p], u * kPanel + 1024)}, /*isWrite=*/false,
                                        /*localityHint=*/3, /*isDataCache=*/true);
           Value v = vector::LoadOp::create(b, c.loc, raw, W, ValueRange{at(c, wAt[p], u * kPanel)});
@@ -236,7 +239,7 @@ func::FuncOp moe::productFunction(Operation *op, const CpuTarget &target, Operan
   OpBuilder b(op);
   Type f32 = b.getF32Type(), index = b.getIndexType();
   SmallVector<int64_t> sizes;
-  for (int64_t r = 1; r <= maxRows(target); r += (target.vectorBits == 512 && r >= 4) ? 2 : 1)
+  for (int64_t r = 1; r <= maxRows(target); r += (target.vectorBits == 512 && r >= kEveryRow) ? 2 : 1)
     sizes.push_back(r);
   // Made before this function, so that nothing is inserted while its body is open.
   DenseMap<std::pair<int64_t, int64_t>, func::FuncOp> blocks;
