@@ -31,7 +31,7 @@ struct AttentionPlan {
     depth = shape(op.getQuery())[3], width = shape(op.getValue())[3];
     heads = shape(op.getQuery())[1], keyHeads = shape(op.getKey())[1];
     tile = depth + width <= 256 ? 64 : depth + width <= 768 ? 32 : 16;
-    block = depth + width <= 256 ? 56 : 28;
+    block = depth + width <= 256 ? 112 : 28;
   }
   bool fits() const { return depth > 0 && width > 0 && depth + width <= 1280; }
   int64_t panels() const { return llvm::divideCeil(width, kPanel); }
@@ -49,7 +49,7 @@ private:
   void item(V batch, V head, V firstQuery, V queries);
   void packTile(V firstKey, V keys);
   void rows(V block, V row0, V count, V firstKey, V keys);
-  V scoreRow(V state, V r, V query, V panels, V firstKey, V keys);
+  void scoreRow(V block, V r, V query, V panels, V firstKey, V keys, bool seesAll);
   V flatRow(Value memref, V batch, V head, V row) {
     return batch * strideOf(c, memref, 0) + head * strideOf(c, memref, 1) + row * strideOf(c, memref, 2);
   }
@@ -98,9 +98,10 @@ void AttentionKernel::emit(V begin, V end) {
   c.loop(zero, c.index(most), [&](V r) { c.store(r * c.index(kPanel), lineStarts, {r}); });
   length = c.dim(op.getKey(), 2), queries = c.dim(op.getQuery(), 2);
   position = length - queries;
-  V blocksPerHead = c.ceilDiv(queries, c.index(plan.block)), heads = c.index(plan.heads);
+  // The last queries see the most keys: their items come first.
+  V blocksPerHead = c.ceilDiv(queries, c.index(plan.block)), heads = c.index(plan.heads), all = c.dim(op.getQuery(), 0) * heads;
   c.loop(begin, end, [&](V i) {
-    V nth = i % blocksPerHead, rest = i / blocksPerHead;
+    V nth = blocksPerHead - one - i / all, rest = i % all;
     V q0 = queries * nth / blocksPerHead, q1 = queries * (nth + one) / blocksPerHead;
     item(rest / heads, rest % heads, q0, q1 - q0);
   });
@@ -213,14 +214,17 @@ void AttentionKernel::rows(V block, V row0, V count, V firstKey, V keys) {
   V sumsAt = block * most * c.index(plan.panels() * kPanel);
   func::CallOp::create(b, c.loc, product, ValueRange{r, packedQ, block * most * c.index(plan.depth), packedK, zero, panels,
                                                      c.index(plan.depth * kPanel), scores, zero, tileSize, c.index(plan.depth), c.boolean(true)});
-  c.loop(zero, count, [&](V i) {
-    V query = firstQuery + row0 + i;
-    V keep = scoreRow(block * most + i, i, query, panels, firstKey, keys);
-    for (int64_t p = 0; p < plan.panels(); ++p) {
-      V at = sumsAt + (c.index(p) * most + i) * width;
-      putLine(lineOf(sums, at) * keep, sums, at);
-    }
-  });
+  // Most tiles are whole and in sight of every row.
+  V seesAll = keys == c.index(plan.tile);
+  if (op.getCausal())
+    seesAll = seesAll & (firstKey + keys <= position + firstQuery + row0 + one);
+  if (op.getWindow() > 0)
+    seesAll = seesAll & (position + firstQuery + row0 + count - c.index(op.getWindow()) <= firstKey);
+  auto scoreRows = [&](bool all) -> Vs {
+    c.loop(zero, count, [&](V i) { scoreRow(block, i, firstQuery + row0 + i, panels, firstKey, keys, all); });
+    return {};
+  };
+  c.ifElse(seesAll, [&] { return scoreRows(true); }, [&] { return scoreRows(false); });
   // Weights as [key][row]: each panel of scores is [row][16 keys].
   c.loop(zero, panels, [&](V p) {
     func::CallOp::create(b, c.loc, packP, ValueRange{scores, lineStarts, zero, count, r, packedP, p * width * pitch, pitch, p * tileSize, width});
@@ -250,9 +254,9 @@ V AttentionKernel::maskLine(V query, V key) {
   return type.isDynamicDim(3) ? c.ifElse(c.dim(mask, 3) == one, same, whole)[0] : whole()[0];
 }
 
-/// Scores of row `r` become weights against the row's maximum so far; returns what the older sums are multiplied by.
-V AttentionKernel::scoreRow(V state, V r, V query, V panels, V firstKey, V keys) {
-  V width = c.index(kPanel), tileSize = c.index(maxRows(target)) * width;
+/// Scores of row `r` of the block become weights against the row's maximum so far; where that grows, the older sums are scaled.
+void AttentionKernel::scoreRow(V block, V r, V query, V panels, V firstKey, V keys, bool seesAll) {
+  V width = c.index(kPanel), tileSize = c.index(maxRows(target)) * width, state = block * c.index(maxRows(target)) + r;
   auto lanes = VectorType::get({kPanel}, b.getI1Type());
   V lowest = c.infinity(f32, true), lowestLine = c.infinity(line, true), scale = c.constant(line, op.getScale().convertToDouble());
   double cap = op.getSoftcap().convertToDouble();
@@ -272,8 +276,9 @@ V AttentionKernel::scoreRow(V state, V r, V query, V panels, V firstKey, V keys)
     }
     if (op.getMask())
       z = z + maskLine(query, base);
-    z = c.select(below(upper, base), z, lowestLine);
-    if (op.getWindow() > 0)
+    if (!seesAll)
+      z = c.select(below(upper, base), z, lowestLine);
+    if (!seesAll && op.getWindow() > 0)
       z = c.select(below(here + one - c.index(op.getWindow()), base), lowestLine, z);
     putLine(z, scores, at);
     return {c.select(s[0] > z, s[0], z)};
@@ -283,16 +288,25 @@ V AttentionKernel::scoreRow(V state, V r, V query, V panels, V firstKey, V keys)
   V top = c.select(most > old, most, old);
   // Nothing in sight yet: exp(-inf - 0) is 0.
   V from = c.select(top == lowest, c.f32(0), top);
-  V keep = c.wrap(fastExp(b, c.loc, splat(old - from))), against = splat(from);
-  V total = c.loop(zero, panels, {lineOf(totals, state * width) * keep}, [&](V p, ArrayRef<V> s) -> Vs {
+  V against = splat(from);
+  // Where the maximum stays, the factor is 1.
+  c.ifThen(top != old, [&] {
+    V keep = c.wrap(fastExp(b, c.loc, splat(old - from)));
+    putLine(lineOf(totals, state * width) * keep, totals, state * width);
+    V sumsAt = block * c.index(plan.panels()) * tileSize + r * width;
+    for (int64_t p = 0; p < plan.panels(); ++p) {
+      V at = sumsAt + c.index(p) * tileSize;
+      putLine(lineOf(sums, at) * keep, sums, at);
+    }
+    c.store(top, tops, {state});
+  });
+  V total = c.loop(zero, panels, {lineOf(totals, state * width)}, [&](V p, ArrayRef<V> s) -> Vs {
     V at = p * tileSize + r * width;
     V w = c.wrap(fastExp(b, c.loc, lineOf(scores, at) - against));
     putLine(w, scores, at);
     return {s[0] + w};
   })[0];
   putLine(total, totals, state * width);
-  c.store(top, tops, {state});
-  return keep;
 }
 
 std::optional<KernelEmitter> moe::attentionEmitter(AttentionOp op, const CpuTarget &target) {
