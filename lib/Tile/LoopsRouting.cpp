@@ -10,7 +10,8 @@ void ScoreSteps::load(Code &c, Value matrix, V row, V n, Value to) const {
 }
 
 void ScoreSteps::sum(Code &c, Value values, Value bias, V n, Value to) const {
-  c.loop(c.index(0), n, [&](V i) { c.store(c.load(values, {i}) + c.toFloat(c.loadWide(bias, {i}), c.b.getF32Type()), to, {i}); });
+  c.loop(c.index(0), n,
+         [&](V i) { c.store(c.load(values, {i}) + c.toFloat(c.loadWide(bias, {i}), c.b.getF32Type()), to, {i}); });
 }
 
 void ScoreSteps::softmax(Code &c, Value values, V n) const {
@@ -29,7 +30,8 @@ void ScoreSteps::sigmoid(Code &c, Value values, V n) const {
   c.loop(c.index(0), n, [&](V i) { c.store(c.sigmoid(c.load(values, {i})), values, {i}); });
 }
 
-void ScoreSteps::forLargest(Code &c, Value values, V n, int64_t count, llvm::function_ref<void(V slot, V index)> body) const {
+void ScoreSteps::forLargest(Code &c, Value values, V n, int64_t count,
+                            llvm::function_ref<void(V slot, V index)> body) const {
   V lowest = c.infinity(c.b.getF32Type(), true), highest = c.infinity(c.b.getF32Type(), false);
   c.loop(c.index(0), c.index(count), {highest, c.index(-1)}, [&](V slot, ArrayRef<V> last) -> Vs {
     Vs best = c.loop(c.index(0), n, {c.boolean(false), lowest, c.index(0)}, [&](V i, ArrayRef<V> best) -> Vs {
@@ -58,7 +60,7 @@ struct RouteRow {
   V zero = c.index(0), one = c.index(1);
   Type f32 = c.b.getF32Type();
   Value choice = scores; // what is selected by: `scores`, or `chosen` where bias or groups make another
-  ScoreSteps plain;      // for a few values
+  ScoreSteps plain = {}; // for a few values
 
   void loadScores() {
     steps.load(c, op.getLogits(), token, experts, scores);
@@ -86,7 +88,7 @@ struct RouteRow {
       c.store(c.constant(c.b.getI8Type(), 0), keep, {g});
     });
     plain.forLargest(c, groupScore, c.index(groups), op.getTopGroups(),
-               [&](V, V g) { c.store(c.constant(c.b.getI8Type(), 1), keep, {g}); });
+                     [&](V, V g) { c.store(c.constant(c.b.getI8Type(), 1), keep, {g}); });
     Value all = choice;
     choice = chosen;
     V fill = op.getGroupFill() == GroupFill::Zero ? c.f32(0) : lowest;
@@ -171,7 +173,14 @@ KernelEmitter moe::routeLoops(RouteOp op, int64_t grain, std::shared_ptr<const S
   };
   return rowEmitter(grain, split, [experts, k, steps](Code &c, Operation *o, V token) {
     Type f32 = c.b.getF32Type();
-    RouteRow row{c, cast<RouteOp>(o), *steps, token, c.index(experts), c.scratch({experts}, f32), c.scratch({experts}, f32), c.scratch({k}, f32)};
+    RouteRow row{c,
+                 cast<RouteOp>(o),
+                 *steps,
+                 token,
+                 c.index(experts),
+                 c.scratch({experts}, f32),
+                 c.scratch({experts}, f32),
+                 c.scratch({k}, f32)};
     row.run();
   });
 }

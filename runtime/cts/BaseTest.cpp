@@ -48,6 +48,33 @@ TEST(pool_waits_for_slow_chunks_and_takes_others_meanwhile) {
   EXPECT_EQ(finished.load(), 5);
 }
 
+TEST(pool_caller_sleeps_for_a_workers_chunk_and_workers_wake_whenever_a_region_starts) {
+  ThreadPool pool(2);
+  struct Region {
+    std::thread::id caller = std::this_thread::get_id();
+    std::atomic<int> finished{0};
+  };
+  for (int round = 0; round < 400; ++round) {
+    Region region;
+    pool.run(
+        3,
+        [](void *self, int64_t) {
+          Region &region = *static_cast<Region *>(self);
+          // Longer than the caller spins.
+          if (std::this_thread::get_id() != region.caller)
+            std::this_thread::sleep_for(std::chrono::microseconds(300));
+          ++region.finished;
+        },
+        &region);
+    if (region.finished != 3)
+      return EXPECT_EQ(region.finished.load(), 3);
+    // Workers fall asleep after some 50 microseconds: the next region starts before, while and after they do.
+    auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(round % 120);
+    while (std::chrono::steady_clock::now() < until) {
+    }
+  }
+}
+
 TEST(planner_keeps_living_buffers_apart) {
   std::mt19937 random(1);
   for (int round = 0; round < 200; ++round) {

@@ -5,6 +5,13 @@
 // CHECK-NOT: memref.alloca() {{.*}}memref<?
 // CHECK: call @moe_pack_f32
 // CHECK: call @moe_product_f32
+// A tile in sight of all rows needs no mask; where a row's maximum grows, its sums are scaled.
+// CHECK: scf.if
+// CHECK-NOT: vector.create_mask
+// CHECK: vector.reduction <maxnumf>
+// CHECK: arith.cmpf une
+// CHECK: scf.if
+// CHECK: } else {
 // CHECK: vector.create_mask
 // CHECK: vector.reduction <maxnumf>
 // CHECK: call @moe_product_f32

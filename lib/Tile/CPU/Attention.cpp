@@ -5,7 +5,8 @@
 //
 //   for key tiles in sight:  pack K as panels [d][16 keys], V as panels [key][16]
 //     for blocks of <= 28 (6) queries:  Z = Q K^T;  z = scale, cap, mask, causal;  m' = max(m, z);  P = exp(Z - m')
-//                                       sum = sum * exp(m - m') + P;  O = O * exp(m - m') + P V
+//                                       where m grows: sum = sum * exp(m - m'), O = O * exp(m - m');  sum = sum + P;  O
+//                                       = O + P V
 //   out = O / sum
 //
 // Both products are the functions that packed products use.
@@ -32,6 +33,11 @@ struct AttentionPlan {
     heads = shape(op.getQuery())[1], keyHeads = shape(op.getKey())[1];
     tile = depth + width <= 256 ? 64 : depth + width <= 768 ? 32 : 16;
     block = depth + width <= 256 ? 112 : 28;
+  }
+  /// Queries of an item, at most `block`: half as many where items would be few. `heads` are those of all batches.
+  V perItem(Code &c, V heads, V queries) const {
+    V few = heads * c.ceilDiv(queries, c.index(block)) < c.index(16);
+    return c.select(few, c.index(std::max<int64_t>(28, block / 2)), c.index(block));
   }
   bool fits() const { return depth > 0 && width > 0 && depth + width <= 1280; }
   int64_t panels() const { return llvm::divideCeil(width, kPanel); }
@@ -99,7 +105,8 @@ void AttentionKernel::emit(V begin, V end) {
   length = c.dim(op.getKey(), 2), queries = c.dim(op.getQuery(), 2);
   position = length - queries;
   // The last queries see the most keys: their items come first.
-  V blocksPerHead = c.ceilDiv(queries, c.index(plan.block)), heads = c.index(plan.heads), all = c.dim(op.getQuery(), 0) * heads;
+  V heads = c.index(plan.heads), all = c.dim(op.getQuery(), 0) * heads,
+    blocksPerHead = c.ceilDiv(queries, plan.perItem(c, all, queries));
   c.loop(begin, end, [&](V i) {
     V nth = blocksPerHead - one - i / all, rest = i % all;
     V q0 = queries * nth / blocksPerHead, q1 = queries * (nth + one) / blocksPerHead;
@@ -254,7 +261,8 @@ V AttentionKernel::maskLine(V query, V key) {
   return type.isDynamicDim(3) ? c.ifElse(c.dim(mask, 3) == one, same, whole)[0] : whole()[0];
 }
 
-/// Scores of row `r` of the block become weights against the row's maximum so far; where that grows, the older sums are scaled.
+/// Scores of row `r` of the block become weights against the row's maximum so far; where that grows, the older sums are
+/// scaled.
 void AttentionKernel::scoreRow(V block, V r, V query, V panels, V firstKey, V keys, bool seesAll) {
   V width = c.index(kPanel), tileSize = c.index(maxRows(target)) * width, state = block * c.index(maxRows(target)) + r;
   auto lanes = VectorType::get({kPanel}, b.getI1Type());
@@ -311,14 +319,10 @@ void AttentionKernel::scoreRow(V block, V r, V query, V panels, V firstKey, V ke
 
 std::optional<KernelEmitter> moe::attentionEmitter(AttentionOp op, const CpuTarget &target) {
   AttentionPlan plan(op);
-  auto narrow = [](Value v) {
-    Type type = cast<MemRefType>(v.getType()).getElementType();
-    return type.isF32() || type.isF16() || type.isBF16();
-  };
   SmallVector<Value> arrays = {op.getQuery(), op.getKey(), op.getValue(), op.getOuts().front()};
   if (op.getMask())
     arrays.push_back(op.getMask());
-  if (!plan.fits() || !llvm::all_of(arrays, narrow) || !llvm::all_of(arrays, isRowContiguous))
+  if (!plan.fits() || !llvm::all_of(arrays, isVectorFloat) || !llvm::all_of(arrays, isRowContiguous))
     return std::nullopt;
   KernelEmitter emitter;
   emitter.items = [](OpBuilder &b, Location loc, Operation *o, ValueRange operands) -> Value {
@@ -326,7 +330,8 @@ std::optional<KernelEmitter> moe::attentionEmitter(AttentionOp op, const CpuTarg
     Code c(b, loc);
     Value query = hostOperand(o, operands, op.getQuery());
     AttentionPlan plan(op);
-    return c.dim(query, 0) * c.index(plan.heads) * c.ceilDiv(c.dim(query, 2), c.index(plan.block));
+    V heads = c.dim(query, 0) * c.index(plan.heads), queries = c.dim(query, 2);
+    return heads * c.ceilDiv(queries, plan.perItem(c, heads, queries));
   };
   std::string isa = target.isa.str();
   emitter.body = [isa, bits = target.vectorBits](OpBuilder &b, Operation *o, Value begin, Value end) {

@@ -51,8 +51,8 @@ struct ProductPlan {
     pieces = llvm::divideCeil(k, kDeepest);
     piece = pieces == 1 ? k : llvm::alignTo(llvm::divideCeil(k, pieces), block);
     pieces = llvm::divideCeil(k, piece);
-    // Weights from memory are read once for all rows of an item, whose packed form takes at most 256 KiB; those in the cache are read
-    // again for every 28 rows, and the item packs as few rows for as many columns as it can.
+    // Weights from memory are read once for all rows of an item, whose packed form takes at most 256 KiB; those in the
+    // cache are read again for every 28 rows, and the item packs as few rows for as many columns as it can.
     streamed = type.getNumElements() * type.getElementTypeBitWidth() / 8 * weights > kCached;
     blockRows = streamed ? std::min<int64_t>(112, 28 * std::max<int64_t>(1, 65536 / (piece * 28))) : 28;
     // Partial sums of pieces: at most 64 KiB.
@@ -76,7 +76,8 @@ struct ProductSplit {
       blocks = c.min(rows, groups + rows / most);
       average = c.min(c.ceilDiv(rows, groups), most);
     }
-    // Panels of an item: work of at least 10 microseconds, which pays for packing the rows; up to 40 where there are many items.
+    // Panels of an item: work of at least 10 microseconds, which pays for packing the rows; up to 40 where there are
+    // many items.
     V few = average <= c.index(4);
     V cost = c.max(one, average * c.index(plan.k * plan.weights));
     V least = c.select(few, average * c.index(4096), c.index(24576));
@@ -310,15 +311,15 @@ void ProductKernel::epilogue(V group, V row, V rows, V panel, V panels, V tile, 
 }
 
 std::optional<KernelEmitter> moe::groupedMatmulEmitter(GroupedMatmulOp op, const CpuTarget &target) {
-  auto narrow = [](Value v) {
-    Type type = cast<MemRefType>(v.getType()).getElementType();
-    return type.isF32() || type.isF16() || type.isBF16();
-  };
   auto weight = cast<MemRefType>(op.getWeights()[0].getType());
-  if (op.getPacked() != kPanel || !weight.hasStaticShape() || !weight.getLayout().isIdentity() || op.getWeights().size() > 4 ||
-      !(op.getXScales() ? suitableScales(op.getXBlock().drop_front(), weight.getDimSize(2), op.getXScales()) : narrow(op.getX())) ||
-      !(op.getWeightScales().empty() ? narrow(op.getWeights()[0])
-                                     : suitableScales(op.getWeightBlock().drop_front(), weight.getDimSize(2), op.getWeightScales())) || !isRowContiguous(op.getX()) || !isRowContiguous(op.getOuts().front()) ||
+  if (op.getPacked() != kPanel || !weight.hasStaticShape() || weight.getNumElements() == 0 ||
+      !weight.getLayout().isIdentity() || op.getWeights().size() > 4 ||
+      !(op.getXScales() ? suitableScales(op.getXBlock().drop_front(), weight.getDimSize(2), op.getXScales())
+                        : isVectorFloat(op.getX())) ||
+      !(op.getWeightScales().empty()
+            ? isVectorFloat(op.getWeights()[0])
+            : suitableScales(op.getWeightBlock().drop_front(), weight.getDimSize(2), op.getWeightScales())) ||
+      !isRowContiguous(op.getX()) || !isRowContiguous(op.getOuts().front()) ||
       !isVectorizable(op.getEpilogue().front()))
     return std::nullopt;
   for (auto [extra, kind] : llvm::zip(op.getExtras(), op.getExtraKinds()))

@@ -9,6 +9,11 @@
 using namespace mlir;
 using namespace mlir::moe;
 
+bool moe::isVectorFloat(Value memref) {
+  Type type = cast<MemRefType>(memref.getType()).getElementType();
+  return type.isF32() || type.isF16() || type.isBF16();
+}
+
 bool moe::isRowContiguous(Value memref) {
   SmallVector<int64_t> strides;
   int64_t offset;
@@ -137,7 +142,8 @@ static func::FuncOp blockFunction(Operation *op, const OperandFormat &format, in
       blockStride = args[7], depth = args[8], first = args[9];
     OpBuilder &b = c.b;
     auto line = VectorType::get({kPanel}, f32), raw = VectorType::get({kPanel}, weight);
-    int64_t pitch = staticPitch(rows), unroll = rows >= 8 ? 2 : 4, lineBytes = kPanel * weight.getIntOrFloatBitWidth() / 8;
+    int64_t pitch = staticPitch(rows), unroll = rows >= 8 ? 2 : 4,
+            lineBytes = kPanel * weight.getIntOrFloatBitWidth() / 8;
     SmallVector<V> wBase, cBase;
     for (int64_t p = 0; p < panels; ++p) {
       wBase.push_back(p == 0 ? w0 : at(c, wBase.back(), panelStride));

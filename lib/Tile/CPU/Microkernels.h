@@ -49,6 +49,8 @@ func::FuncOp packFunction(Operation *at, OperandFormat x);
 
 /// A flat view of a buffer whose last dim is contiguous, for element offsets.
 V flatView(Code &c, Value memref);
+/// Whether the memref's elements are f32, f16 or bf16, which vector code reads as f32.
+bool isVectorFloat(Value memref);
 /// Whether the last dimension of the memref has stride 1.
 bool isRowContiguous(Value memref);
 /// Stride of dimension `i` in elements.

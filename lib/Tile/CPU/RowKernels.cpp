@@ -6,7 +6,6 @@
 #include "../Loops.h"
 #include "Emitters.h"
 #include "Lines.h"
-#include "Microkernels.h"
 #include "Vectorize.h"
 
 using namespace mlir;
@@ -34,8 +33,7 @@ static bool suits(Operation *op) {
     auto type = dyn_cast<MemRefType>(v.getType());
     if (!type || !isa<FloatType>(type.getElementType()))
       return true;
-    Type e = type.getElementType();
-    return (e.isF32() || e.isF16() || e.isBF16()) && isRowContiguous(v);
+    return isVectorFloat(v) && isRowContiguous(v);
   });
 }
 

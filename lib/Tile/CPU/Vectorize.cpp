@@ -54,7 +54,7 @@ Value moe::cloneVectorized(OpBuilder &b, Location loc, Block &block, ValueRange 
   return vectorOf(block.getTerminator()->getOperand(result));
 }
 
-Value moe::fastExp(OpBuilder &b, Location loc, Value x) {
+Value moe::fastExp(OpBuilder &b, Location loc, Value x, float lowest) {
   auto type = cast<VectorType>(x.getType());
   auto ints = type.clone(b.getI32Type());
   auto constant = [&](float v) -> Value {
@@ -67,7 +67,7 @@ Value moe::fastExp(OpBuilder &b, Location loc, Value x) {
   auto select = [&](arith::CmpFPredicate p, Value limit) -> Value {
     return arith::SelectOp::create(b, loc, arith::CmpFOp::create(b, loc, p, limit, x), limit, x);
   };
-  Value low = constant(-87.33654f), unclamped = x;
+  Value low = constant(lowest), unclamped = x;
   x = select(arith::CmpFPredicate::OGT, low);
   Value clamped = select(arith::CmpFPredicate::OLT, constant(89.0f));
   Value magic = constant(12582912.0f); // 1.5 * 2^23: adding it rounds to an integer
@@ -86,6 +86,6 @@ Value moe::fastExp(OpBuilder &b, Location loc, Value x) {
     return arith::BitcastOp::create(b, loc, type, biased);
   };
   Value y = arith::MulFOp::create(b, loc, arith::MulFOp::create(b, loc, p, power(half)), power(rest));
-  // Below the range the result is 0: no subnormal numbers, which are slow.
+  // Below the range the result is 0.
   return arith::SelectOp::create(b, loc, arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, unclamped, low), constant(0.0f), y);
 }

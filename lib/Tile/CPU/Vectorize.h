@@ -13,8 +13,12 @@ bool isVectorizable(Block &block);
 /// vector of the terminator's operand `result`.
 Value cloneVectorized(OpBuilder &b, Location loc, Block &block, ValueRange arguments, int64_t width, unsigned result = 0);
 
-/// exp(x) of f32 vectors by a polynomial: relative error below 2e-7, 0 below -87.3, infinity above 88.7; NaN stays.
-Value fastExp(OpBuilder &b, Location loc, Value x);
+/// Below this exp(x) is a subnormal number, and below the second not even that.
+constexpr float kLeastNormalExp = -87.33654f, kLeastExp = -104;
+
+/// exp(x) of f32 vectors by a polynomial: relative error below 2e-7, 0 below `lowest`, infinity above 88.7; NaN stays.
+/// Subnormal results are right but slow to use.
+Value fastExp(OpBuilder &b, Location loc, Value x, float lowest = kLeastNormalExp);
 
 } // namespace mlir::moe
 

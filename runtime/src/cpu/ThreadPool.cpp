@@ -11,17 +11,9 @@
 
 namespace moe {
 namespace {
-/// Ticks of the time stamp counter, 40 to 60 microseconds: longer than what one thread alone does between two regions of a model, and
-/// than waking a sleeper takes on a virtual machine.
-constexpr uint64_t kSpinTicks = 120'000;
-
-/// Pauses until ready() or the time is over; whether it became ready.
-template <typename Ready> bool spinUntil(Ready ready) {
-  for (uint64_t start = __builtin_ia32_rdtsc(); !ready(); __builtin_ia32_pause())
-    if (__builtin_ia32_rdtsc() - start > kSpinTicks)
-      return false;
-  return true;
-}
+/// Ticks, 40 to 60 microseconds: longer than what one thread alone does between two regions of a model, and than waking a sleeper takes
+/// on a virtual machine. Where there are more threads than processors, who spins may keep a processor from who works.
+constexpr uint64_t kSpinTicks = 120'000, kSharedSpinTicks = 10'000;
 void futexWait(std::atomic<uint32_t> *word, uint32_t expected) {
   syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0);
 }
@@ -56,7 +48,15 @@ unsigned usableProcessors() {
   return processors;
 }
 
-ThreadPool::ThreadPool(unsigned threads) {
+/// Pauses until ready() or the time is over; whether it became ready.
+template <typename Ready> bool ThreadPool::spinUntil(Ready ready) const {
+  for (uint64_t start = __builtin_ia32_rdtsc(); !ready(); __builtin_ia32_pause())
+    if (__builtin_ia32_rdtsc() - start > spinTicks)
+      return false;
+  return true;
+}
+
+ThreadPool::ThreadPool(unsigned threads) : spinTicks(threads > usableProcessors() ? kSharedSpinTicks : kSpinTicks) {
   workers.reserve(threads > 1 ? threads - 1 : 0);
   for (unsigned i = 1; i < threads; ++i)
     workers.emplace_back([this] { work(); });

@@ -3,7 +3,7 @@
 // One 64-bit ticket holds the region's number (high half) and the chunks not yet taken (low half). A thread takes a
 // chunk by compare-and-swap; the number makes a late thread's exchange fail once the region has changed. The caller
 // takes chunks too, and waits until the chunks are done, not until every thread has woken: a worker that the system
-// does not schedule delays nothing. Waiting spins for some ten microseconds, then sleeps on a futex.
+// does not schedule delays nothing. Waiting spins for some 50 microseconds, or few where threads share processors, then sleeps on a futex.
 #ifndef MOE_CPU_THREADPOOL_H
 #define MOE_CPU_THREADPOOL_H
 
@@ -33,9 +33,11 @@ public:
 
 private:
   void work();
+  template <typename Ready> bool spinUntil(Ready ready) const;
   bool takeChunk(uint64_t &ticket);
 
   std::vector<std::thread> workers;
+  const uint64_t spinTicks; // of the time stamp counter
   alignas(64) std::atomic<uint64_t> ticket{0};
   alignas(64) std::atomic<uint32_t> done{0}; // chunks of this region that have returned
   std::atomic<uint32_t> callerSleeps{0};
