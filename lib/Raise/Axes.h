@@ -80,6 +80,8 @@ public:
   /// The axes over whose row-major positions an integer value counts: a Range over tokens, repeated for each slot,
   /// yields the token axes. Nullopt if `value` is no such count.
   std::optional<Axes> positions(Value value);
+  /// What is provable about extents and the integers that are made of them.
+  ShapeFacts &shapeFacts() { return facts; }
   /// Says that `expr` is `same`, where the facts cannot know it. Call before values of that extent are related.
   void knowExtent(AffineExpr expr, AffineExpr same) { known[expr] = Extent::get(same); }
   AffineExpr extentOf(Value value, int64_t dim) { return facts.shape(value)[dim]; }

@@ -414,7 +414,8 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalNew(Value value) {
       Axes picked, masked;
       Value mask = at->nonZero->getOperand(0);
       for (auto [i, dim] : llvm::enumerate(at->dims)) {
-        llvm::append_range(picked, axes.leaves(data, first + i));
+        if (i == 0 || !at->linear)
+          llvm::append_range(picked, axes.leaves(data, first + i));
         llvm::append_range(masked, axes.leaves(mask, dim));
       }
       if (picked != masked && !axes.space.unify(picked, masked)) {

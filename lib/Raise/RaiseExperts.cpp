@@ -5,6 +5,7 @@
 //   %g = onnx.GatherND(%w1, %ids) ... ReduceSum over the slots           gathered
 //   %h = onnx.MatMul(%x, %w1) : [E, T, I] ... ReduceSum over experts     dense, times a routing matrix
 //   %y = Add(... Add(f0(%x) * %r0, f1(%x) * %r1) ...)                    unrolled
+//   %y = Concat(f0(%r0), f1(%r1), ...) of rows sorted by expert          sorted, where no sum follows
 //   ->
 //   %y = moe.experts %x, %weights, %ids params(%w1, %w2) { ^bb0(%rows: tensor<?xH>, %a: ..., %b: ...): ... moe.yield }
 //
@@ -13,6 +14,7 @@
 #include "OnnxMake.h"
 #include "OnnxMatch.h"
 #include "Reports.h"
+#include "SortedBanks.h"
 #include "UnrolledExperts.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -139,6 +141,17 @@ void RaiseExperts::raise(RouteOp route, ShapeFacts &facts) {
     reason = body.reason;
     anchor = last;
   }
+  // No sum over the slots: what is computed run by run of sorted rows is a bank all the same.
+  unsigned banks = 0;
+  std::string bankReason;
+  for (auto &[join, runs] : values.sortedRuns)
+    if (Value y = raiseSortedRuns(b, values, join, bankReason)) {
+      join->getResult(0).replaceAllUsesWith(y);
+      ++banks;
+    }
+  numExperts += banks;
+  if (banks && banks == values.sortedRuns.size())
+    return;
   reportGeneric(anchor ? anchor : route.getOperation(), "experts", reason.empty() ? "no weighted sum over the chosen experts was found" : reason);
 }
 

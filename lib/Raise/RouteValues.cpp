@@ -208,6 +208,27 @@ RouteFact RouteValues::compute(Value value) {
   return {};
 }
 
+/// i * extent of j's dimension + j: the place of (i, j) in the two dimensions flattened.
+std::optional<Coordinates> RouteValues::linearCoordinates(Operation *add) {
+  ShapeFacts &facts = axes.shapeFacts();
+  for (int place : {0, 1}) {
+    Operation *mul = definedBy(add->getOperand(place), {"Mul"});
+    std::optional<Coordinates> inner = mul ? coordinates(add->getOperand(1 - place)) : std::nullopt;
+    if (!inner || !inner->nonZero || inner->dims.size() != 1)
+      continue;
+    for (int factor : {0, 1}) {
+      std::optional<Coordinates> outer = coordinates(mul->getOperand(factor));
+      if (!outer || outer->nonZero != inner->nonZero || outer->dims.size() != 1 || outer->axis >= 0 || inner->axis >= 0 ||
+          !facts.equal(facts.scalar(mul->getOperand(1 - factor)), axes.extentOf(inner->nonZero->getOperand(0), inner->dims[0])))
+        continue;
+      outer->dims.push_back(inner->dims[0]);
+      outer->linear = true;
+      return outer;
+    }
+  }
+  return std::nullopt;
+}
+
 std::optional<Coordinates> RouteValues::coordinates(Value value) {
   auto it = coordinateFacts.find(value);
   if (it != coordinateFacts.end())
@@ -243,7 +264,7 @@ std::optional<Coordinates> RouteValues::coordinates(Value value) {
       result.axis = axisOf(op, "axis", 0, tensorType(value).getRank());
       for (Value operand : op->getOperands()) {
         std::optional<Coordinates> part = coordinates(operand);
-        if (!part || part->sort || (result.nonZero && part->nonZero != result.nonZero) || (part->axis >= 0 && part->axis != result.axis) ||
+        if (!part || part->sort || part->linear || (result.nonZero && part->nonZero != result.nonZero) || (part->axis >= 0 && part->axis != result.axis) ||
             tensorType(operand).getDimSize(result.axis) != static_cast<int64_t>(part->dims.size()))
           return std::nullopt;
         result.nonZero = part->nonZero;
@@ -251,6 +272,8 @@ std::optional<Coordinates> RouteValues::coordinates(Value value) {
       }
       return result;
     }
+    if (name == "Add")
+      return linearCoordinates(op);
     std::optional<Coordinates> in = coordinates(op->getOperand(0));
     if (!in)
       return std::nullopt;
@@ -289,7 +312,8 @@ std::optional<Coordinates> RouteValues::coordinates(Value value) {
       return result;
     }
     // With one component chosen its dimension has extent 1 and may go or move.
-    if ((name == "Squeeze" || name == "Unsqueeze" || name == "Reshape" || name == "Flatten" || name == "Expand") && in->dims.size() == 1) {
+    if ((name == "Squeeze" || name == "Unsqueeze" || name == "Reshape" || name == "Flatten" || name == "Expand") &&
+        (in->dims.size() == 1 || in->linear)) {
       in->axis = -1;
       return in;
     }

@@ -29,10 +29,11 @@ struct RouteFact {
 
 /// Coordinates of the nonzero elements of a mask: `dims[i]` is the dimension of the mask that component i runs over. Or
 /// places in the order sorted by expert: then `sort` is the sorting op, and the one component counts (token, slot) pairs
-/// (dims = {0}) or tokens (dims = {1}).
+/// (dims = {0}) or tokens (dims = {1}). `linear`: the components are folded into one, row-major over `dims`.
 struct Coordinates {
   Operation *nonZero = nullptr;
   Operation *sort = nullptr;
+  bool linear = false;
   Operation *source() const { return nonZero ? nonZero : sort; }
   SmallVector<int64_t, 2> dims;
   int64_t axis = -1; // the dimension of the value that lists the components; -1: one component, no such dimension
@@ -71,6 +72,7 @@ private:
   RouteFact compute(Value value);
   bool isSort(Operation *op);
   std::optional<Value> wholeDivision(Value value, int64_t by);
+  std::optional<Coordinates> linearCoordinates(Operation *add);
   std::optional<int64_t> countOf(Value value, int depth = 0);
   bool matchRun(Value a, Value b, Operation *split, int64_t expert, SortedRuns &runs);
   bool isExpertDim(Value value, int64_t dim) { return !experts.empty() && axes.leaves(value, dim) == axes.space.leaves(experts); }

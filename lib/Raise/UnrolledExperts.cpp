@@ -6,18 +6,61 @@
 using namespace mlir;
 using namespace mlir::moe;
 
+/// A user that asks for nothing but the extents of a value, or of its first entry.
+static bool readsExtents(Operation *user) {
+  return isOnnx(user, {"Shape"}) || (isOnnx(user, {"Slice"}) && llvm::all_of(user->getUsers(), [](Operation *u) { return isOnnx(u, {"Shape"}); }));
+}
+static bool hasOneReader(Value value) {
+  return llvm::count_if(value.getUses(), [](OpOperand &use) { return !readsExtents(use.getOwner()); }) == 1;
+}
+static bool adds(Operation *scatter) {
+  auto reduction = scatter->getAttrOfType<StringAttr>("reduction");
+  return reduction && reduction.getValue() == "add";
+}
+
 bool UnrolledExperts::isAccumulation(Operation *op) {
   if (isOnnx(op, {"Add", "Sum"}))
     return true;
   if (!isOnnx(op, {"ScatterND", "ScatterElements"}) || !route.coordinates(op->getOperand(1)) || !route.coordinates(op->getOperand(1))->nonZero)
     return false;
-  auto reduction = op->getAttrOfType<StringAttr>("reduction");
-  if (reduction && reduction.getValue() == "add")
+  // The rows of one expert are different tokens: written to zeros they are added, and so they are in
+  // out[rows] = out[rows] + y.
+  if (adds(op) || isFilledWith(op->getOperand(0), 0))
     return true;
-  // out[rows] = out[rows] + y: the rows of one expert are different tokens
   Operation *add = definedBy(op->getOperand(2), {"Add"});
   Operation *gather = add ? definedBy(add->getOperand(0), {"Gather", "GatherND", "GatherElements"}) : nullptr;
   return gather && gather->getOperand(0) == op->getOperand(0) && gather->getOperand(1) == op->getOperand(1);
+}
+
+/// Slice of the first entry along dimension 0 (of none if there is none).
+static bool isFirstRow(Operation *slice) {
+  std::optional<SmallVector<int64_t>> along = cutAxes(slice), starts = onnx::getConstantInts(getInput(slice, 1)),
+                                      ends = onnx::getConstantInts(getInput(slice, 2));
+  Value steps = getInput(slice, 4);
+  std::optional<SmallVector<int64_t>> by = steps ? onnx::getConstantInts(steps) : SmallVector<int64_t>(along ? along->size() : 0, 1);
+  if (!along || !starts || !ends || !by)
+    return false;
+  size_t place = llvm::find(*along, 0) - along->begin();
+  return place < along->size() && (*starts)[place] == 0 && (*ends)[place] == 1 && (*by)[place] == 1;
+}
+
+/// The rows that `scatter` adds, without an Expand to the extents of data[0:1]: these are 1 and the width, or there are no
+/// rows to add to.
+Value UnrolledExperts::addedRows(Operation *scatter) {
+  Value rows = scatter->getOperand(2);
+  if (!adds(scatter) && !isFilledWith(scatter->getOperand(0), 0))
+    rows = rows.getDefiningOp()->getOperand(1);
+  Operation *expand = definedBy(rows, {"Expand"});
+  Operation *shape = expand ? definedBy(expand->getOperand(1), {"Shape"}) : nullptr;
+  Operation *slice = shape ? definedBy(shape->getOperand(0), {"Slice"}) : nullptr;
+  if (!slice || !isFirstRow(slice) || intAttr(shape, "start", 0) != 0)
+    return rows;
+  RankedTensorType type = tensorType(rows), before = tensorType(expand->getOperand(0));
+  bool sameWidth = type.getRank() == before.getRank() && before.getShape().drop_front() == type.getShape().drop_front() &&
+                   llvm::none_of(type.getShape().drop_front(), ShapedType::isDynamic);
+  if (!sameWidth || !axes.shapeFacts().equal(axes.extentOf(slice->getOperand(0), 0), axes.extentOf(scatter->getOperand(0), 0)))
+    return rows;
+  return expand->getOperand(0);
 }
 
 void UnrolledExperts::flatten(Value root, bool) {
@@ -26,12 +69,13 @@ void UnrolledExperts::flatten(Value root, bool) {
     Value value = stack.back().first;
     bool outermost = stack.pop_back_val().second;
     Operation *op = value.getDefiningOp();
+    if (isFilledWith(value, 0))
+      continue;
     if (!fromRoute.contains(value)) {
-      if (!isFilledWith(value, 0))
-        others.push_back(value);
+      others.push_back(value);
       continue;
     }
-    if (!op || !isAccumulation(op) || (!outermost && !value.hasOneUse())) {
+    if (!op || !isAccumulation(op) || (!outermost && !hasOneReader(value))) {
       summands.push_back({value, nullptr});
       continue;
     }
@@ -45,11 +89,7 @@ void UnrolledExperts::flatten(Value root, bool) {
         stack.push_back({operand, false});
       continue;
     }
-    Value updates = op->getOperand(2);
-    auto reduction = op->getAttrOfType<StringAttr>("reduction");
-    if (!reduction || reduction.getValue() != "add")
-      updates = updates.getDefiningOp()->getOperand(1);
-    summands.push_back({updates, op});
+    summands.push_back({addedRows(op), op});
     Value data = op->getOperand(0);
     // The accumulator is read by the scatter alone (and by its own gather).
     bool own = llvm::all_of(data.getUsers(), [op](Operation *user) { return user == op || isOnnx(user, {"Gather", "GatherND", "GatherElements", "Shape"}); });
@@ -66,12 +106,12 @@ void UnrolledExperts::flatten(Value root, bool) {
 }
 
 bool UnrolledExperts::isSum(Operation *op) {
-  if (!isAccumulation(op))
+  if (!isFloat(op->getResult(0)) || !isAccumulation(op))
     return false;
   // Only the last op of a chain.
   Value result = op->getResult(0);
   for (Operation *user : result.getUsers())
-    if (isAccumulation(user) && result.hasOneUse() && user->getBlock() == op->getBlock())
+    if (isAccumulation(user) && hasOneReader(result) && user->getBlock() == op->getBlock())
       return false;
   summands.clear();
   others.clear();
@@ -125,12 +165,22 @@ bool UnrolledExperts::compare(Value rootA, Value rootB) {
   return true;
 }
 
+/// Whether two scatters write to the same part of what their experts' coordinates are.
+bool UnrolledExperts::comparePlaces(Operation *a, Operation *b) {
+  std::optional<Coordinates> first = route.coordinates(a->getOperand(1)), second = route.coordinates(b->getOperand(1));
+  return first->dims == second->dims && first->linear == second->linear && compare(first->nonZero->getResult(0), second->nonZero->getResult(0));
+}
+
 /// The scatter adds row n to the token of coordinate n of its expert's mask.
 bool UnrolledExperts::checkScatter(const Summand &summand) {
   if (!summand.scatter)
     return true;
   Operation *op = summand.scatter;
   std::optional<Coordinates> at = route.coordinates(op->getOperand(1));
+  if (at->linear) {
+    reason = "the rows of a term are added at places that are no tokens";
+    return false;
+  }
   Value mask = at->nonZero->getOperand(0);
   RouteFact fact = route.of(mask);
   Axes all = axes.leaves(mask), tokens = route.tokens(), slots = route.slots();
@@ -167,7 +217,7 @@ Value UnrolledExperts::raise(OpBuilder &b, Operation *op) {
     idsA.clear();
     idsB.clear();
     bool same = static_cast<bool>(summands[0].scatter) == static_cast<bool>(summands[i].scatter) && compare(summands[0].value, summands[i].value) &&
-                (!summands[0].scatter || compare(summands[0].scatter->getOperand(1), summands[i].scatter->getOperand(1)));
+                (!summands[0].scatter || comparePlaces(summands[0].scatter, summands[i].scatter));
     if (!same) {
       reason = "terms of the sum over experts are different functions";
       return {};

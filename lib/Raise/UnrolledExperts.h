@@ -25,7 +25,9 @@ private:
   };
   void flatten(Value value, bool outermost);
   bool compare(Value a, Value b);
+  bool comparePlaces(Operation *a, Operation *b);
   bool checkScatter(const Summand &summand);
+  Value addedRows(Operation *scatter);
   bool isAccumulation(Operation *op);
 
   RouteValues &route;

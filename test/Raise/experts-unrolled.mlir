@@ -129,3 +129,161 @@ func.func @different(%x: tensor<?x16xf32> {moe.dims = ["tokens", 16]}, %l: tenso
   %y = onnx.Add(%o0, %o1) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32> loc("sum")
   return %y : tensor<?x16xf32>
 }
+
+// -----
+
+// index_add as rows written to zeros, then added; the weight is found by token * k + slot.
+// CHECK-LABEL: @index_add
+// CHECK: %[[W:.*]] = moe.get_weight @w1
+// CHECK: %[[Y:.*]] = moe.experts %arg0, %{{.*}}#0, %{{.*}}#1 params(%[[W]]) :
+// CHECK-NOT: onnx.NonZero
+// CHECK: return %[[Y]]
+moe.weight @w1 : tensor<2x16x16xf32> = #moe.piece<"w.bin", 0, 2048, tensor<2x16x16xf32>>
+func.func @index_add(%x: tensor<?x16xf32> {moe.dims = ["tokens", 16]}, %l: tensor<?x2xf32> {moe.dims = ["tokens", 2]}) -> tensor<?x16xf32> {
+  %w1 = moe.get_weight @w1 : tensor<2x16x16xf32>
+  %w, %i = moe.route %l {k = 2 : i64} : (tensor<?x2xf32>) -> (tensor<?x2xf32>, tensor<?x2xi64>)
+  %i0 = onnx.Constant dense<0> : tensor<i64>
+  %i1 = onnx.Constant dense<1> : tensor<i64>
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %two = onnx.Constant dense<2> : tensor<1xi64>
+  %last = onnx.Constant dense<-1> : tensor<1xi64>
+  %ones = onnx.Constant dense<1> : tensor<2xi64>
+  %from = onnx.Constant dense<0> : tensor<2xi64>
+  %to = onnx.Constant dense<[1, 9223372036854775807]> : tensor<2xi64>
+  %both = onnx.Constant dense<[0, 1]> : tensor<2xi64>
+  %column = onnx.Constant dense<[-1, 1]> : tensor<2xi64>
+  %shape = onnx.Shape(%x) : (tensor<?x16xf32>) -> tensor<2xi64>
+  %acc = onnx.ConstantOfShape(%shape) {value = dense<0.0> : tensor<1xf32>} : (tensor<2xi64>) -> tensor<?x16xf32>
+  %u = onnx.Unsqueeze(%i, %last) : (tensor<?x2xi64>, tensor<1xi64>) -> tensor<?x2x1xi64>
+  %e = onnx.Equal(%u, %both) : (tensor<?x2x1xi64>, tensor<2xi64>) -> tensor<?x2x2xi1>
+  %ei = onnx.Cast(%e) {to = i64} : (tensor<?x2x2xi1>) -> tensor<?x2x2xi64>
+  %p = onnx.Transpose(%ei) {perm = array<i64: 2, 1, 0>} : (tensor<?x2x2xi64>) -> tensor<2x2x?xi64>
+  %flat = onnx.Reshape(%w, %column) : (tensor<?x2xf32>, tensor<2xi64>) -> tensor<?x1xf32>
+
+  %m0 = onnx.Gather(%p, %i0) {axis = 0 : i64} : (tensor<2x2x?xi64>, tensor<i64>) -> tensor<2x?xi64>
+  %n0 = onnx.NonZero(%m0) : (tensor<2x?xi64>) -> tensor<2x?xi64>
+  %n0t = onnx.Transpose(%n0) {perm = array<i64: 1, 0>} : (tensor<2x?xi64>) -> tensor<?x2xi64>
+  %c0:2 = onnx.Split(%n0t, %ones) {axis = 1 : i64} : (tensor<?x2xi64>, tensor<2xi64>) -> (tensor<?x1xi64>, tensor<?x1xi64>)
+  %k0 = onnx.Squeeze(%c0#0, %one) : (tensor<?x1xi64>, tensor<1xi64>) -> tensor<?xi64>
+  %t0 = onnx.Squeeze(%c0#1, %one) : (tensor<?x1xi64>, tensor<1xi64>) -> tensor<?xi64>
+  %x0 = onnx.Gather(%x, %t0) {axis = 0 : i64} : (tensor<?x16xf32>, tensor<?xi64>) -> tensor<?x16xf32>
+  %a0 = onnx.Gather(%w1, %i0) {axis = 0 : i64} : (tensor<2x16x16xf32>, tensor<i64>) -> tensor<16x16xf32>
+  %h0 = onnx.MatMul(%x0, %a0) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %j0 = onnx.Mul(%t0, %two) : (tensor<?xi64>, tensor<1xi64>) -> tensor<?xi64>
+  %at0 = onnx.Add(%k0, %j0) : (tensor<?xi64>, tensor<?xi64>) -> tensor<?xi64>
+  %v0 = onnx.Gather(%flat, %at0) {axis = 0 : i64} : (tensor<?x1xf32>, tensor<?xi64>) -> tensor<?x1xf32>
+  %o0 = onnx.Mul(%h0, %v0) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %first0 = onnx.Slice(%acc, %from, %to, %both) : (tensor<?x16xf32>, tensor<2xi64>, tensor<2xi64>, tensor<2xi64>) -> tensor<?x16xf32>
+  %width0 = onnx.Shape(%first0) : (tensor<?x16xf32>) -> tensor<2xi64>
+  %rows0 = onnx.Expand(%o0, %width0) : (tensor<?x16xf32>, tensor<2xi64>) -> tensor<?x16xf32>
+  %tu0 = onnx.Unsqueeze(%t0, %one) : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %rs0 = onnx.Shape(%rows0) : (tensor<?x16xf32>) -> tensor<2xi64>
+  %te0 = onnx.Expand(%tu0, %rs0) : (tensor<?x1xi64>, tensor<2xi64>) -> tensor<?x16xi64>
+  %ys0 = onnx.Shape(%acc) : (tensor<?x16xf32>) -> tensor<2xi64>
+  %z0 = onnx.ConstantOfShape(%ys0) {value = dense<0.0> : tensor<1xf32>} : (tensor<2xi64>) -> tensor<?x16xf32>
+  %s0 = onnx.ScatterElements(%z0, %te0, %rows0) {axis = 0 : i64} : (tensor<?x16xf32>, tensor<?x16xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %y0 = onnx.Add(%acc, %s0) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+
+  %m1 = onnx.Gather(%p, %i1) {axis = 0 : i64} : (tensor<2x2x?xi64>, tensor<i64>) -> tensor<2x?xi64>
+  %n1 = onnx.NonZero(%m1) : (tensor<2x?xi64>) -> tensor<2x?xi64>
+  %n1t = onnx.Transpose(%n1) {perm = array<i64: 1, 0>} : (tensor<2x?xi64>) -> tensor<?x2xi64>
+  %c1:2 = onnx.Split(%n1t, %ones) {axis = 1 : i64} : (tensor<?x2xi64>, tensor<2xi64>) -> (tensor<?x1xi64>, tensor<?x1xi64>)
+  %k1 = onnx.Squeeze(%c1#0, %one) : (tensor<?x1xi64>, tensor<1xi64>) -> tensor<?xi64>
+  %t1 = onnx.Squeeze(%c1#1, %one) : (tensor<?x1xi64>, tensor<1xi64>) -> tensor<?xi64>
+  %x1 = onnx.Gather(%x, %t1) {axis = 0 : i64} : (tensor<?x16xf32>, tensor<?xi64>) -> tensor<?x16xf32>
+  %a1 = onnx.Gather(%w1, %i1) {axis = 0 : i64} : (tensor<2x16x16xf32>, tensor<i64>) -> tensor<16x16xf32>
+  %h1 = onnx.MatMul(%x1, %a1) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %j1 = onnx.Mul(%t1, %two) : (tensor<?xi64>, tensor<1xi64>) -> tensor<?xi64>
+  %at1 = onnx.Add(%k1, %j1) : (tensor<?xi64>, tensor<?xi64>) -> tensor<?xi64>
+  %v1 = onnx.Gather(%flat, %at1) {axis = 0 : i64} : (tensor<?x1xf32>, tensor<?xi64>) -> tensor<?x1xf32>
+  %o1 = onnx.Mul(%h1, %v1) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %first1 = onnx.Slice(%y0, %from, %to, %both) : (tensor<?x16xf32>, tensor<2xi64>, tensor<2xi64>, tensor<2xi64>) -> tensor<?x16xf32>
+  %width1 = onnx.Shape(%first1) : (tensor<?x16xf32>) -> tensor<2xi64>
+  %rows1 = onnx.Expand(%o1, %width1) : (tensor<?x16xf32>, tensor<2xi64>) -> tensor<?x16xf32>
+  %tu1 = onnx.Unsqueeze(%t1, %one) : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %rs1 = onnx.Shape(%rows1) : (tensor<?x16xf32>) -> tensor<2xi64>
+  %te1 = onnx.Expand(%tu1, %rs1) : (tensor<?x1xi64>, tensor<2xi64>) -> tensor<?x16xi64>
+  %ys1 = onnx.Shape(%y0) : (tensor<?x16xf32>) -> tensor<2xi64>
+  %z1 = onnx.ConstantOfShape(%ys1) {value = dense<0.0> : tensor<1xf32>} : (tensor<2xi64>) -> tensor<?x16xf32>
+  %s1 = onnx.ScatterElements(%z1, %te1, %rows1) {axis = 0 : i64} : (tensor<?x16xf32>, tensor<?x16xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %y1 = onnx.Add(%y0, %s1) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  return %y1 : tensor<?x16xf32>
+}
+
+// -----
+
+// A place that is not the (token, slot) pair's weight.
+// CHECK: moe.generic = [{node = "", op = "experts", reason =
+// CHECK-LABEL: @other_place
+// CHECK-NOT: moe.experts
+moe.weight @w1 : tensor<2x16x16xf32> = #moe.piece<"w.bin", 0, 2048, tensor<2x16x16xf32>>
+func.func @other_place(%x: tensor<?x16xf32> {moe.dims = ["tokens", 16]}, %l: tensor<?x2xf32> {moe.dims = ["tokens", 2]}) -> tensor<?x16xf32> {
+  %w1 = moe.get_weight @w1 : tensor<2x16x16xf32>
+  %w, %i = moe.route %l {k = 2 : i64} : (tensor<?x2xf32>) -> (tensor<?x2xf32>, tensor<?x2xi64>)
+  %i0 = onnx.Constant dense<0> : tensor<i64>
+  %i1 = onnx.Constant dense<1> : tensor<i64>
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %two = onnx.Constant dense<2> : tensor<1xi64>
+  %last = onnx.Constant dense<-1> : tensor<1xi64>
+  %ones = onnx.Constant dense<1> : tensor<2xi64>
+  %from = onnx.Constant dense<0> : tensor<2xi64>
+  %to = onnx.Constant dense<[1, 9223372036854775807]> : tensor<2xi64>
+  %both = onnx.Constant dense<[0, 1]> : tensor<2xi64>
+  %column = onnx.Constant dense<[-1, 1]> : tensor<2xi64>
+  %shape = onnx.Shape(%x) : (tensor<?x16xf32>) -> tensor<2xi64>
+  %acc = onnx.ConstantOfShape(%shape) {value = dense<0.0> : tensor<1xf32>} : (tensor<2xi64>) -> tensor<?x16xf32>
+  %u = onnx.Unsqueeze(%i, %last) : (tensor<?x2xi64>, tensor<1xi64>) -> tensor<?x2x1xi64>
+  %e = onnx.Equal(%u, %both) : (tensor<?x2x1xi64>, tensor<2xi64>) -> tensor<?x2x2xi1>
+  %ei = onnx.Cast(%e) {to = i64} : (tensor<?x2x2xi1>) -> tensor<?x2x2xi64>
+  %p = onnx.Transpose(%ei) {perm = array<i64: 2, 1, 0>} : (tensor<?x2x2xi64>) -> tensor<2x2x?xi64>
+  %flat = onnx.Reshape(%w, %column) : (tensor<?x2xf32>, tensor<2xi64>) -> tensor<?x1xf32>
+
+  %m0 = onnx.Gather(%p, %i0) {axis = 0 : i64} : (tensor<2x2x?xi64>, tensor<i64>) -> tensor<2x?xi64>
+  %n0 = onnx.NonZero(%m0) : (tensor<2x?xi64>) -> tensor<2x?xi64>
+  %n0t = onnx.Transpose(%n0) {perm = array<i64: 1, 0>} : (tensor<2x?xi64>) -> tensor<?x2xi64>
+  %c0:2 = onnx.Split(%n0t, %ones) {axis = 1 : i64} : (tensor<?x2xi64>, tensor<2xi64>) -> (tensor<?x1xi64>, tensor<?x1xi64>)
+  %k0 = onnx.Squeeze(%c0#0, %one) : (tensor<?x1xi64>, tensor<1xi64>) -> tensor<?xi64>
+  %t0 = onnx.Squeeze(%c0#1, %one) : (tensor<?x1xi64>, tensor<1xi64>) -> tensor<?xi64>
+  %x0 = onnx.Gather(%x, %t0) {axis = 0 : i64} : (tensor<?x16xf32>, tensor<?xi64>) -> tensor<?x16xf32>
+  %a0 = onnx.Gather(%w1, %i0) {axis = 0 : i64} : (tensor<2x16x16xf32>, tensor<i64>) -> tensor<16x16xf32>
+  %h0 = onnx.MatMul(%x0, %a0) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %j0 = onnx.Mul(%t0, %one) : (tensor<?xi64>, tensor<1xi64>) -> tensor<?xi64>
+  %at0 = onnx.Add(%k0, %j0) : (tensor<?xi64>, tensor<?xi64>) -> tensor<?xi64>
+  %v0 = onnx.Gather(%flat, %at0) {axis = 0 : i64} : (tensor<?x1xf32>, tensor<?xi64>) -> tensor<?x1xf32>
+  %o0 = onnx.Mul(%h0, %v0) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %first0 = onnx.Slice(%acc, %from, %to, %both) : (tensor<?x16xf32>, tensor<2xi64>, tensor<2xi64>, tensor<2xi64>) -> tensor<?x16xf32>
+  %width0 = onnx.Shape(%first0) : (tensor<?x16xf32>) -> tensor<2xi64>
+  %rows0 = onnx.Expand(%o0, %width0) : (tensor<?x16xf32>, tensor<2xi64>) -> tensor<?x16xf32>
+  %tu0 = onnx.Unsqueeze(%t0, %one) : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %rs0 = onnx.Shape(%rows0) : (tensor<?x16xf32>) -> tensor<2xi64>
+  %te0 = onnx.Expand(%tu0, %rs0) : (tensor<?x1xi64>, tensor<2xi64>) -> tensor<?x16xi64>
+  %ys0 = onnx.Shape(%acc) : (tensor<?x16xf32>) -> tensor<2xi64>
+  %z0 = onnx.ConstantOfShape(%ys0) {value = dense<0.0> : tensor<1xf32>} : (tensor<2xi64>) -> tensor<?x16xf32>
+  %s0 = onnx.ScatterElements(%z0, %te0, %rows0) {axis = 0 : i64} : (tensor<?x16xf32>, tensor<?x16xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %y0 = onnx.Add(%acc, %s0) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+
+  %m1 = onnx.Gather(%p, %i1) {axis = 0 : i64} : (tensor<2x2x?xi64>, tensor<i64>) -> tensor<2x?xi64>
+  %n1 = onnx.NonZero(%m1) : (tensor<2x?xi64>) -> tensor<2x?xi64>
+  %n1t = onnx.Transpose(%n1) {perm = array<i64: 1, 0>} : (tensor<2x?xi64>) -> tensor<?x2xi64>
+  %c1:2 = onnx.Split(%n1t, %ones) {axis = 1 : i64} : (tensor<?x2xi64>, tensor<2xi64>) -> (tensor<?x1xi64>, tensor<?x1xi64>)
+  %k1 = onnx.Squeeze(%c1#0, %one) : (tensor<?x1xi64>, tensor<1xi64>) -> tensor<?xi64>
+  %t1 = onnx.Squeeze(%c1#1, %one) : (tensor<?x1xi64>, tensor<1xi64>) -> tensor<?xi64>
+  %x1 = onnx.Gather(%x, %t1) {axis = 0 : i64} : (tensor<?x16xf32>, tensor<?xi64>) -> tensor<?x16xf32>
+  %a1 = onnx.Gather(%w1, %i1) {axis = 0 : i64} : (tensor<2x16x16xf32>, tensor<i64>) -> tensor<16x16xf32>
+  %h1 = onnx.MatMul(%x1, %a1) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %j1 = onnx.Mul(%t1, %one) : (tensor<?xi64>, tensor<1xi64>) -> tensor<?xi64>
+  %at1 = onnx.Add(%k1, %j1) : (tensor<?xi64>, tensor<?xi64>) -> tensor<?xi64>
+  %v1 = onnx.Gather(%flat, %at1) {axis = 0 : i64} : (tensor<?x1xf32>, tensor<?xi64>) -> tensor<?x1xf32>
+  %o1 = onnx.Mul(%h1, %v1) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %first1 = onnx.Slice(%y0, %from, %to, %both) : (tensor<?x16xf32>, tensor<2xi64>, tensor<2xi64>, tensor<2xi64>) -> tensor<?x16xf32>
+  %width1 = onnx.Shape(%first1) : (tensor<?x16xf32>) -> tensor<2xi64>
+  %rows1 = onnx.Expand(%o1, %width1) : (tensor<?x16xf32>, tensor<2xi64>) -> tensor<?x16xf32>
+  %tu1 = onnx.Unsqueeze(%t1, %one) : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %rs1 = onnx.Shape(%rows1) : (tensor<?x16xf32>) -> tensor<2xi64>
+  %te1 = onnx.Expand(%tu1, %rs1) : (tensor<?x1xi64>, tensor<2xi64>) -> tensor<?x16xi64>
+  %ys1 = onnx.Shape(%y0) : (tensor<?x16xf32>) -> tensor<2xi64>
+  %z1 = onnx.ConstantOfShape(%ys1) {value = dense<0.0> : tensor<1xf32>} : (tensor<2xi64>) -> tensor<?x16xf32>
+  %s1 = onnx.ScatterElements(%z1, %te1, %rows1) {axis = 0 : i64} : (tensor<?x16xf32>, tensor<?x16xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %y1 = onnx.Add(%y0, %s1) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  return %y1 : tensor<?x16xf32>
+}
