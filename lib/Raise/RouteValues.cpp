@@ -161,6 +161,10 @@ RouteFact RouteValues::compute(Value value) {
   if (name == "ReduceSum" || name == "ReduceMax") {
     RouteFact fact = first();
     std::optional<SmallVector<int64_t>> reduced = reducedAxes(op);
+    // With one slot its dimension has extent 1, and a sum over it is no sum.
+    if (slots().empty() && fact.kind != RouteKind::None && fact.kind != RouteKind::Indices && reduced && reduced->size() == 1 &&
+        tensorType(op->getOperand(0)).getDimSize((*reduced)[0]) == 1 && related())
+      return fact;
     if ((fact.kind != RouteKind::Spread && fact.kind != RouteKind::Indicator) || !reduced || reduced->size() != 1 || !related() ||
         axes.leaves(op->getOperand(0), (*reduced)[0]) != slots())
       return {};

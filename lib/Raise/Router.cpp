@@ -109,7 +109,6 @@ std::optional<State> WeightReader::gather(Operation *op) {
   // The choice was made on logits and the weight is their sigmoid. A softmax over all experts cannot be exchanged like this,
   // nor a choice on a score with the logits as weights: where scores saturate they tie, and ties pick other experts.
   Value from = peelTokens(data);
-  bool plain = !choice.bias && choice.numGroups == 1;
   ScoreFn fn = ScoreFn::None;
   Value logits = from;
   if (Operation *softmax = definedBy(from, {"Softmax"})) {
@@ -122,6 +121,13 @@ std::optional<State> WeightReader::gather(Operation *op) {
     fn = ScoreFn::Sigmoid;
     logits = sigmoid->getOperand(0);
   }
+  // A bias that is in the weights too is part of the logits.
+  bool biased = choice.biased && choice.score == ScoreFn::None && same(logits, choice.biased);
+  if (biased) {
+    choice.logits = choice.scores = choice.biased;
+    choice.biased = choice.bias = Value();
+  }
+  bool plain = !choice.bias && choice.numGroups == 1;
   if (same(logits, choice.logits)) {
     if (fn == choice.score)
       return result;
@@ -129,12 +135,6 @@ std::optional<State> WeightReader::gather(Operation *op) {
       result.fn = WeightFn::Sigmoid;
       return result;
     }
-  }
-  if (choice.biased && same(data, choice.biased) && choice.score == ScoreFn::None) {
-    // A bias that is in the weights too is part of the logits.
-    choice.logits = choice.scores = choice.biased;
-    choice.biased = choice.bias = Value();
-    return result;
   }
   return std::nullopt;
 }
@@ -477,7 +477,7 @@ LogicalResult WeightReader::run(Value values, Value indices, std::string &reason
       // (With plain logits a fill of 0 would be a weight like any other.)
       if (choice.numGroups == 1 || choice.groupFill == GroupFill::NegInf || choice.score != ScoreFn::None)
         states[values] = State{Kind::Weights};
-    } else if (choice.score == ScoreFn::None) {
+    } else if (choice.score == ScoreFn::None && !values.use_empty()) {
       choice.logits = choice.scores = choice.biased;
       choice.bias = choice.biased = Value();
       states[values] = State{Kind::Weights};

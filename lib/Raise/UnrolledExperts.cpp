@@ -17,19 +17,29 @@ static bool adds(Operation *scatter) {
   auto reduction = scatter->getAttrOfType<StringAttr>("reduction");
   return reduction && reduction.getValue() == "add";
 }
+/// y of out[rows] = out[rows] + y; null for other writes.
+static Value addedToRead(Operation *scatter) {
+  Operation *add = adds(scatter) ? nullptr : definedBy(scatter->getOperand(2), {"Add"});
+  Operation *gather = add ? definedBy(add->getOperand(0), {"Gather", "GatherND", "GatherElements"}) : nullptr;
+  if (!gather || gather->getOperand(0) != scatter->getOperand(0))
+    return {};
+  Value from = gather->getOperand(1), to = scatter->getOperand(1);
+  bool same = from == to;
+  if (!same && isOnnx(gather, {"Gather"}) && axisOf(gather, "axis", 0, 1) == 0 && tensorType(from).getRank() == 1 && isOnnx(scatter, {"ScatterND"}) &&
+      tensorType(to).getRank() == 2 && tensorType(to).getDimSize(1) == 1) {
+    Operation *column = definedBy(to, {"Unsqueeze", "Reshape"}); // [n] and [n, 1]
+    same = column && column->getOperand(0) == from;
+  }
+  return same ? add->getOperand(1) : Value();
+}
 
 bool UnrolledExperts::isAccumulation(Operation *op) {
   if (isOnnx(op, {"Add", "Sum"}))
     return true;
   if (!isOnnx(op, {"ScatterND", "ScatterElements"}) || !route.coordinates(op->getOperand(1)) || !route.coordinates(op->getOperand(1))->nonZero)
     return false;
-  // The rows of one expert are different tokens: written to zeros they are added, and so they are in
-  // out[rows] = out[rows] + y.
-  if (adds(op) || isFilledWith(op->getOperand(0), 0))
-    return true;
-  Operation *add = definedBy(op->getOperand(2), {"Add"});
-  Operation *gather = add ? definedBy(add->getOperand(0), {"Gather", "GatherND", "GatherElements"}) : nullptr;
-  return gather && gather->getOperand(0) == op->getOperand(0) && gather->getOperand(1) == op->getOperand(1);
+  // The rows of one expert are different tokens: they are added where they are written to zeros, or to what was read there.
+  return adds(op) || addedToRead(op) || isFilledWith(op->getOperand(0), 0);
 }
 
 /// Slice of the first entry along dimension 0 (of none if there is none).
@@ -47,9 +57,7 @@ static bool isFirstRow(Operation *slice) {
 /// The rows that `scatter` adds, without an Expand to the extents of data[0:1]: these are 1 and the width, or there are no
 /// rows to add to.
 Value UnrolledExperts::addedRows(Operation *scatter) {
-  Value rows = scatter->getOperand(2);
-  if (!adds(scatter) && !isFilledWith(scatter->getOperand(0), 0))
-    rows = rows.getDefiningOp()->getOperand(1);
+  Value rows = addedToRead(scatter) ? addedToRead(scatter) : scatter->getOperand(2);
   Operation *expand = definedBy(rows, {"Expand"});
   Operation *shape = expand ? definedBy(expand->getOperand(1), {"Shape"}) : nullptr;
   Operation *slice = shape ? definedBy(shape->getOperand(0), {"Slice"}) : nullptr;

@@ -287,3 +287,62 @@ func.func @other_place(%x: tensor<?x16xf32> {moe.dims = ["tokens", 16]}, %l: ten
   %y1 = onnx.Add(%y0, %s1) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
   return %y1 : tensor<?x16xf32>
 }
+
+// -----
+
+// One slot: masks and weights are reduced over a dimension of extent 1. Rows are read, added to and written back.
+// CHECK-LABEL: @in_place
+// CHECK: %[[W:.*]] = moe.get_weight @w1
+// CHECK: %[[Y:.*]] = moe.experts %arg0, %{{.*}}#0, %{{.*}}#1 params(%[[W]]) :
+// CHECK-NOT: onnx.NonZero
+// CHECK: return %[[Y]]
+moe.weight @w1 : tensor<2x16x16xf32> = #moe.piece<"w.bin", 0, 2048, tensor<2x16x16xf32>>
+func.func @in_place(%x: tensor<?x16xf32> {moe.dims = ["tokens", 16]}, %l: tensor<?x2xf32> {moe.dims = ["tokens", 2]}) -> tensor<?x16xf32> {
+  %w1 = moe.get_weight @w1 : tensor<2x16x16xf32>
+  %w, %i = moe.route %l {k = 1 : i64} : (tensor<?x2xf32>) -> (tensor<?x1xf32>, tensor<?x1xi64>)
+  %i0 = onnx.Constant dense<0> : tensor<i64>
+  %i1 = onnx.Constant dense<1> : tensor<i64>
+  %zero = onnx.Constant dense<0> : tensor<1xi64>
+  %last = onnx.Constant dense<-1> : tensor<1xi64>
+  %shape = onnx.Shape(%x) : (tensor<?x16xf32>) -> tensor<2xi64>
+  %acc = onnx.ConstantOfShape(%shape) {value = dense<0.0> : tensor<1xf32>} : (tensor<2xi64>) -> tensor<?x16xf32>
+
+  %e0 = onnx.Equal(%i, %i0) : (tensor<?x1xi64>, tensor<i64>) -> tensor<?x1xi1>
+  %ei0 = onnx.Cast(%e0) {to = i64} : (tensor<?x1xi1>) -> tensor<?x1xi64>
+  %any0 = onnx.ReduceMax(%ei0, %last) {keepdims = 0 : i64} : (tensor<?x1xi64>, tensor<1xi64>) -> tensor<?xi64>
+  %n0 = onnx.NonZero(%any0) : (tensor<?xi64>) -> tensor<1x?xi64>
+  %t0 = onnx.Squeeze(%n0, %zero) : (tensor<1x?xi64>, tensor<1xi64>) -> tensor<?xi64>
+  %ef0 = onnx.Cast(%e0) {to = f32} : (tensor<?x1xi1>) -> tensor<?x1xf32>
+  %p0 = onnx.Mul(%w, %ef0) : (tensor<?x1xf32>, tensor<?x1xf32>) -> tensor<?x1xf32>
+  %c0 = onnx.ReduceSum(%p0, %last) {keepdims = 0 : i64} : (tensor<?x1xf32>, tensor<1xi64>) -> tensor<?xf32>
+  %x0 = onnx.Gather(%x, %t0) {axis = 0 : i64} : (tensor<?x16xf32>, tensor<?xi64>) -> tensor<?x16xf32>
+  %a0 = onnx.Gather(%w1, %i0) {axis = 0 : i64} : (tensor<2x16x16xf32>, tensor<i64>) -> tensor<16x16xf32>
+  %h0 = onnx.MatMul(%x0, %a0) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %v0 = onnx.Gather(%c0, %t0) {axis = 0 : i64} : (tensor<?xf32>, tensor<?xi64>) -> tensor<?xf32>
+  %vu0 = onnx.Unsqueeze(%v0, %last) : (tensor<?xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %o0 = onnx.Mul(%h0, %vu0) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %old0 = onnx.Gather(%acc, %t0) {axis = 0 : i64} : (tensor<?x16xf32>, tensor<?xi64>) -> tensor<?x16xf32>
+  %new0 = onnx.Add(%old0, %o0) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %tu0 = onnx.Unsqueeze(%t0, %last) : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %y0 = onnx.ScatterND(%acc, %tu0, %new0) : (tensor<?x16xf32>, tensor<?x1xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
+
+  %e1 = onnx.Equal(%i, %i1) : (tensor<?x1xi64>, tensor<i64>) -> tensor<?x1xi1>
+  %ei1 = onnx.Cast(%e1) {to = i64} : (tensor<?x1xi1>) -> tensor<?x1xi64>
+  %any1 = onnx.ReduceMax(%ei1, %last) {keepdims = 0 : i64} : (tensor<?x1xi64>, tensor<1xi64>) -> tensor<?xi64>
+  %n1 = onnx.NonZero(%any1) : (tensor<?xi64>) -> tensor<1x?xi64>
+  %t1 = onnx.Squeeze(%n1, %zero) : (tensor<1x?xi64>, tensor<1xi64>) -> tensor<?xi64>
+  %ef1 = onnx.Cast(%e1) {to = f32} : (tensor<?x1xi1>) -> tensor<?x1xf32>
+  %p1 = onnx.Mul(%w, %ef1) : (tensor<?x1xf32>, tensor<?x1xf32>) -> tensor<?x1xf32>
+  %c1 = onnx.ReduceSum(%p1, %last) {keepdims = 0 : i64} : (tensor<?x1xf32>, tensor<1xi64>) -> tensor<?xf32>
+  %x1 = onnx.Gather(%x, %t1) {axis = 0 : i64} : (tensor<?x16xf32>, tensor<?xi64>) -> tensor<?x16xf32>
+  %a1 = onnx.Gather(%w1, %i1) {axis = 0 : i64} : (tensor<2x16x16xf32>, tensor<i64>) -> tensor<16x16xf32>
+  %h1 = onnx.MatMul(%x1, %a1) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %v1 = onnx.Gather(%c1, %t1) {axis = 0 : i64} : (tensor<?xf32>, tensor<?xi64>) -> tensor<?xf32>
+  %vu1 = onnx.Unsqueeze(%v1, %last) : (tensor<?xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %o1 = onnx.Mul(%h1, %vu1) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %old1 = onnx.Gather(%y0, %t1) {axis = 0 : i64} : (tensor<?x16xf32>, tensor<?xi64>) -> tensor<?x16xf32>
+  %new1 = onnx.Add(%old1, %o1) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %tu1 = onnx.Unsqueeze(%t1, %last) : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %y1 = onnx.ScatterND(%y0, %tu1, %new1) : (tensor<?x16xf32>, tensor<?x1xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  return %y1 : tensor<?x16xf32>
+}

@@ -202,3 +202,46 @@ func.func @widened_and_back(%logits: tensor<?x8xf16>, %rows: tensor<?x2x16xf16>)
   %y = onnx.MatMul(%u, %rows) : (tensor<?x1x2xf16>, tensor<?x2x16xf16>) -> tensor<?x1x16xf16>
   return %y : tensor<?x1x16xf16>
 }
+
+// -----
+
+// Scores of a kind of their own: they are computed before, a bias decides the choice alone.
+// CHECK-LABEL: @other_scores
+// CHECK: %[[S:.*]] = onnx.Sqrt
+// CHECK: moe.route %[[S]] bias(%{{.*}}) {k = 2 : i64, normalize = #moe.normalize<sum_plus_eps>, score = #moe.score<none>}
+// CHECK-NOT: onnx.TopK
+func.func @other_scores(%logits: tensor<?x4xf32>, %rows: tensor<?x2x16xf32>) -> tensor<?x1x16xf32> {
+  %k = onnx.Constant dense<2> : tensor<1xi64>
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %last = onnx.Constant dense<-1> : tensor<1xi64>
+  %bias = onnx.Constant dense<[0.0, 0.1, 0.2, 0.3]> : tensor<4xf32>
+  %p = onnx.Softplus(%logits) : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  %s = onnx.Sqrt(%p) : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  %c = onnx.Add(%s, %bias) : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  %v, %i = onnx.TopK(%c, %k) : (tensor<?x4xf32>, tensor<1xi64>) -> (tensor<?x2xf32>, tensor<?x2xi64>)
+  %g = onnx.GatherElements(%s, %i) {axis = -1 : i64} : (tensor<?x4xf32>, tensor<?x2xi64>) -> tensor<?x2xf32>
+  %sum = onnx.ReduceSum(%g, %last) : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %w = onnx.Div(%g, %sum) : (tensor<?x2xf32>, tensor<?x1xf32>) -> tensor<?x2xf32>
+  %u = onnx.Unsqueeze(%w, %one) : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x1x2xf32>
+  %y = onnx.MatMul(%u, %rows) : (tensor<?x1x2xf32>, tensor<?x2x16xf32>) -> tensor<?x1x16xf32>
+  return %y : tensor<?x1x16xf32>
+}
+
+// -----
+
+// The choice and the sigmoid weights both see the bias: it belongs to the logits.
+// CHECK-LABEL: @bias_of_the_logits
+// CHECK: %[[L:.*]] = onnx.Add(%arg0
+// CHECK: moe.route %[[L]] {k = 2 : i64, score = #moe.score<none>, weight_fn = #moe.weight_fn<sigmoid>}
+func.func @bias_of_the_logits(%logits: tensor<?x4xf32>, %rows: tensor<?x2x16xf32>) -> tensor<?x1x16xf32> {
+  %k = onnx.Constant dense<2> : tensor<1xi64>
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %bias = onnx.Constant dense<[0.0, 0.1, 0.2, 0.3]> : tensor<4xf32>
+  %c = onnx.Add(%logits, %bias) : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  %v, %i = onnx.TopK(%c, %k) : (tensor<?x4xf32>, tensor<1xi64>) -> (tensor<?x2xf32>, tensor<?x2xi64>)
+  %s = onnx.Sigmoid(%c) : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  %w = onnx.GatherElements(%s, %i) {axis = -1 : i64} : (tensor<?x4xf32>, tensor<?x2xi64>) -> tensor<?x2xf32>
+  %u = onnx.Unsqueeze(%w, %one) : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x1x2xf32>
+  %y = onnx.MatMul(%u, %rows) : (tensor<?x1x2xf32>, tensor<?x2x16xf32>) -> tensor<?x1x16xf32>
+  return %y : tensor<?x1x16xf32>
+}
