@@ -138,7 +138,7 @@ class Graph:
                     self.check_recognised(json.loads(result[1]))
                     result = run(self.tool("moe-run"), "check", artefact, *cases_of(self.path))
                     self.expect("cpu", result[0] == 0, first_line(*result))
-            if "fp8" in self.options.paths and self.name in self.options.recognised and self.path.parent.parent.name == "hf":
+            if "fp8" in self.options.paths and self.name in self.options.recognised and self.path.parent.parent.name in ("hf", "families"):
                 self.check_fp8(work)
             if "fp8" in self.options.paths and self.path.name == "main.onnx" and self.path.parent.name in KNOWN_KL:
                 self.check_quality(work, KNOWN_KL[self.path.parent.name])
