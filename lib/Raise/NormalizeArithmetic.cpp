@@ -2,10 +2,12 @@
 //
 //   Pow(%x, 2)          ->  Mul(%x, %x)          the same number: a square rounds once either way
 //   Div(1, %x)          ->  Reciprocal(%x)
+//   TopK(%x, n)[:k]     ->  TopK(%x, k)          sorted, and read by such slices alone: a sort that only its head is read of
 //===----------------------------------------------------------------------===//
 #include "NormalizeOnnx.h"
 
 #include "OnnxBuild.h"
+#include "OnnxMatch.h"
 
 using namespace mlir;
 using namespace mlir::moe;
@@ -39,8 +41,65 @@ struct DivToReciprocal : OpRewritePattern<onnx::DivOp> {
   }
 };
 
+/// The head of a sort is a TopK.
+struct HeadOfSort : OpRewritePattern<onnx::TopKOp> {
+  HeadOfSort(MLIRContext *context, ShapeFacts &facts) : OpRewritePattern(context), facts(facts) {}
+
+  LogicalResult matchAndRewrite(onnx::TopKOp op, PatternRewriter &rewriter) const override {
+    int64_t rank = OnnxBuild::typeOf(op->getOperand(0)).getRank(), axis = axisOf(op, "axis", -1, rank);
+    if (intAttr(op, "sorted", 1) != 1 || op->use_empty())
+      return rewriter.notifyMatchFailure(op, "is not sorted, or not read");
+    std::optional<int64_t> k;
+    for (Operation *user : op->getUsers()) {
+      std::optional<int64_t> head = headLength(user, axis);
+      if (!head || (k && *k != *head))
+        return rewriter.notifyMatchFailure(op, "is read by other than slices of one length from the front");
+      k = head;
+    }
+    if (onnx::getConstantInts(op->getOperand(1)) == SmallVector<int64_t>{*k})
+      return rewriter.notifyMatchFailure(op, "is the head already");
+    OnnxBuild build{rewriter, op.getLoc()};
+    Operation *head = rewriter.clone(*op);
+    head->setOperand(1, build.ints({*k}));
+    head->moveAfter(head->getOperand(1).getDefiningOp());
+    for (Value result : head->getResults()) {
+      SmallVector<int64_t> shape(OnnxBuild::typeOf(result).getShape());
+      shape[axis] = *k;
+      result.setType(OnnxBuild::typeOf(result).clone(shape));
+    }
+    for (auto [old, made] : llvm::zip(op->getResults(), head->getResults()))
+      for (Operation *slice : llvm::to_vector(old.getUsers()))
+        rewriter.replaceOp(slice, made);
+    rewriter.eraseOp(op);
+    return success();
+  }
+
+private:
+  /// k of value[..., 0:k, ...] along `axis` where the value has that many entries.
+  std::optional<int64_t> headLength(Operation *user, int64_t axis) const {
+    if (!isOnnx(user, {"Slice"}))
+      return std::nullopt;
+    std::optional<SmallVector<int64_t>> along = cutAxes(user), starts = onnx::getConstantInts(getInput(user, 1)),
+                                        ends = onnx::getConstantInts(getInput(user, 2)), steps = SmallVector<int64_t>{1};
+    if (Value by = getInput(user, 4))
+      steps = onnx::getConstantInts(by);
+    if (!along || *along != SmallVector<int64_t>{axis} || !starts || *starts != SmallVector<int64_t>{0} || !ends || ends->size() != 1 || !steps ||
+        *steps != SmallVector<int64_t>{1} || (*ends)[0] < 1)
+      return std::nullopt;
+    std::optional<int64_t> extent = facts.constant(facts.shape(user->getResult(0))[axis]);
+    if (extent != (*ends)[0])
+      return std::nullopt;
+    SmallVector<int64_t> shape(OnnxBuild::typeOf(user->getOperand(0)).getShape());
+    shape[axis] = *extent;
+    bool fits = ArrayRef<int64_t>(shape) == OnnxBuild::typeOf(user->getResult(0)).getShape() || isRetypable(user->getResult(0));
+    return fits ? extent : std::nullopt;
+  }
+  ShapeFacts &facts;
+};
+
 } // namespace
 
-void moe::populateNormalizeArithmetic(RewritePatternSet &patterns, ShapeFacts &) {
+void moe::populateNormalizeArithmetic(RewritePatternSet &patterns, ShapeFacts &facts) {
   patterns.add<SimplifyPow, DivToReciprocal>(patterns.getContext());
+  patterns.add<HeadOfSort>(patterns.getContext(), facts);
 }

@@ -109,3 +109,23 @@ func.func @arithmetic(%x: tensor<?xf32>) -> (tensor<?xf32>, tensor<?xf32>, tenso
   %r = onnx.Div(%one, %x) : (tensor<f32>, tensor<?xf32>) -> tensor<?xf32>
   return %s, %c, %r : tensor<?xf32>, tensor<?xf32>, tensor<?xf32>
 }
+
+// The head of a sort is a TopK; what is read past the head keeps the sort.
+// CHECK-LABEL: func @head_of_sort
+// CHECK: %[[K:.*]] = onnx.Constant dense<2>
+// CHECK: %[[V:.*]], %[[I:.*]] = onnx.TopK(%{{.*}}, %[[K]]) {{.*}} -> (tensor<?x2xf32>, tensor<?x2xi64>)
+// CHECK: %[[ALL:.*]], %{{.*}} = onnx.TopK
+// CHECK: onnx.Slice(%[[ALL]]
+// CHECK: return %[[V]], %[[I]]
+func.func @head_of_sort(%x: tensor<?x6xf32> {moe.dims = ["t", 6]}) -> (tensor<?x2xf32>, tensor<?x2xi64>, tensor<?x2xf32>, tensor<?x6xi64>) {
+  %six = onnx.Constant dense<6> : tensor<1xi64>
+  %zero = onnx.Constant dense<0> : tensor<1xi64>
+  %two = onnx.Constant dense<2> : tensor<1xi64>
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %v, %i = onnx.TopK(%x, %six) {axis = -1 : i64} : (tensor<?x6xf32>, tensor<1xi64>) -> (tensor<?x6xf32>, tensor<?x6xi64>)
+  %w = onnx.Slice(%v, %zero, %two, %one, %one) : (tensor<?x6xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x2xf32>
+  %j = onnx.Slice(%i, %zero, %two, %one, %one) : (tensor<?x6xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x2xi64>
+  %u, %l = onnx.TopK(%x, %six) {axis = -1 : i64} : (tensor<?x6xf32>, tensor<1xi64>) -> (tensor<?x6xf32>, tensor<?x6xi64>)
+  %h = onnx.Slice(%u, %zero, %two, %one, %one) : (tensor<?x6xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x2xf32>
+  return %w, %j, %h, %l : tensor<?x2xf32>, tensor<?x2xi64>, tensor<?x2xf32>, tensor<?x6xi64>
+}
