@@ -98,6 +98,7 @@ def RaiseExperts : Pass<"moe-raise-experts", "::mlir::ModuleOp"> {
   let description = [{
     Starts at the sum of weighted expert outputs and walks to the rows of x; each op between becomes an op of the region on one
     expert's rows and slices of the weights. Unrolled chains must be equal but for their weights, which a recipe stacks.
+    Where no such sum follows rows sorted by expert, what is computed run by run becomes a bank of one slot on these rows.
     What looks like a bank but cannot be read is left and reported in the module attribute `moe.generic`.
   }];
   let statistics = [Statistic<"numExperts", "experts", "Expert banks raised">];
