@@ -325,6 +325,14 @@ struct FuseEpilogues : moe::impl::FuseEpiloguesBase<FuseEpilogues> {
     patterns.add<FuseIntoProduct, FuseIntoCombine>(&getContext());
     // A producer moves into its only consumer if it is read once per element, or does no arithmetic.
     linalg::populateElementwiseOpsFusionPatterns(patterns, [](OpOperand *operand) {
+      // Each step copies the body so far: a long chain would take quadratic time, and gain nothing beyond this.
+      constexpr size_t kMaxBody = 256;
+      auto sizeOf = [](Operation *op) {
+        auto generic = dyn_cast_if_present<linalg::LinalgOp>(op);
+        return generic ? generic.getBlock()->getOperations().size() : 0;
+      };
+      if (sizeOf(operand->getOwner()) + sizeOf(operand->get().getDefiningOp()) > kMaxBody)
+        return false;
       Operation *producer = operand->get().getDefiningOp(), *consumer = operand->getOwner();
       if (!producer || producer->getBlock() != consumer->getBlock())
         return false;

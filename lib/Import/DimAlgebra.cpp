@@ -42,6 +42,7 @@ void DimPolynomial::add(const DimPolynomial &other) {
     if (mine == 0)
       terms.erase(monomial);
   }
+  overflow |= terms.size() > kMaxTerms;
 }
 
 DimPolynomial DimPolynomial::times(const DimPolynomial &other) const {
@@ -49,6 +50,10 @@ DimPolynomial DimPolynomial::times(const DimPolynomial &other) const {
   result.overflow = overflow || other.overflow;
   for (const auto &[ma, ca] : terms)
     for (const auto &[mb, cb] : other.terms) {
+      if (result.overflow || ma.size() + mb.size() > kMaxDegree) {
+        result.overflow = true;
+        return result;
+      }
       DimPolynomial term;
       Monomial monomial = ma;
       monomial.insert(monomial.end(), mb.begin(), mb.end());
@@ -159,6 +164,14 @@ std::optional<AffineExpr> DimPolynomial::expr(MLIRContext *context) const {
     sum = sum ? sum + term : term;
   }
   return sum ? sum : getAffineConstantExpr(0, context);
+}
+
+int64_t DimPolynomial::largestCoefficient() const {
+  int64_t most = 0;
+  for (const auto &[monomial, coefficient] : terms)
+    if (coefficient < -std::abs(most) || coefficient > std::abs(most))
+      most = coefficient;
+  return most;
 }
 
 bool DimPolynomial::allCoefficientsNonNegative() const {

@@ -10,13 +10,16 @@
 namespace mlir::moe {
 
 /// A polynomial over extents with integer coefficients. An atom is a symbol, or a quotient or remainder that does not
-/// simplify. All extents, and so all atoms, are >= 0.
+/// simplify. All extents, and so all atoms, are >= 0. Polynomials of many terms or high degree count as unknown: graphs may
+/// multiply shapes until no machine holds them.
 class DimPolynomial {
 public:
   explicit DimPolynomial(AffineExpr e);
-  /// nullopt where a coefficient leaves 64 bits.
+  /// nullopt where a coefficient leaves 64 bits, or the polynomial is too large.
   std::optional<AffineExpr> expr(MLIRContext *context) const;
   bool allCoefficientsNonNegative() const;
+  /// The coefficient of the largest magnitude; 0 without terms.
+  int64_t largestCoefficient() const;
   /// this / divisor where that leaves no remainder; nullopt otherwise.
   std::optional<DimPolynomial> divide(const DimPolynomial &divisor) const;
 
@@ -30,6 +33,7 @@ private:
   DimPolynomial times(const DimPolynomial &other) const;
   static DimPolynomial atom(AffineExpr e);
 
+  static constexpr size_t kMaxTerms = 128, kMaxDegree = 32;
   std::map<Monomial, int64_t, Less> terms;
   bool overflow = false;
 };

@@ -9,10 +9,6 @@ using namespace mlir::moe;
 using llvm::formatv;
 using onnxfile::printable;
 
-/// Calls of functions are copied into the caller; a file may not use them to grow without bound.
-static constexpr int kMaxDepth = 64;
-static constexpr int64_t kMaxNodes = 10'000'000;
-
 std::string Importer::describe(const onnxfile::Node &node) {
   StringRef name = !node.name.empty() ? node.name : node.outputs.empty() ? StringRef() : node.outputs.front();
   return ("node '" + printable(name) + "' (" + printable(node.opType) + ")");
@@ -113,8 +109,6 @@ LogicalResult Importer::importNodes(ArrayRef<onnxfile::Node> nodes, Scope &scope
   if (!sequence)
     return fail(where + error);
   for (unsigned i : *sequence) {
-    if (++numNodes > kMaxNodes)
-      return fail(formatv("expects at most {0} nodes, functions copied into their callers", kMaxNodes).str());
     if (failed(importNode(nodes[i], scope)))
       return failure();
   }
@@ -375,8 +369,8 @@ LogicalResult Importer::importNode(const onnxfile::Node &node, Scope &scope) {
 }
 
 LogicalResult Importer::callFunction(const onnxfile::Function &function, const onnxfile::Node &node, Scope &scope) {
-  if (scope.depth >= kMaxDepth)
-    return fail(describe(node) + ": expects functions that do not call themselves, but the call is " + std::to_string(kMaxDepth) + " deep");
+  if (scope.depth >= kMaxCallDepth)
+    return fail(describe(node) + ": expects functions that do not call themselves, but the call is " + std::to_string(kMaxCallDepth) + " deep");
   if (node.inputs.size() > function.inputs.size() || node.outputs.size() > function.outputs.size())
     return fail(describe(node) + formatv(": expects at most {0} inputs and {1} outputs, but has {2} and {3}", function.inputs.size(), function.outputs.size(), node.inputs.size(), node.outputs.size()).str());
   Scope inner;

@@ -87,6 +87,29 @@ LogicalResult Importer::checkModel() {
   return success();
 }
 
+/// Functions are copied into their callers, so a few that call each other may ask for any number of nodes.
+LogicalResult Importer::checkSize() {
+  llvm::DenseMap<const onnxfile::Function *, int64_t> sizes;
+  // A function's size once those of its callees are known; a cycle counts as nothing here and is refused later.
+  std::function<int64_t(ArrayRef<onnxfile::Node>, int)> count = [&](ArrayRef<onnxfile::Node> nodes, int depth) {
+    int64_t total = nodes.size();
+    for (const onnxfile::Node &node : nodes) {
+      const onnxfile::Function *function = depth < kMaxCallDepth ? findFunction(node) : nullptr;
+      if (!function)
+        continue;
+      auto [it, isNew] = sizes.try_emplace(function, 0);
+      int64_t size = it->second;
+      if (isNew)
+        size = sizes[function] = count(function->nodes, depth + 1);
+      total = std::min(kMaxNodes + 1, total + size);
+    }
+    return total;
+  };
+  if (count(model.graph.nodes, 0) > kMaxNodes)
+    return fail(formatv("expects at most {0} nodes, functions copied into their callers, but found more", kMaxNodes).str());
+  return success();
+}
+
 /// One error that lists all operators the dialect does not have.
 LogicalResult Importer::checkOperators() {
   struct Missing {
@@ -151,13 +174,15 @@ LogicalResult Importer::declareInputs() {
       return fail(what + ": expects a data type of numbers or bool, but found " + dataTypeName(input.elementType));
     if (!input.hasShape)
       return fail(what + ": expects a rank, but the file declares no shape");
+    if (input.dims.size() > ShapeFacts::kMaxRank)
+      return fail(what + formatv(": expects at most {0} dims, but found {1}", ShapeFacts::kMaxRank, input.dims.size()).str());
     SmallVector<int64_t> shape;
     SmallVector<Attribute> dims;
     int64_t count = 1;
     for (auto [i, dim] : llvm::enumerate(input.dims)) {
       if (dim.hasValue) {
-        if (dim.value < 0 || llvm::MulOverflow(count, std::max<int64_t>(1, dim.value), count))
-          return fail(what + formatv(": expects extents that are not negative and a size that 64 bits count, but dimension {0} is {1}", i, dim.value).str());
+        if (dim.value < 0 || llvm::MulOverflow(count, std::max<int64_t>(1, dim.value), count) || count > ShapeFacts::kMaxElements)
+          return fail(what + formatv(": expects extents that are not negative and at most 2^40 elements, but dimension {0} is {1}", i, dim.value).str());
         shape.push_back(dim.value);
         dims.push_back(builder.getI64IntegerAttr(dim.value));
         continue;
@@ -263,7 +288,7 @@ LogicalResult Importer::declareOutputs() {
 }
 
 OwningOpRef<ModuleOp> Importer::run() {
-  if (failed(readFile()) || failed(checkModel()) || failed(checkOperators()) || failed(declareInputs()))
+  if (failed(readFile()) || failed(checkModel()) || failed(checkSize()) || failed(checkOperators()) || failed(declareInputs()))
     return {};
   mainScope.opsets = &opsets;
   if (failed(importNodes(model.graph.nodes, mainScope, "")) || failed(declareOutputs()))

@@ -31,11 +31,11 @@ std::string Importer::dataTypeName(int64_t dataType) {
   return "data type " + std::to_string(dataType);
 }
 
-/// Bytes that elements take in a file; bool is a byte each, narrower types share bytes.
+/// Bytes that elements take in a file, if there are not too many; bool is a byte each, narrower types share bytes.
 static std::optional<int64_t> byteSize(RankedTensorType type) {
   int64_t count = 1, bits;
   for (int64_t size : type.getShape())
-    if (llvm::MulOverflow(count, size, count))
+    if (llvm::MulOverflow(count, size, count) || count > ShapeFacts::kMaxElements)
       return std::nullopt;
   int64_t width = type.getElementType().isInteger(1) ? 8 : type.getElementTypeBitWidth();
   if (llvm::MulOverflow(count, width, bits))
@@ -52,7 +52,9 @@ FailureOr<RankedTensorType> Importer::tensorType(const onnxfile::Tensor &tensor,
       return fail(what + formatv(": expects extents that are not negative, but found {0}", dim).str());
   auto type = RankedTensorType::get(tensor.dims, element);
   if (!byteSize(type))
-    return fail(what + ": expects a size that 64 bits count, but found more elements");
+    return fail(what + ": expects at most 2^40 elements, but found more");
+  if (tensor.dims.size() > ShapeFacts::kMaxRank)
+    return fail(what + formatv(": expects at most {0} dims, but found {1}", ShapeFacts::kMaxRank, tensor.dims.size()).str());
   if (tensor.isSegment)
     return fail(what + ": expects a whole tensor, but found a segment of one");
   return type;

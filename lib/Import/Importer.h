@@ -17,6 +17,11 @@ namespace mlir::moe {
 /// Tensors up to this many bytes become constants in the IR; larger ones stay in their file.
 constexpr int64_t kMaxInlineBytes = 1024;
 
+/// Nodes of a graph, functions copied into their callers: a model of 61 layers with 256 experts each, unrolled, has 313 thousand.
+constexpr int64_t kMaxNodes = 4'000'000;
+/// Of calls of functions.
+constexpr int kMaxCallDepth = 64;
+
 /// One node on its way to an op. Normalization rewrites it to the newest opset.
 struct NodeState {
   StringRef opType; // ONNX name
@@ -77,6 +82,7 @@ public:
 private:
   LogicalResult readFile();
   LogicalResult checkModel();
+  LogicalResult checkSize();
   LogicalResult checkOperators();
   LogicalResult declareInputs();
   LogicalResult declareOutputs();
@@ -115,7 +121,6 @@ private:
   llvm::StringMap<int64_t> externalSizes;
   llvm::StringSet<> symbols;
   Scope mainScope;
-  int64_t numNodes = 0;
   bool hasFailed = false;
 };
 

@@ -131,6 +131,16 @@ LogicalResult OpInference::einsum() {
   return success();
 }
 
+/// Windows are far smaller than what they slide over may be: their arithmetic stays within 64 bits.
+static LogicalResult checkWindow(OpInference &self, std::initializer_list<ArrayRef<int64_t>> parts) {
+  constexpr int64_t kMost = int64_t(1) << 20;
+  for (ArrayRef<int64_t> part : parts)
+    for (int64_t n : part)
+      if (n > kMost || n < -kMost)
+        return self.expects() << "kernels, strides, dilations and pads of at most " << kMost << ", but found " << n;
+  return success();
+}
+
 /// Extent of a window that slides over `size`: (size + pads - dilation * (kernel - 1) - 1) / stride + 1.
 static AffineExpr slide(OpInference &self, AffineExpr size, int64_t kernel, int64_t stride, int64_t dilation, int64_t pads,
                         bool ceil) {
@@ -155,6 +165,8 @@ LogicalResult OpInference::conv() {
   if (strides.size() != spatial || dilations.size() != spatial || pads.size() != 2 * spatial ||
       llvm::any_of(strides, [](int64_t s) { return s < 1; }) || llvm::any_of(dilations, [](int64_t d) { return d < 1; }))
     return expects() << "positive strides and dilations for " << spatial << " spatial dims";
+  if (failed(checkWindow(*this, {strides, dilations, pads})))
+    return failure();
   Dims shape = {x[0], w[0]};
   for (size_t i = 0; i < spatial; ++i) {
     std::optional<int64_t> kernel = known(w[i + 2]), size = known(x[i + 2]);
@@ -180,6 +192,8 @@ LogicalResult OpInference::convTranspose() {
                        pads = integers("pads").value_or(SmallVector<int64_t>(2 * spatial, 0));
   if (strides.size() != spatial || dilations.size() != spatial || extra.size() != spatial || pads.size() != 2 * spatial)
     return expects() << "strides, dilations and pads for " << spatial << " spatial dims";
+  if (failed(checkWindow(*this, {strides, dilations, pads, extra})))
+    return failure();
   std::optional<SmallVector<int64_t>> given = integers("output_shape");
   auto autoPad = attribute<StringAttr>("auto_pad");
   bool same = autoPad && autoPad.getValue().starts_with("SAME");
@@ -211,6 +225,8 @@ LogicalResult OpInference::pool() {
   if (strides.size() != spatial || dilations.size() != spatial || pads.size() != 2 * spatial ||
       llvm::any_of(strides, [](int64_t s) { return s < 1; }))
     return expects() << "positive strides, dilations and pads for " << spatial << " spatial dims";
+  if (failed(checkWindow(*this, {*kernel, strides, dilations, pads})))
+    return failure();
   auto autoPad = attribute<StringAttr>("auto_pad");
   bool same = autoPad && autoPad.getValue().starts_with("SAME"), ceil = integer("ceil_mode", 0) != 0;
   Dims shape = {x[0], x[1]};
@@ -259,6 +275,15 @@ LogicalResult OpInference::attention() {
     if (past.size() != 4)
       return expects() << "past_key of rank 4, but it is " << shapeText(past);
     total = facts.add(past[2], keys);
+    Dims cached[] = {{q[0], keyHeads, past[2], keyWidth}, {q[0], keyHeads, past[2], valueWidth}};
+    for (unsigned i = 0; i < 2 && in(4 + i); ++i) {
+      Dims given = dims(4 + i);
+      bool fits = given.size() == 4;
+      for (unsigned d = 0; d < 4 && fits; ++d)
+        fits = !known(given[d]) || !known(cached[i][d]) || known(given[d]) == known(cached[i][d]);
+      if (!fits)
+        return expects() << (i ? "past_value" : "past_key") << " of shape " << shapeText(cached[i]) << ", but it is " << shapeText(given);
+    }
   }
   if (flat)
     set(0, {q[0], queries, facts.mul(heads, valueWidth)}, element(0));

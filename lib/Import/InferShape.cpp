@@ -421,6 +421,9 @@ LogicalResult OpInference::tile() {
   std::optional<Dims> repeats = expressions(1);
   if (repeats && repeats->size() != shape.size())
     return expects() << "a repeat for each of " << shape.size() << " dims, but there are " << repeats->size();
+  for (AffineExpr times : repeats.value_or(Dims()))
+    if (std::optional<int64_t> n = known(times); n && *n > ShapeFacts::kMaxElements)
+      return expects() << "at most 2^40 repeats, but found " << *n;
   for (auto [i, dim] : llvm::enumerate(shape))
     dim = repeats ? facts.mul(dim, (*repeats)[i]) : AffineExpr();
   set(0, shape, element(0));
@@ -447,6 +450,9 @@ LogicalResult OpInference::pad() {
   }
   if (pads && pads->size() != 2 * axes.size())
     return expects() << "two pads for each of " << axes.size() << " axes, but there are " << pads->size();
+  for (AffineExpr amount : pads.value_or(Dims()))
+    if (std::optional<int64_t> n = known(amount); n && (*n > ShapeFacts::kMaxElements || *n < -ShapeFacts::kMaxElements))
+      return expects() << "pads of at most 2^40 elements, but found " << *n;
   for (auto [i, axis] : llvm::enumerate(axes))
     shape[axis] = pads ? facts.add(shape[axis], facts.add((*pads)[i], (*pads)[i + axes.size()])) : AffineExpr();
   set(0, shape, element(0));

@@ -75,6 +75,8 @@ LogicalResult ShapeFacts::Impl::infer(Operation *op) {
       readType(result);
       continue;
     }
+    if (record.shape.size() > ShapeFacts::kMaxRank)
+      return op->emitOpError() << "expects a result of at most " << ShapeFacts::kMaxRank << " dims, but it would have " << record.shape.size();
     int64_t count = 1, known = 1;
     for (auto [i, dim] : llvm::enumerate(record.shape)) {
       if (dim)
@@ -85,8 +87,12 @@ LogicalResult ShapeFacts::Impl::infer(Operation *op) {
                                  << *size;
       if (!dim)
         dim = newSymbol(result, i);
-      if (size && *size > 0 && __builtin_mul_overflow(known, *size, &known))
-        return op->emitOpError() << "expects a result whose size 64 bits count, but dim " << i << " of it would be " << *size;
+      // What is known of the size bounds all arithmetic on extents and bytes behind here; names stand for less than 2^31.
+      if (size && *size > 0 && (__builtin_mul_overflow(known, *size, &known) || known > ShapeFacts::kMaxElements))
+        return op->emitOpError() << "expects a result of at most 2^40 elements, but dim " << i << " of it would be " << *size;
+      if (isa_and_nonnull<AffineBinaryOpExpr>(dim))
+        if (int64_t factor = DimPolynomial(dim).largestCoefficient(); factor > ShapeFacts::kMaxElements || factor < -ShapeFacts::kMaxElements)
+          return op->emitOpError() << "expects a result of at most 2^40 elements, but dim " << i << " of it would be " << facts.str(dim);
       if (count >= 0 && (!size || __builtin_mul_overflow(count, *size, &count)))
         count = -1;
     }

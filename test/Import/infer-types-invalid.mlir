@@ -53,8 +53,42 @@ func.func @unknown_axes(%a: tensor<6xf32>, %axes: tensor<?xi64>) -> tensor<0xf32
 
 func.func @too_large(%a: tensor<1x1xf32>) -> tensor<0xf32> {
   %shape = onnx.Constant dense<1099511627776> : tensor<2xi64>
-  // expected-error@+1 {{'onnx.Expand' op expects a result whose size 64 bits count, but dim 1 of it would be 1099511627776}}
+  // expected-error@+1 {{'onnx.Expand' op expects a result of at most 2^40 elements, but dim 1 of it would be 1099511627776}}
   %0 = onnx.Expand(%a, %shape) : (tensor<1x1xf32>, tensor<2xi64>) -> tensor<0xf32>
+  return %0 : tensor<0xf32>
+}
+
+// -----
+
+func.func @many_dims(%a: tensor<1xf32>) -> tensor<0xf32> {
+  %axes = onnx.Constant dense<[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]> : tensor<16xi64>
+  // expected-error@+1 {{'onnx.Unsqueeze' op expects a result of at most 16 dims, but it would have 17}}
+  %0 = onnx.Unsqueeze(%a, %axes) : (tensor<1xf32>, tensor<16xi64>) -> tensor<0xf32>
+  return %0 : tensor<0xf32>
+}
+
+// -----
+
+func.func @large_pads(%a: tensor<4xf32>) -> tensor<0xf32> {
+  %pads = onnx.Constant dense<4611686018427387904> : tensor<2xi64>
+  // expected-error@+1 {{'onnx.Pad' op expects pads of at most 2^40 elements, but found 4611686018427387904}}
+  %0 = onnx.Pad(%a, %pads, none, none) : (tensor<4xf32>, tensor<2xi64>) -> tensor<0xf32>
+  return %0 : tensor<0xf32>
+}
+
+// -----
+
+func.func @large_window(%a: tensor<1x1x8xf32>) -> tensor<0xf32> {
+  // expected-error@+1 {{'onnx.AveragePool' op expects kernels, strides, dilations and pads of at most 1048576, but found 4611686018427387904}}
+  %0 = onnx.AveragePool(%a) {kernel_shape = array<i64: 4611686018427387904>} : (tensor<1x1x8xf32>) -> tensor<0xf32>
+  return %0 : tensor<0xf32>
+}
+
+// -----
+
+func.func @past_value(%q: tensor<1x2x3x8xf32>, %past: tensor<1x2x5x8xf32>, %other: tensor<1x2x5xf32>) -> tensor<0xf32> {
+  // expected-error@+1 {{'onnx.Attention' op expects past_value of shape [1, 2, 5, 8], but it is [1, 2, 5]}}
+  %0 = onnx.Attention(%q, %q, %q, none, %past, %other) {resultSegmentSizes = array<i32: 1, 0, 0, 0>} : (tensor<1x2x3x8xf32>, tensor<1x2x3x8xf32>, tensor<1x2x3x8xf32>, tensor<1x2x5x8xf32>, tensor<1x2x5xf32>) -> tensor<0xf32>
   return %0 : tensor<0xf32>
 }
 

@@ -24,6 +24,12 @@ namespace mlir::moe {
 /// `GreedyRewriteConfig().setListener(&facts)`), or make new facts. Not thread-safe; one object per function.
 class ShapeFacts : public RewriterBase::Listener {
 public:
+  /// The most that is taken of one value: what no machine holds is refused while it is small, so that no arithmetic on
+  /// extents or bytes behind the importer overflows. The runtime has the same limits.
+  static constexpr int64_t kMaxElements = int64_t(1) << 40;
+  static constexpr size_t kMaxRank = 16;
+
+public:
   explicit ShapeFacts(func::FuncOp func);
   ~ShapeFacts() override;
 
