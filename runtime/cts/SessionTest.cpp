@@ -2,6 +2,7 @@
 // allocators.
 #include "FakeArtefact.h"
 #include "Test.h"
+#include "base/Memory.h"
 #include "moe/runtime.h"
 
 #include <cstdlib>
@@ -86,11 +87,24 @@ TEST(plan_tells_output_extents_and_arena) {
   moe_status_t status = moe_session_plan(fixture.session, 0, extents, 4, out, 3, &arena);
   EXPECT_HAS(status.message,
              "input attention_mask: dim 0 (\"batch\"): expected extent 3 as in input input_ids, found 2");
+  // 35 TB of temporaries: mapped they could be, used they could not.
+  int64_t huge[4] = {1 << 20, 1 << 20, 1 << 20, 1 << 20};
+  status = moe_session_plan(fixture.session, 0, huge, 4, out, 3, &arena);
+  EXPECT_EQ(status.code, MOE_OUT_OF_MEMORY);
+  EXPECT_HAS(status.message, "entry main: expected inputs that need at most the");
   int64_t many = 1001, unknown;
   EXPECT_HAS(moe_session_plan(fixture.session, 1, &many, 1, &unknown, 1, nullptr).message, "at most 1000 elements");
   many = 5;
   EXPECT_EQ(moe_session_plan(fixture.session, 1, &many, 1, &unknown, 1, nullptr).code, MOE_OK);
   EXPECT_EQ(unknown, -1);
+}
+
+TEST(memory_that_is_not_there_is_refused) {
+  EXPECT(availableMemory() > 0 && availableMemory() <= totalMemory());
+  Block block;
+  EXPECT(!block.allocate(defaultAllocator(), size_t(1) << 45));
+  EXPECT(!block.data());
+  EXPECT(block.allocate(defaultAllocator(), size_t(1) << 24));
 }
 
 TEST(outputs_whose_extents_data_decide) {

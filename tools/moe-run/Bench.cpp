@@ -220,13 +220,22 @@ Status benchEntry(Model &model, uint32_t entry, const Shapes &given, const Optio
   for (size_t i = 0; i < inputs.size(); ++i) {
     extents.insert(extents.end(), shapes[i].begin(), shapes[i].end());
     size_t elements = 1;
+    bool fits = true;
     for (int64_t extent : shapes[i])
-      if (__builtin_mul_overflow(elements, size_t(extent), &elements) || elements > kMaxSetBytes * 8)
-        return Status(MOE_INVALID_ARGUMENT, "--shape " + inputs[i].name + ": too large to bench");
-    bytes += elements * moe_dtype_size(inputs[i].dtype);
+      fits = fits && !__builtin_mul_overflow(elements, size_t(extent), &elements) && elements <= 8 * kMaxSetBytes;
+    bytes += fits ? elements * moe_dtype_size(inputs[i].dtype) : 0;
+    if (!fits || bytes > 8 * kMaxSetBytes)
+      return Status(MOE_INVALID_ARGUMENT, "--shape " + inputs[i].name + format(": expected inputs of at most %zu bytes, found more",
+                                                                               8 * kMaxSetBytes));
     if (inputs[i].role == "token_ids")
       tokens = elements;
   }
+  // Before time goes into filling the inputs.
+  size_t outputExtents = 0;
+  for (const ValueInfo &output : model.outputs(entry))
+    outputExtents += output.dims.size();
+  std::vector<int64_t> unused(outputExtents);
+  MOE_RETURN_IF_ERROR(toStatus(moe_session_plan(model.session(), entry, extents.data(), extents.size(), unused.data(), unused.size(), nullptr)));
   int64_t wanted = kSets;
   MOE_RETURN_IF_ERROR(options.integer("sets", kSets, 1024, wanted));
   for (size_t s = 0; s < size_t(wanted) && (s == 0 || (s + 1) * bytes <= 8 * kMaxSetBytes); ++s) {

@@ -47,7 +47,7 @@ Status runGenerate(const Options &options, int &) {
   if (hasText)
     MOE_RETURN_IF_ERROR(Tokenizer::load(options.get("tokenizer"), tokenizer));
   if (options.has("prompt"))
-    sequence = tokenizer.encode(options.get("prompt"));
+    MOE_RETURN_IF_ERROR(tokenizer.encode(options.get("prompt"), sequence));
   if (sequence.empty())
     return Status(MOE_INVALID_ARGUMENT, "generate: expected at least one token in the prompt, found none");
   Model model;

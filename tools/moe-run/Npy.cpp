@@ -47,6 +47,8 @@ Status readNpy(const std::string &path, std::string_view bytes, moe_dtype_t expe
   if (descr.size() < 2 || descr[0] != '\'' || shape.empty() || shape[0] != '(')
     return bad("expected a .npy header with descr and shape, found another");
   descr = descr.substr(1, descr.find('\'', 1) - 1);
+  if (descr.empty())
+    return bad("expected little-endian numbers, found an empty descr");
   for (const Row &row : kRows)
     if (descr.substr(1) == row.descr + 1 &&
         (descr[0] == row.descr[0] || descr[0] == '|' || descr[0] == '<' || descr[0] == '='))

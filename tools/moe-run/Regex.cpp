@@ -84,6 +84,9 @@ private:
         loop.greedy = false;
       else if (take(U"+"))
         loop.possessive = true;
+      // In a chain of them the ways to match double with each; some dialects read one as possessive.
+      if (node.kind == Node::Loop)
+        return fail("a repetition of a repetition is not supported");
       if (minLength(node) == 0 && most == kUnlimited)
         return fail("a repeated part that can be empty is not supported");
       loop.children.push_back(std::move(node));
@@ -425,7 +428,7 @@ bool Regex::matches(const Set &set, uint32_t code) const {
   return in != set.negated;
 }
 
-bool Regex::run(std::u32string_view text, size_t pc, size_t &at) const {
+bool Regex::run(std::u32string_view text, size_t pc, size_t &at, int64_t &budget) const {
   struct Choice {
     size_t pc, at, limit; // may be taken at |at|, and then at one less (greedy) or one more (lazy) until |limit|
     int step;
@@ -433,6 +436,8 @@ bool Regex::run(std::u32string_view text, size_t pc, size_t &at) const {
   };
   std::vector<Choice> choices;
   while (true) {
+    if (--budget < 0)
+      return false;
     const Instruction &i = program_[pc];
     bool good = true;
     switch (i.op) {
@@ -455,15 +460,15 @@ bool Regex::run(std::u32string_view text, size_t pc, size_t &at) const {
       break;
     case Look: {
       size_t end = at;
-      good = run(text, pc + 1, end) != i.flag, pc = i.a;
+      good = run(text, pc + 1, end, budget) != i.flag, pc = i.a;
       break;
     }
     case Atomic:
-      good = run(text, pc + 1, at), pc = i.a;
+      good = run(text, pc + 1, at, budget), pc = i.a;
       break;
     case Repeat: {
       const Set &set = sets_[i.set];
-      size_t most = i.b == UINT32_MAX ? text.size() : std::min(text.size(), at + i.b), end = at;
+      size_t most = i.b == UINT32_MAX ? text.size() : std::min(text.size(), at + i.b), end = at, before = at;
       if (i.flag) {
         while (end < most && matches(set, text[end]))
           ++end;
@@ -479,6 +484,7 @@ bool Regex::run(std::u32string_view text, size_t pc, size_t &at) const {
           choices.push_back({pc + 1, end, most, 1, i.set});
         at = end;
       }
+      budget -= int64_t(end - before);
       ++pc;
       break;
     }
@@ -504,12 +510,16 @@ bool Regex::run(std::u32string_view text, size_t pc, size_t &at) const {
   }
 }
 
-bool Regex::find(std::u32string_view text, size_t from, size_t &begin, size_t &end) const {
-  for (begin = from; begin < text.size(); ++begin) {
+Status Regex::find(std::u32string_view text, size_t from, bool &found, size_t &begin, size_t &end) const {
+  int64_t budget = 1000000 + 100 * int64_t(text.size());
+  found = false;
+  for (begin = from; begin < text.size() && !found; begin += !found) {
     end = begin;
-    if (run(text, 0, end) && end > begin)
-      return true;
+    found = run(text, 0, end, budget) && end > begin;
+    if (budget < 0)
+      return Status(MOE_OUT_OF_RANGE, format("expected a pattern that matches in time linear in the text, but one tries too many ways on %zu characters",
+                                             text.size()));
   }
-  return false;
+  return Status();
 }
 } // namespace moe

@@ -16,8 +16,9 @@ namespace moe {
 class Regex {
 public:
   static Status compile(std::string_view pattern, Regex &out);
-  /// The first match in |text| at or behind |from| that is not empty. False if there is none.
-  bool find(std::u32string_view text, size_t from, size_t &begin, size_t &end) const;
+  /// The first match in |text| at or behind |from| that is not empty; |found| is false if there is none. MOE_OUT_OF_RANGE
+  /// if the pattern backtracks too much on this text: some patterns take exponential time.
+  Status find(std::u32string_view text, size_t from, bool &found, size_t &begin, size_t &end) const;
 
 private:
   friend class RegexParser;
@@ -40,8 +41,8 @@ private:
         b = 0; // Split: first and second choice; Jump: a; Look, Atomic: the body is [pc + 1, a); Repeat: least and most
   };
   bool matches(const Set &set, uint32_t code) const;
-  /// Runs from |pc| at |at|; on success |at| is the end of the match.
-  bool run(std::u32string_view text, size_t pc, size_t &at) const;
+  /// Runs from |pc| at |at|; on success |at| is the end of the match. |budget| is what is left of the work allowed.
+  bool run(std::u32string_view text, size_t pc, size_t &at, int64_t &budget) const;
 
   std::vector<Set> sets_;
   std::vector<Instruction> program_;

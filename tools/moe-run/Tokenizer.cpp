@@ -99,8 +99,8 @@ void Tokenizer::splitAdded(const std::vector<Section> &in, bool normalized, std:
   }
 }
 
-std::vector<int64_t> Tokenizer::encode(std::string_view text, bool addSpecial) const {
-  std::vector<int64_t> ids;
+Status Tokenizer::encode(std::string_view text, std::vector<int64_t> &ids, bool addSpecial) const {
+  ids.clear();
   if (addSpecial)
     ids = before_;
   std::vector<Section> raw, sections;
@@ -113,28 +113,28 @@ std::vector<int64_t> Tokenizer::encode(std::string_view text, bool addSpecial) c
     if (section.token >= 0)
       ids.push_back(section.token);
     else
-      encodeText(section.text, ids);
+      MOE_RETURN_IF_ERROR(encodeText(section.text, ids));
   }
   if (addSpecial)
     ids.insert(ids.end(), after_.begin(), after_.end());
-  return ids;
+  return Status();
 }
 
-void Tokenizer::encodeText(const std::u32string &text, std::vector<int64_t> &out) const {
+Status Tokenizer::encodeText(const std::u32string &text, std::vector<int64_t> &out) const {
   std::vector<std::u32string> pieces = {text};
   for (const Splitter &splitter : splitters_) {
     std::vector<std::u32string> finer;
     for (const std::u32string &piece : pieces)
-      for (std::u32string &part : split(splitter, piece))
-        finer.push_back(std::move(part));
+      MOE_RETURN_IF_ERROR(split(splitter, piece, finer));
     pieces = std::move(finer);
   }
   for (const std::u32string &piece : pieces)
     encodePiece(piece, out);
+  return Status();
 }
 
-std::vector<std::u32string> Tokenizer::split(const Splitter &splitter, const std::u32string &given) const {
-  std::vector<std::u32string> parts;
+Status Tokenizer::split(const Splitter &splitter, const std::u32string &given, std::vector<std::u32string> &parts) const {
+  size_t first = parts.size();
   std::u32string piece =
       splitter.kind == Splitter::ByteLevel && splitter.prefixSpace && (given.empty() || given[0] != U' ') ? U" " + given
                                                                                                           : given;
@@ -162,7 +162,10 @@ std::vector<std::u32string> Tokenizer::split(const Splitter &splitter, const std
     addStretch(0, piece.size(), false);
   } else {
     size_t at = 0, begin, end;
-    while (splitter.regex.find(piece, at, begin, end)) {
+    for (bool found = true;;) {
+      MOE_RETURN_IF_ERROR(splitter.regex.find(piece, at, found, begin, end));
+      if (!found)
+        break;
       addStretch(at, begin, false);
       addStretch(begin, end, true);
       at = end;
@@ -181,10 +184,10 @@ std::vector<std::u32string> Tokenizer::split(const Splitter &splitter, const std
         continue;
       break;
     case Splitter::Contiguous:
-      join = !parts.empty() && lastMatched == stretch.matches;
+      join = parts.size() > first && lastMatched == stretch.matches;
       break;
     case Splitter::WithPrevious:
-      join = stretch.matches && !parts.empty() && !lastMatched;
+      join = stretch.matches && parts.size() > first && !lastMatched;
       break;
     case Splitter::WithNext:
       join = joinNext && !stretch.matches;
@@ -198,13 +201,13 @@ std::vector<std::u32string> Tokenizer::split(const Splitter &splitter, const std
     joinNext = stretch.matches;
   }
   if (splitter.kind == Splitter::ByteLevel)
-    for (std::u32string &part : parts) {
+    for (size_t i = first; i < parts.size(); ++i) {
       std::u32string mapped;
-      for (char byte : toUtf8(part))
+      for (char byte : toUtf8(parts[i]))
         mapped += byteAlphabet().characters[(unsigned char)byte];
-      part = std::move(mapped);
+      parts[i] = std::move(mapped);
     }
-  return parts;
+  return Status();
 }
 
 /// Joins the pair of lowest rank, the leftmost of equals, until none can be joined.

@@ -21,7 +21,8 @@ public:
   static Status parse(const std::string &name, std::string_view json, Tokenizer &out);
 
   /// |addSpecial|: also what the post-processor puts around a text (a token that begins it, for example).
-  std::vector<int64_t> encode(std::string_view text, bool addSpecial = true) const;
+  /// MOE_OUT_OF_RANGE if a pattern of the tokenizer takes too long on the text.
+  Status encode(std::string_view text, std::vector<int64_t> &out, bool addSpecial = true) const;
   /// Text of the ids without special tokens; malformed UTF-8 becomes U+FFFD. Unknown ids give nothing.
   std::string decode(const std::vector<int64_t> &ids) const;
 
@@ -50,8 +51,9 @@ private:
   };
 
   void splitAdded(const std::vector<Section> &in, bool normalized, std::vector<Section> &out) const;
-  void encodeText(const std::u32string &text, std::vector<int64_t> &out) const;
-  std::vector<std::u32string> split(const Splitter &splitter, const std::u32string &piece) const;
+  Status encodeText(const std::u32string &text, std::vector<int64_t> &out) const;
+  /// Appends the parts of |piece|.
+  Status split(const Splitter &splitter, const std::u32string &piece, std::vector<std::u32string> &parts) const;
   void encodePiece(const std::u32string &piece, std::vector<int64_t> &out) const;
   /// The bytes a token stands for; false for special and unknown ids.
   bool bytesOf(int64_t id, std::string &out) const;

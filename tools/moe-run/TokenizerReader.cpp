@@ -54,8 +54,9 @@ private:
     const Json *member = object.find(key);
     return member && !member->isNull() && !(member->isString() && member->string().empty());
   }
+  /// Names are kept in a list by id: one huge id must not make it huge.
   static bool validId(const Json &json) {
-    return json.isInteger() && json.integer() >= 0 && json.integer() < (1 << 28);
+    return json.isInteger() && json.integer() >= 0 && json.integer() < (1 << 22);
   }
 
   void setToken(int64_t id, const std::string &token) {
@@ -78,7 +79,7 @@ private:
     out.ids_.reserve(vocab->object().size());
     for (const auto &[token, id] : vocab->object()) {
       if (!validId(id))
-        return wrong("model.vocab: id of \"" + token + "\"", "a whole number from 0", &id);
+        return wrong("model.vocab: id of \"" + token + "\"", "a whole number from 0 to 4194303", &id);
       out.ids_[token] = int32_t(id.integer());
       setToken(id.integer(), token);
     }
@@ -119,7 +120,7 @@ private:
     for (const Json &json : added->array()) {
       const Json *id = json.find("id"), *content = json.find("content");
       if (!id || !validId(*id) || !content || !content->isString())
-        return wrong("added_tokens", "objects with id and content", &json);
+        return wrong("added_tokens", "objects with an id (at most 4194303) and content", &json);
       Tokenizer::AddedToken token;
       token.content = fromUtf8(content->string()), token.id = id->integer();
       token.special = flag(json, "special", false), token.normalized = flag(json, "normalized", !token.special);
@@ -235,7 +236,7 @@ private:
         return wrong(where + ".special_tokens", "ids of \"" + key + "\"", entry);
       for (const Json &id : ids->array()) {
         if (!validId(id))
-          return wrong(where + ".special_tokens: id of \"" + key + "\"", "a whole number from 0", &id);
+          return wrong(where + ".special_tokens: id of \"" + key + "\"", "a whole number from 0 to 4194303", &id);
         (behind ? out.after_ : out.before_).push_back(id.integer());
       }
     }

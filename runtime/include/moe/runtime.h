@@ -224,7 +224,7 @@ typedef struct moe_tensor_t {
 // The extents of the outputs for inputs with these extents, without running. |extents| holds all inputs' dims,
 // concatenated in order; |out_extents| receives all outputs' dims likewise, -1 where data decide. |out_arena_bytes|
 // (may be NULL): temporary memory. MOE_INVALID_ARGUMENT: extents that do not fit the entry or each other; the message
-// names the input.
+// names the input. MOE_OUT_OF_MEMORY: temporaries and outputs would need more memory than the machine has.
 MOE_API moe_status_t moe_session_plan(moe_session_t *session, uint32_t entry, const int64_t *extents,
                                       size_t num_extents, int64_t *out_extents, size_t num_out_extents,
                                       uint64_t *out_arena_bytes);

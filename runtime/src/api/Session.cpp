@@ -2,6 +2,7 @@
 #include "api/Session.h"
 
 #include "base/Dtype.h"
+#include "base/Memory.h"
 #include "base/Planner.h"
 
 #include <algorithm>
@@ -165,6 +166,7 @@ Status Session::plan(uint32_t entryIndex, const int64_t *extents, size_t numExte
     lifetimes.push_back({uint64_t(bytes[i]), entry->temporaries[i].first, entry->temporaries[i].last});
   }
   plan->offsets = packArena(lifetimes, kAlignment, plan->arenaSize);
+  MOE_RETURN_IF_ERROR(checkFits(*entry, *plan));
   plan->lastUse = ++clock_;
   if (plans_.size() >= kMaxPlans)
     plans_.erase(std::min_element(plans_.begin(), plans_.end(),
@@ -172,6 +174,27 @@ Status Session::plan(uint32_t entryIndex, const int64_t *extents, size_t numExte
   plans_.push_back(std::move(plan));
   out = plans_.back().get();
   return Status();
+}
+
+/// Host memory is mapped before it is used, one piece at a time: what all pieces take together is asked here. Devices refuse
+/// for themselves.
+Status Session::checkFits(const Entry &entry, const Plan &plan) const {
+  constexpr uint64_t kAskFrom = uint64_t(1) << 28;
+  uint64_t needed = plan.arenaSize;
+  const int64_t *extents = plan.outputExtents.data();
+  for (const Value &output : entry.outputs) {
+    size_t bytes;
+    if (std::none_of(extents, extents + output.dims.size(), [](int64_t extent) { return extent < 0; }) &&
+        denseBytes(output.dtype, extents, output.dims.size(), bytes))
+      needed += bytes;
+    extents += output.dims.size();
+  }
+  if (artefact_->manifest().target != "cpu" || needed < kAskFrom || needed <= totalMemory())
+    return Status();
+  return Status(MOE_OUT_OF_MEMORY,
+                format("entry %s: expected inputs that need at most the %llu bytes of memory there are, but they need %llu "
+                       "for temporaries and outputs",
+                       entry.name.c_str(), (unsigned long long)totalMemory(), (unsigned long long)needed));
 }
 
 Status Session::checkInput(const Entry &entry, size_t index, const moe_tensor_t &input) const {

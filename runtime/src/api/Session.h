@@ -28,6 +28,7 @@ public:
 private:
   Session() = default;
   Status findEntry(uint32_t entry, const Entry *&out) const;
+  Status checkFits(const Entry &entry, const Plan &plan) const;
   Status checkInput(const Entry &entry, size_t index, const moe_tensor_t &input) const;
   Status prepareOutput(const Value &value, size_t index, const int64_t *extents, moe_tensor_t &bound, void *&out);
   static void *outputByData(void *self, uint32_t index, const int64_t *extents);

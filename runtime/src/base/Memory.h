@@ -4,13 +4,20 @@
 
 #include "moe/runtime.h"
 
+#include <cstdint>
 #include <utility>
 
 namespace moe {
 
 constexpr size_t kAlignment = 64;
 
-/// Ordinary memory below 2 MiB; above, whole mappings that ask the system for huge pages.
+/// Bytes that this process may still take: of the machine, and of its control group. UINT64_MAX if the system does not say.
+uint64_t availableMemory();
+/// The same with all that is in use: what no process could have.
+uint64_t totalMemory();
+
+/// Ordinary memory below 2 MiB; above, whole mappings that ask the system for huge pages. Refuses what is not
+/// there: mappings alone promise memory that the machine does not have, and a program is killed when it is used.
 const moe_allocator_t &defaultAllocator();
 
 /// One piece of memory that goes back where it came from.
