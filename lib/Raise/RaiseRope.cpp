@@ -287,8 +287,8 @@ bool Rotations::matchNode(Operation *op) {
     return false;
   int64_t width = rank == 4 ? typeOf(x).getDimSize(3) : typeOf(x).getDimSize(2) / heads, rotated = intAttr("rotary_embedding_dim");
   rotated = rotated ? rotated : width;
-  if (ShapedType::isDynamic(rotated) || rotated > width || typeOf(cos).getShape().back() * 2 != rotated ||
-      typeOf(sin).getShape().back() * 2 != rotated)
+  if (rotated < 1 || rotated > width || rotated % 2 || typeOf(cos).getShape().back() != rotated / 2 ||
+      typeOf(sin).getShape().back() != rotated / 2)
     return false;
   rewriter.setInsertionPoint(op);
   OnnxBuild build{rewriter, op->getLoc()};
