@@ -122,7 +122,8 @@ private:
     each(sub(top, "entries"), true, [&](const Field &field) { readEntry(object(field)); });
     if (out.entries.empty())
       wrong(sub(top, "entries"), "at least one entry");
-    each(sub(top, "state"), false, [&](const Field &field) { readValue(field, out.states, false); });
+    std::set<std::string> states;
+    each(sub(top, "state"), false, [&](const Field &field) { readValue(field, out.states, states, false); });
     each(sub(top, "variants"), true,
          [&](const Field &field) { out.variants.push_back(text(sub(object(field), "isa"))); });
     each(sub(top, "errors"), false, [&](const Field &field) {
@@ -203,7 +204,8 @@ private:
     out.weights.push_back(std::move(weight));
   }
 
-  void readValue(const Field &field, std::vector<Value> &list, bool isOutput) {
+  /// |names| holds those of |list| so far.
+  void readValue(const Field &field, std::vector<Value> &list, std::set<std::string> &names, bool isOutput) {
     object(field);
     Value value;
     value.name = text(sub(field, "name"));
@@ -231,9 +233,8 @@ private:
       wrong(sub(field, "role"), "\"token_ids\", \"attention_mask\", \"position_ids\" or \"logits\"");
     if (Field most = sub(field, "max_value"); most.json)
       value.maxValue = number(most, 0, INT64_MAX);
-    for (const Value &other : list)
-      if (other.name == value.name)
-        wrong(sub(field, "name"), "a name that no other " + std::string(isOutput ? "output" : "input") + " has");
+    if (!names.insert(value.name).second)
+      wrong(sub(field, "name"), "a name that no other " + std::string(isOutput ? "output" : "input") + " has");
     list.push_back(std::move(value));
     list.back().dims.reserve(extents.size());
     for (size_t i = 0; i < extents.size(); ++i)
@@ -244,11 +245,11 @@ private:
     Entry entry;
     Field name = sub(field, "name");
     entry.name = text(name);
-    for (const Entry &other : out.entries)
-      if (other.name == entry.name)
-        wrong(name, "a name that no other entry has");
-    each(sub(field, "inputs"), true, [&](const Field &input) { readValue(input, entry.inputs, false); });
-    each(sub(field, "outputs"), true, [&](const Field &output) { readValue(output, entry.outputs, true); });
+    if (!entryNames.insert(entry.name).second)
+      wrong(name, "a name that no other entry has");
+    std::set<std::string> inputs, outputs;
+    each(sub(field, "inputs"), true, [&](const Field &input) { readValue(input, entry.inputs, inputs, false); });
+    each(sub(field, "outputs"), true, [&](const Field &output) { readValue(output, entry.outputs, outputs, true); });
     each(sub(field, "weights"), true, [&](const Field &weight) {
       if (out.weights.empty())
         return wrong(weight, "no index, since there are no weights");
@@ -281,6 +282,7 @@ private:
 
   const std::string &path;
   Manifest &out;
+  std::set<std::string> entryNames;
   Status error;
 };
 
