@@ -144,19 +144,42 @@ void mutate(std::vector<Field> &model, std::mt19937 &rng) {
     place.field() = std::move(copy);
     return;
   }
+  case 6: { // a text of anywhere: values are named in nodes, initializers, inputs and the bodies of other nodes
+    std::vector<Place> texts;
+    for (const Place &other : places)
+      if (other.field().wire == 2 && !other.field().isMessage && !other.field().bytes.empty() && other.field().bytes.size() < 32)
+        texts.push_back(other);
+    if (field.wire == 2 && !field.isMessage && !texts.empty()) {
+      std::string text = texts[pick(texts.size())].field().bytes;
+      field.bytes = std::move(text);
+      return;
+    }
+    break;
+  }
   default:
     break;
   }
-  if (field.wire == 0) {
+  auto number = [&](uint64_t value) {
     static constexpr uint64_t kValues[] = {0, 1, 2, 3, 4, 7, 8, 16, 64, 127, 1024, 65536, uint64_t(1) << 31, uint64_t(1) << 32, uint64_t(1) << 40, uint64_t(1) << 62,
                                            INT64_MAX, uint64_t(INT64_MIN), uint64_t(-1), uint64_t(-2), uint64_t(-3)};
     size_t choice = pick(4);
-    field.value = choice == 0 ? kValues[pick(std::size(kValues))] : choice == 1 ? field.value + 1 : choice == 2 ? field.value - 1 : pick(28);
+    return choice == 0 ? kValues[pick(std::size(kValues))] : choice == 1 ? value + 1 : choice == 2 ? value - 1 : uint64_t(pick(28));
+  };
+  if (field.wire == 0) {
+    field.value = number(field.value);
     return;
   }
   if (field.isMessage) { // deeper: all of its own
     for (int i = 0; i < 2; ++i)
       mutate(field.children, rng);
+    return;
+  }
+  if (field.wire == 2 && !field.bytes.empty() && field.bytes.size() % 8 == 0 && pick(2)) { // extents, axes and indices as raw data
+    uint64_t value;
+    char *word = field.bytes.data() + pick(field.bytes.size() / 8) * 8;
+    memcpy(&value, word, 8);
+    value = number(value);
+    memcpy(word, &value, 8);
     return;
   }
   size_t before = field.bytes.size(), most = field.wire == 2 ? before + 16 : before;
