@@ -191,3 +191,11 @@ LogicalResult OpInference::dropout() {
   set(1, dims(0u), builder().getI1Type());
   return success();
 }
+
+LogicalResult OpInference::biasGelu() {
+  Dims shape = dims(0u);
+  if (failed(expectBroadcastTo(1, "a bias", shape)))
+    return failure();
+  set(0, shape, element(0));
+  return success();
+}

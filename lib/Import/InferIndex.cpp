@@ -53,6 +53,57 @@ LogicalResult OpInference::gatherND() {
   return success();
 }
 
+LogicalResult OpInference::scatterElements() {
+  Dims data = dims(0u), indices = dims(1u);
+  if (failed(axisOf(integer("axis", 0), data.size())))
+    return failure();
+  if (indices.size() != data.size() || element(2) != element(0))
+    return expects() << "indices of data's rank and updates of its element type, but they are " << in(1).getType() << " and "
+                     << in(2).getType() << " for " << in(0).getType();
+  if (failed(expectShape(2, "updates", indices)))
+    return failure();
+  set(0, data, element(0));
+  return success();
+}
+
+LogicalResult OpInference::scatterND() {
+  Dims data = dims(0u), indices = dims(1u);
+  std::optional<int64_t> depth = indices.empty() ? std::nullopt : known(indices.back());
+  if (!depth || *depth > static_cast<int64_t>(data.size()) || element(2) != element(0))
+    return expects() << "indices whose last dim is static and fits data and updates of its element type, but they are "
+                     << in(1).getType() << " and " << in(2).getType() << " for " << in(0).getType();
+  Dims updates(indices.begin(), indices.end() - 1);
+  updates.append(data.begin() + *depth, data.end());
+  if (failed(expectShape(2, "updates", updates)))
+    return failure();
+  set(0, data, element(0));
+  return success();
+}
+
+LogicalResult OpInference::tensorScatter() {
+  Dims past = dims(0u);
+  FailureOr<int64_t> axis = axisOf(integer("axis", -2), past.size());
+  if (failed(axis))
+    return failure();
+  Dims update = past;
+  update[*axis] = AffineExpr();
+  if (failed(expectShape(1, "an update", update)) || failed(expectShape(2, "write indices", {past[0]})))
+    return failure();
+  if (element(1) != element(0))
+    return expects() << "inputs of one element type, but they are " << element(0) << " and " << element(1);
+  set(0, past, element(0));
+  return success();
+}
+
+LogicalResult OpInference::reverseSequence() {
+  Dims shape = dims(0u);
+  FailureOr<int64_t> batch = axisOf(integer("batch_axis", 1), shape.size());
+  if (failed(batch) || failed(expectShape(1, "lengths", {shape[*batch]})))
+    return failure();
+  set(0, shape, element(0));
+  return success();
+}
+
 LogicalResult OpInference::topK() {
   Dims shape = dims(0u);
   FailureOr<int64_t> axis = axisOf(integer("axis", -1), shape.size());
@@ -91,6 +142,8 @@ LogicalResult OpInference::oneHot() {
   FailureOr<int64_t> axis = axisOf(integer("axis", -1), shape.size() + 1);
   if (failed(axis))
     return failure();
+  if (failed(expectShape(2, "an off and an on value", {number(2)})))
+    return failure();
   shape.insert(shape.begin() + *axis, facts.scalar(in(1)));
   set(0, shape, element(2));
   return success();
@@ -98,6 +151,8 @@ LogicalResult OpInference::oneHot() {
 
 LogicalResult OpInference::compress() {
   Dims shape = dims(0u);
+  if (failed(expectShape(1, "a condition", {AffineExpr()})))
+    return failure();
   auto axis = op->getAttrOfType<IntegerAttr>("axis");
   if (!axis) {
     set(0, {AffineExpr()}, element(0));

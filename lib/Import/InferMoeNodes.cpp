@@ -9,20 +9,6 @@ using namespace mlir;
 using namespace mlir::moe;
 
 /// `input` of the node, named `what`, has this shape as far as both are constant. Null: any extent.
-LogicalResult OpInference::expectShape(unsigned input, StringRef what, ArrayRef<AffineExpr> expected) {
-  if (!in(input))
-    return success();
-  Dims found = dims(input);
-  bool fits = found.size() == expected.size();
-  for (auto [f, e] : llvm::zip(found, expected)) {
-    std::optional<int64_t> a = known(f), b = known(e);
-    fits &= !a || !b || *a == *b;
-  }
-  if (fits)
-    return success();
-  return expects() << what << " of shape " << shapeText(expected) << ", but it is " << shapeText(found);
-}
-
 LogicalResult OpInference::moeNode() {
   bool quantized = op->getName().stripDialect() == "ms.QMoE";
   Dims x = dims(0u), logits = dims(1u);

@@ -20,10 +20,9 @@ static const llvm::StringMap<R::Rule> &rules() {
         {"Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BitwiseNot", "Ceil", "Celu", "Clip", "Cos", "Cosh",
          "CumProd", "CumSum", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish", "Hardmax", "Identity",
          "LRN", "LeakyRelu", "Log", "LogSoftmax", "LpNormalization", "MeanVarianceNormalization", "Mish", "Neg", "Not",
-         "Reciprocal", "Relu", "ReverseSequence", "Round", "ScatterElements", "ScatterND", "Selu", "Shrink", "Sigmoid",
-         "Sign", "Sin", "Sinh", "Softmax", "Softplus", "Softsign", "Sqrt", "Swish", "Tan", "Tanh", "TensorScatter",
-         "ThresholdedRelu", "Trilu", "RotaryEmbedding", "InstanceNormalization", "GroupNormalization", "ms.FastGelu",
-         "ms.Gelu", "ms.QuickGelu", "ms.BiasGelu", "ms.RotaryEmbedding"});
+         "Reciprocal", "Relu", "Round", "Selu", "Shrink", "Sigmoid", "Sign", "Sin", "Sinh", "Softmax", "Softplus",
+         "Softsign", "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu", "Trilu", "RotaryEmbedding", "ms.FastGelu",
+         "ms.Gelu", "ms.QuickGelu", "ms.RotaryEmbedding"});
     put(&R::elementwise, {"Add", "And", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Div", "Max", "Mean", "Min", "Mod",
                           "Mul", "Or", "PRelu", "Pow", "Sub", "Sum", "SwiGLU", "Xor"});
     put(&R::comparison, {"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"});
@@ -34,6 +33,7 @@ static const llvm::StringMap<R::Rule> &rules() {
     put(&R::dequantize, {"DequantizeLinear"});
     put(&R::dynamicQuantize, {"DynamicQuantizeLinear"});
     put(&R::dropout, {"Dropout"});
+    put(&R::biasGelu, {"ms.BiasGelu"});
     put(&R::constant, {"Constant"});
     put(&R::shapeOp, {"Shape"});
     put(&R::size, {"Size"});
@@ -56,6 +56,10 @@ static const llvm::StringMap<R::Rule> &rules() {
     put(&R::gather, {"Gather"});
     put(&R::gatherElements, {"GatherElements"});
     put(&R::gatherND, {"GatherND"});
+    put(&R::scatterElements, {"ScatterElements"});
+    put(&R::scatterND, {"ScatterND"});
+    put(&R::tensorScatter, {"TensorScatter"});
+    put(&R::reverseSequence, {"ReverseSequence"});
     put(&R::topK, {"TopK"});
     put(&R::argReduce, {"ArgMax", "ArgMin"});
     put(&R::nonZero, {"NonZero"});
@@ -68,6 +72,7 @@ static const llvm::StringMap<R::Rule> &rules() {
     put(&R::moeNode, {"ms.MoE", "ms.QMoE"});
     put(&R::skipNorm, {"ms.SkipLayerNormalization", "ms.SkipSimplifiedLayerNormalization"});
     put(&R::batchNorm, {"BatchNormalization"});
+    put(&R::channelNorm, {"GroupNormalization", "InstanceNormalization"});
     put(&R::loss, {"SoftmaxCrossEntropyLoss", "NegativeLogLikelihoodLoss"});
     put(&R::matmul, {"MatMul", "MatMulInteger", "QLinearMatMul", "ms.FusedMatMul"});
     put(&R::matmulNBits, {"ms.MatMulNBits"});
@@ -84,6 +89,29 @@ static const llvm::StringMap<R::Rule> &rules() {
   return table;
 }
 
+/// How many of the first inputs are floats, of the operators that know no others.
+static unsigned countFloats(StringRef name) {
+  static const llvm::StringMap<unsigned> table = [] {
+    llvm::StringMap<unsigned> t;
+    auto put = [&](unsigned count, std::initializer_list<StringRef> names) {
+      for (StringRef name : names)
+        t[name] = count;
+    };
+    put(1, {"Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "AveragePool", "Ceil", "Celu", "Cos", "Cosh", "Elu", "Exp",
+            "Floor", "Gelu", "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid", "HardSwish", "Hardmax", "IsInf", "IsNaN",
+            "LRN", "LeakyRelu", "Log", "LogSoftmax", "LpNormalization", "LpPool", "MeanVarianceNormalization", "Mish",
+            "NegativeLogLikelihoodLoss", "Reciprocal", "Round", "Selu", "Sigmoid", "Sin", "Sinh", "Softmax",
+            "SoftmaxCrossEntropyLoss", "Softplus", "Softsign", "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu",
+            "ms.FastGelu", "ms.Gelu", "ms.MatMulNBits", "ms.QuickGelu", "ms.RotaryEmbedding"});
+    put(2, {"RMSNormalization", "ms.BiasGelu", "ms.MoE", "ms.QMoE", "ms.SimplifiedLayerNormalization"});
+    put(3, {"Attention", "Conv", "ConvTranspose", "GroupNormalization", "InstanceNormalization", "LayerNormalization",
+            "RotaryEmbedding", "ms.GroupQueryAttention", "ms.MultiHeadAttention"});
+    put(5, {"BatchNormalization", "ms.SkipLayerNormalization", "ms.SkipSimplifiedLayerNormalization"});
+    return t;
+  }();
+  return table.lookup(name);
+}
+
 LogicalResult moe::inferOp(ShapeFacts &facts, ShapeFacts::Impl &impl, Operation *op, MutableArrayRef<TensorFacts> results,
                            bool &inferred) {
   OpInference inference{facts, impl, op, results};
@@ -98,7 +126,10 @@ LogicalResult moe::inferOp(ShapeFacts &facts, ShapeFacts::Impl &impl, Operation 
   if (rule == rules().end())
     return success();
   inferred = true;
-  return (inference.*(rule->second))();
+  for (unsigned i = 0; i < countFloats(rule->first()); ++i)
+    if (inference.in(i) && !isa<FloatType>(inference.element(i)))
+      return inference.expects() << "input " << i << " to be of a float type, but it is " << inference.element(i);
+  return failure(failed((inference.*(rule->second))()) || failed(inference.expectLists()));
 }
 
 //===----------------------------------------------------------------------===//
@@ -187,4 +218,51 @@ FailureOr<OpInference::Dims> OpInference::broadcast(ArrayRef<Dims> shapes) {
       mine = a ? mine : b ? dim : AffineExpr();
     }
   return result;
+}
+
+LogicalResult OpInference::expectShape(unsigned input, StringRef what, ArrayRef<AffineExpr> expected) {
+  if (!in(input))
+    return success();
+  Dims found = dims(input);
+  bool fits = found.size() == expected.size();
+  for (auto [f, e] : llvm::zip(found, expected)) {
+    std::optional<int64_t> a = known(f), b = known(e);
+    fits &= !a || !b || *a == *b;
+  }
+  if (fits)
+    return success();
+  return expects() << what << " of shape " << shapeText(expected) << ", but it is " << shapeText(found);
+}
+
+LogicalResult OpInference::expectBroadcastTo(unsigned input, StringRef what, ArrayRef<AffineExpr> shape) {
+  if (!in(input))
+    return success();
+  Dims found = dims(input);
+  bool fits = found.size() <= shape.size();
+  if (fits)
+    for (auto [f, s] : llvm::zip(found, shape.take_back(found.size()))) {
+      std::optional<int64_t> a = known(f), b = known(s);
+      fits &= !a || !b || *a == 1 || *a == *b;
+    }
+  if (fits)
+    return success();
+  return expects() << what << " that broadcasts to " << shapeText(shape) << ", but it is " << shapeText(found);
+}
+
+LogicalResult OpInference::expectList(unsigned input, StringRef what, std::optional<int64_t> count) {
+  if (!in(input))
+    return success();
+  std::optional<int64_t> found = rank(input) == 0 && constants(input) ? 1 : length(input);
+  if (!found)
+    return expects() << what << " as a list of known length, but they are " << shapeText(dims(input));
+  if (count && *count != *found)
+    return expects() << *count << " " << what << ", but there are " << *found;
+  return success();
+}
+
+LogicalResult OpInference::expectOne(unsigned input, StringRef what) {
+  std::optional<int64_t> count = in(input) ? known(facts.numElements(in(input))) : std::nullopt;
+  if (!count || *count == 1)
+    return success();
+  return expects() << what << " with one element, but it has shape " << shapeText(dims(input));
 }

@@ -62,6 +62,14 @@ struct OpInference {
   std::string shapeText(ArrayRef<AffineExpr> shape);
   FailureOr<Dims> broadcast(ArrayRef<Dims> shapes);
   LogicalResult expectShape(unsigned input, StringRef what, ArrayRef<AffineExpr> expected);
+  /// An input that lists numbers, where it is there: one dim, a known length and, if given, that one. A constant may be a scalar.
+  LogicalResult expectList(unsigned input, StringRef what, std::optional<int64_t> count = {});
+  /// An input of one element, where it is there.
+  LogicalResult expectOne(unsigned input, StringRef what);
+  /// What an op's single numbers and its lists of starts, pads, sizes and the like must be whether or not their elements are known.
+  LogicalResult expectLists();
+  /// An input, where it is there, that broadcasts to `shape` and leaves it as it is.
+  LogicalResult expectBroadcastTo(unsigned input, StringRef what, ArrayRef<AffineExpr> shape);
 
   // Rules. InferElementwise.cpp
   LogicalResult sameAsFirst();
@@ -74,6 +82,7 @@ struct OpInference {
   LogicalResult dequantize();
   LogicalResult dynamicQuantize();
   LogicalResult dropout();
+  LogicalResult biasGelu();
   // InferShape.cpp
   LogicalResult constant();
   LogicalResult shapeOp();
@@ -98,6 +107,10 @@ struct OpInference {
   LogicalResult gather();
   LogicalResult gatherElements();
   LogicalResult gatherND();
+  LogicalResult scatterElements();
+  LogicalResult scatterND();
+  LogicalResult tensorScatter();
+  LogicalResult reverseSequence();
   LogicalResult topK();
   LogicalResult argReduce();
   LogicalResult nonZero();
@@ -108,6 +121,7 @@ struct OpInference {
   LogicalResult reduce();
   LogicalResult normalization();
   LogicalResult batchNorm();
+  LogicalResult channelNorm();
   LogicalResult loss();
   // InferProduct.cpp
   LogicalResult matmul();

@@ -267,6 +267,11 @@ LogicalResult OpInference::attention() {
   if (flat && (qHeads < 1 || kvHeads < 1))
     return expects() << "q_num_heads and kv_num_heads for inputs of rank 3";
   AffineExpr heads = flat ? number(qHeads) : q[1], keyHeads = flat ? number(kvHeads) : k[1];
+  if (failed(expectShape(1, "K", flat ? Dims{q[0], k[1], AffineExpr()} : Dims{q[0], k[1], k[2], q[3]})) ||
+      failed(expectShape(2, "V", flat ? Dims{q[0], k[1], AffineExpr()} : Dims{q[0], k[1], k[2], AffineExpr()})))
+    return failure();
+  if (std::optional<int64_t> n = known(heads), m = known(keyHeads); m && (*m < 1 || (n && *n % *m)))
+    return expects() << "heads of Q that are a multiple of those of K, but they are " << facts.str(heads) << " and " << *m;
   AffineExpr queries = flat ? q[1] : q[2], keys = flat ? k[1] : k[2];
   AffineExpr keyWidth = flat ? facts.floorDiv(k[2], keyHeads) : k[3], valueWidth = flat ? facts.floorDiv(v[2], keyHeads) : v[3];
   AffineExpr total = keys;
@@ -302,6 +307,8 @@ LogicalResult OpInference::fusedAttention() {
   int64_t heads = integer("num_heads", 0), kvHeads = integer("kv_num_heads", heads);
   if (heads < 1 || kvHeads < 1)
     return expects() << "positive numbers of heads, but found " << heads << " and " << kvHeads;
+  if (heads % kvHeads)
+    return expects() << "a multiple of kv_num_heads " << kvHeads << " as num_heads, but it is " << heads;
   bool packed = !in(1);
   AffineExpr width = facts.floorDiv(q[2], number(packed ? heads + 2 * kvHeads : heads));
   AffineExpr valueWidth = width;

@@ -52,6 +52,9 @@ LogicalResult OpInference::normalization() {
   FailureOr<int64_t> axis = axisOf(integer("axis", -1), shape.size());
   if (failed(axis))
     return failure();
+  bool centers = op->getName().stripDialect() == "LayerNormalization"; // the others have no bias
+  if (failed(expectBroadcastTo(1, "a scale", shape)) || (centers && failed(expectBroadcastTo(2, "a bias", shape))))
+    return failure();
   set(0, shape, element(0));
   Dims statistics = shape;
   for (size_t i = *axis; i < shape.size(); ++i)
@@ -65,6 +68,10 @@ LogicalResult OpInference::normalization() {
 
 LogicalResult OpInference::skipNorm() {
   Dims shape = dims(0u);
+  static constexpr StringLiteral kNames[] = {"an input", "a skip", "a scale", "a bias", "a bias"};
+  for (unsigned i = 1; i < std::size(kNames); ++i)
+    if (failed(expectBroadcastTo(i, kNames[i], shape)))
+      return failure();
   set(0, shape, element(0));
   Dims statistics = shape;
   if (!statistics.empty())
@@ -76,9 +83,24 @@ LogicalResult OpInference::skipNorm() {
 }
 
 LogicalResult OpInference::batchNorm() {
+  static constexpr StringLiteral kNames[] = {"an input", "a scale", "a bias", "a mean", "a variance"};
+  Dims shape = dims(0u);
+  for (unsigned i = 1; i < std::size(kNames); ++i)
+    if (failed(expectShape(i, kNames[i], {shape.size() < 2 ? number(1) : shape[1]})))
+      return failure();
   set(0, dims(0u), element(0));
   set(1, dims(3u), element(3));
   set(2, dims(4u), element(4));
+  return success();
+}
+
+LogicalResult OpInference::channelNorm() {
+  Dims shape = dims(0u);
+  if (shape.size() < 2)
+    return expects() << "an input of rank 2 or more, but it is " << shapeText(shape);
+  if (failed(expectShape(1, "a scale", {shape[1]})) || failed(expectShape(2, "a bias", {shape[1]})))
+    return failure();
+  set(0, shape, element(0));
   return success();
 }
 

@@ -516,8 +516,9 @@ LogicalResult OpInference::range() {
 LogicalResult OpInference::depthSpace() {
   Dims shape = dims(0u);
   int64_t block = integer("blocksize", 1);
-  if (shape.size() != 4 || block < 1)
-    return expects() << "an input of rank 4 and a positive blocksize, but found rank " << shape.size() << " and " << block;
+  constexpr int64_t kMaxBlock = 1 << 20;
+  if (shape.size() != 4 || block < 1 || block > kMaxBlock)
+    return expects() << "an input of rank 4 and a blocksize from 1 to " << kMaxBlock << ", but found rank " << shape.size() << " and " << block;
   bool toSpace = op->getName().stripDialect() == "DepthToSpace";
   AffineExpr b = number(block), bb = number(block * block);
   if (toSpace)
@@ -539,5 +540,43 @@ LogicalResult OpInference::resize() {
 LogicalResult OpInference::eyeLike() {
   auto dtype = attribute<TypeAttr>("dtype");
   set(0, dims(0u), dtype ? dtype.getValue() : element(0));
+  return success();
+}
+
+LogicalResult OpInference::expectLists() {
+  StringRef name = op->getName().stripDialect();
+  if (name == "Slice") {
+    if (rank(1) != 1)
+      return expects() << "starts of rank 1, but they are " << shapeText(dims(1));
+    if (failed(expectList(1, "starts")))
+      return failure();
+    return failure(failed(expectList(2, "ends", length(1))) || failed(expectList(3, "axes", length(1))) ||
+                   failed(expectList(4, "steps", length(1))));
+  }
+  if (name == "Pad") {
+    if (failed(expectList(3, "axes")) || failed(expectOne(2, "a value")))
+      return failure();
+    return expectList(1, "pads", 2 * (!in(3) ? rank(0) : rank(3) == 0 ? 1 : *length(3)));
+  }
+  if (name == "Expand" || name == "ConstantOfShape") {
+    unsigned shape = name == "Expand";
+    return rank(shape) == 1 ? expectList(shape, "extents") : expects() << "a shape of rank 1, but it is " << shapeText(dims(shape));
+  }
+  if (name.starts_with("Reduce"))
+    return expectList(1, "axes");
+  if (name == "Clip")
+    return failure(failed(expectOne(1, "a minimum")) || failed(expectOne(2, "a maximum")));
+  if (name == "Range")
+    return failure(failed(expectOne(0, "a start")) || failed(expectOne(1, "a limit")) || failed(expectOne(2, "a delta")));
+  if (name == "CumSum" || name == "CumProd")
+    return expectOne(1, "an axis");
+  if (name == "TopK" || name == "Trilu")
+    return expectOne(1, "a k");
+  if (name == "OneHot")
+    return expectOne(1, "a depth");
+  if (name == "Tile")
+    return expectList(1, "repeats", rank(0));
+  if (name == "Split")
+    return expectList(1, "sizes", op->getNumResults());
   return success();
 }

@@ -14,6 +14,7 @@
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/Verifier.h"
 
 namespace mlir::moe {
 #define GEN_PASS_DEF_CONVERTONNX
@@ -124,7 +125,7 @@ struct ConvertOnnx : mlir::moe::impl::ConvertOnnxBase<ConvertOnnx> {
     for (Operation *op : ops) {
       lowering.start(op);
       Lower lower = lowerTable().lookup(op->getName().stripDialect());
-      if (lower ? succeeded(lower(lowering)) : failed(lowering.unsupported("has no lowering")) && false) {
+      if (lower ? succeeded(lower(lowering)) && succeeded(lowering.finish()) : failed(lowering.unsupported("has no lowering")) && false) {
         ++numLowered;
         continue;
       }
@@ -148,7 +149,25 @@ struct ConvertOnnx : mlir::moe::impl::ConvertOnnxBase<ConvertOnnx> {
     unsignedValues.finish();
     auto signlessTypes = [](TypeRange types) { return llvm::map_to_vector(types, [](Type t) { return signless(t); }); };
     func.setFunctionType(FunctionType::get(func.getContext(), signlessTypes(func.getArgumentTypes()), signlessTypes(func.getResultTypes())));
-    return success();
+    return checkMade(func);
+  }
+
+  /// Operands that do not fit and that no rule looked at make ops that are not valid, which later passes trust: they end here.
+  LogicalResult checkMade(func::FuncOp func) {
+    std::optional<Location> where;
+    std::string why;
+    {
+      ScopedDiagnosticHandler handler(func.getContext(), [&](Diagnostic &diagnostic) {
+        if (!where) {
+          where = diagnostic.getLocation();
+          why = diagnostic.str();
+        }
+        return success();
+      });
+      if (succeeded(verify(func)))
+        return success();
+    }
+    return emitError(where.value_or(func.getLoc())) << "expects inputs and attributes that fit together, but " << why;
   }
 
   void runOnOperation() override {

@@ -87,6 +87,12 @@ public:
   Scalars scalars() { return Scalars{b, loc}; }
   /// Emits the diagnostic of a variant that has no lowering.
   LogicalResult unsupported(const Twine &why) { return op->emitOpError() << why; }
+  /// Notes that shapes do not fit; the builders go on with stand-ins, and `finish` makes the first note the op's diagnostic.
+  void refuse(const Twine &why) {
+    if (refused.empty())
+      refused = why.str();
+  }
+  LogicalResult finish() { return refused.empty() ? success() : unsupported(refused); }
 
   /// ONNX's i-th formal input; null where the node leaves it out.
   Value onnxInput(unsigned i);
@@ -233,6 +239,7 @@ private:
   };
   Read read(Value v, ArrayRef<AffineExpr> shape, ArrayRef<OpFoldResult> sizes);
 
+  std::string refused;
   DenseMap<Value, Value> values;
   DenseMap<Value, Exprs> shapes;
   DenseMap<Value, AffineExpr> valueExprs;      // index values and what they are

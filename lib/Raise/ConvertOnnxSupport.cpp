@@ -84,6 +84,7 @@ OnnxLowering::OnnxLowering(func::FuncOp func, ShapeFacts &facts)
 
 void OnnxLowering::start(Operation *next) {
   op = next;
+  refused.clear();
   loc = op->getLoc();
   b.setInsertionPoint(op);
 }
@@ -364,13 +365,20 @@ OpFoldResult OnnxLowering::min(OpFoldResult x, OpFoldResult y) {
 OpFoldResult OnnxLowering::max(OpFoldResult x, OpFoldResult y) {
   return binary<arith::MaxSIOp>(*this, x, y, [](int64_t p, int64_t q) { return std::max(p, q); });
 }
+/// True, and noted, if the divisor is an extent known to be 0.
+static bool dividesByZero(OnnxLowering &l, OpFoldResult divisor) {
+  bool zero = getConstantIntValue(divisor) == 0;
+  if (zero)
+    l.refuse("expects extents to divide by that are not 0");
+  return zero;
+}
 OpFoldResult OnnxLowering::ceilDiv(OpFoldResult x, OpFoldResult y) {
-  if (getConstantIntValue(y) == 1)
+  if (getConstantIntValue(y) == 1 || dividesByZero(*this, y))
     return x;
   return binary<arith::CeilDivSIOp>(*this, x, y, [](int64_t p, int64_t q) { return llvm::divideCeilSigned(p, q); });
 }
 OpFoldResult OnnxLowering::floorDiv(OpFoldResult x, OpFoldResult y) {
-  if (getConstantIntValue(y) == 1)
+  if (getConstantIntValue(y) == 1 || dividesByZero(*this, y))
     return x;
   return binary<arith::FloorDivSIOp>(*this, x, y, [](int64_t p, int64_t q) { return llvm::divideFloorSigned(p, q); });
 }

@@ -79,6 +79,12 @@ Value OnnxLowering::contraction(Value init, ArrayRef<OpFoldResult> loops, Affine
 // Broadcasting
 //===----------------------------------------------------------------------===//
 
+/// Two extents of which neither is one, and that are known to differ.
+static bool mismatch(AffineExpr own, AffineExpr wanted) {
+  auto a = dyn_cast<AffineConstantExpr>(own), b = dyn_cast<AffineConstantExpr>(wanted);
+  return a && b && a.getValue() != 1 && a != b;
+}
+
 OnnxLowering::Read OnnxLowering::read(Value v, ArrayRef<AffineExpr> shape, ArrayRef<OpFoldResult> sizes) {
   auto type = ranked(v);
   int64_t rank = type.getRank(), lead = static_cast<int64_t>(shape.size()) - rank;
@@ -88,6 +94,11 @@ OnnxLowering::Read OnnxLowering::read(Value v, ArrayRef<AffineExpr> shape, Array
   bool dynamic = false;
   SmallVector<AffineExpr> exprs;
   for (int64_t d = 0; d < rank; ++d) {
+    if (lead + d < 0 || mismatch(own[d], shape[lead + d])) {
+      refuse("expects shapes that broadcast, but dim " + Twine(d) + " of an operand does not");
+      exprs.push_back(expr(0));
+      continue;
+    }
     AffineExpr place = b.getAffineDimExpr(lead + d);
     bool one = own[d] == expr(1);
     if (equal(own[d], shape[lead + d]) || (!one && !type.isDynamicDim(d))) {
@@ -280,6 +291,12 @@ Value OnnxLowering::softmax(Value v, int64_t axis) {
 Value OnnxLowering::castTo(Value v, RankedTensorType type) {
   if (v.getType() == type)
     return v;
+  if (!tensor::CastOp::areCastCompatible(v.getType(), type)) {
+    std::string text;
+    llvm::raw_string_ostream(text) << "expects a value of type " << type << ", but it is " << v.getType();
+    refuse(text);
+    return UnrealizedConversionCastOp::create(b, loc, type, v).getResult(0);
+  }
   Value c = tensor::CastOp::create(b, loc, type, v);
   setShape(c, shapeOf(v));
   return c;
