@@ -227,6 +227,8 @@ public:
   Value checked(Scalars &s, Value v, Value ok, const Twine &what);
   /// Ends the run with "node ...: expects `what`" where the condition, known to the host program, does not hold.
   void require(Value ok, const Twine &what);
+  /// Two extents that are not known to be equal must be so at run time.
+  void requireSame(Value v, int64_t dim, Value other, int64_t otherDim, const Twine &what);
   /// What is read at indices that data bring has an element, unless no index is there.
   void requireElements(OpFoldResult extent, ArrayRef<OpFoldResult> indexSizes);
 

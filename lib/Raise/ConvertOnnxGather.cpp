@@ -95,8 +95,7 @@ LogicalResult lowerGatherND(OnnxLowering &l) {
     l.requireElements(own[batch + k], ArrayRef(indexSizes).drop_back());
   }
   for (int64_t d = 0; d < batch; ++d)
-    if (!l.equal(l.shapeOf(indices)[d], l.shapeOf(data)[d]))
-      l.require(l.scalars().cmp(I::eq, l.value(indexSizes[d]), l.value(own[d])), "indices and data that agree in dim " + Twine(d));
+    l.requireSame(indices, d, data, d, "indices and data that agree in dim " + Twine(d));
   l.set(l.generate(l.resultType().getElementType(), sizes, [&](Scalars &s, ValueRange) {
     SmallVector<Value> place, entry;
     for (int64_t d = 0; d < batch; ++d)
@@ -131,6 +130,13 @@ LogicalResult scatter(OnnxLowering &l, Value indices, Value updates) {
   if (isUnsigned(l.elementOf(0)) && !l.elementOf(0).isInteger(1) && (*combiner == Combiner::Max || *combiner == Combiner::Min))
     return l.unsupported("expects signed elements for reductions max and min");
   Value data = l.input(0);
+  indices = l.tighten(indices);
+  int64_t lead = ranked(indices).getRank() - 1, depth = ranked(indices).getDimSize(lead);
+  if (ShapedType::isDynamic(depth) || depth > l.rankOf(0) || ranked(updates).getRank() != lead + l.rankOf(0) - depth)
+    return l.unsupported("expects indices whose last dim is known and updates of the rank that they and data give");
+  for (int64_t d = 0, rank = ranked(updates).getRank(); d < rank; ++d)
+    l.requireSame(updates, d, d < lead ? indices : data, d < lead ? d : d - lead + depth,
+                  "updates of the shape that indices and data give, but dim " + Twine(d) + " differs");
   Value r = ScatterOp::create(l.b, l.loc, TypeRange{data.getType()}, data, indices, updates, ValueRange{}, *combiner).getResult(0);
   l.setShape(r, l.shapeOf(data));
   l.set(r);
@@ -177,6 +183,11 @@ LogicalResult lowerTensorScatter(OnnxLowering &l) {
   Value last = l.value(l.max(l.sub(l.size(update, *axis), l.at(1)), l.at(0)));
   Value room = l.value(l.sub(l.size(past, *axis), l.size(update, *axis)));
   l.require(l.scalars().cmp(I::sge, room, l.value(l.at(0))), "an update no longer than the cache");
+  for (int64_t d = 0; d < rank; ++d)
+    if (d != *axis)
+      l.requireSame(update, d, past, d, "an update and a cache that agree in dim " + Twine(d));
+  if (write)
+    l.requireSame(write, 0, past, 0, "a write index for each batch");
   AffineMap identity = l.b.getMultiDimIdentityMap(rank);
   l.set(l.generic(l.resultType().getElementType(), l.sizes(past), {past}, {identity}, [&](Scalars &s, ValueRange x) {
     Value from = s.index(0);

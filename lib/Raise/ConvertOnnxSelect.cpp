@@ -179,6 +179,7 @@ LogicalResult lowerReverseSequence(OnnxLowering &l) {
   if (rank < 2 || time == batch || time < 0 || time > 1 || batch < 0 || batch > 1)
     return l.unsupported("expects time_axis and batch_axis to be 0 and 1");
   Value x = l.input(0), lengths = l.input(1), extent = l.value(l.size(x, time));
+  l.requireSame(lengths, 0, x, batch, "a length for each batch");
   AffineMap map = AffineMap::get(rank, 0, {l.b.getAffineDimExpr(batch)}, l.b.getContext());
   l.set(l.generic(l.resultType().getElementType(), l.sizes(x), {lengths}, {map}, [&](Scalars &s, ValueRange v) {
     Value n = s.min(s.toIndex(v[0]), extent), t = s.position(time);

@@ -601,6 +601,11 @@ void OnnxLowering::require(Value ok, const Twine &what) {
   cf::AssertOp::create(b, loc, ok, nodePrefix(loc, op->getName().stripDialect()) + "expects " + what.str());
 }
 
+void OnnxLowering::requireSame(Value v, int64_t dim, Value other, int64_t otherDim, const Twine &what) {
+  if (!equal(shapeOf(v)[dim], shapeOf(other)[otherDim]))
+    require(scalars().cmp(arith::CmpIPredicate::eq, value(size(v, dim)), value(size(other, otherDim))), what);
+}
+
 void OnnxLowering::requireElements(OpFoldResult extent, ArrayRef<OpFoldResult> indexSizes) {
   std::optional<int64_t> known = getConstantIntValue(extent);
   if (known && *known > 0)

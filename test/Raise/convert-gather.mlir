@@ -39,6 +39,7 @@ func.func @gather_nd(%x: tensor<?x8xf32>, %i: tensor<?x1xi64>) -> tensor<?x8xf32
 // -----
 
 // CHECK-LABEL: func @scatters
+// CHECK: cf.assert {{.*}}expects updates of the shape that indices and data give, but dim 0 differs
 // CHECK: moe.scatter %{{.*}}, %{{.*}}, %{{.*}} {combiner = #moe.combiner<add>}
 // CHECK: %[[TUPLES:.*]] = linalg.generic
 // CHECK: moe.scatter %{{.*}}, %[[TUPLES]], %{{.*}}
