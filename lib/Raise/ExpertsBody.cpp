@@ -275,18 +275,19 @@ ExpertsBody::Term ExpertsBody::param(ArrayRef<Value> values, Value like, ArrayRe
 }
 
 std::optional<ExpertsBody::Term> ExpertsBody::evalConstant(Value value) {
-  if (term) {
+  bool perToken = !rowsOf(axes.leaves(value)).empty();
+  if (term && !perToken) {
     auto it = term->leaves.find(value);
     if (it != term->leaves.end() && llvm::any_of(it->second, [&](Value v) { return v != it->second.front(); }))
       return param(it->second, value, {});
-  } else if (llvm::any_of(axes.leaves(value), [&](int axis) { return llvm::is_contained(axes.space.leaves(route.experts), axis); })) {
+  } else if (!term && llvm::any_of(axes.leaves(value), [&](int axis) { return llvm::is_contained(axes.space.leaves(route.experts), axis); })) {
     return param({value}, value, {});
   }
-  Term result;
-  if (!rowsOf(axes.leaves(value)).empty()) {
+  if (perToken) {
     fail("a constant with a value a token");
     return std::nullopt;
   }
+  Term result;
   for (auto *leaves : runLeaves)
     if (auto it = leaves->find(value); it != leaves->end() && llvm::any_of(it->second, [&](Value v) { return v != it->second.front(); }))
       return param(it->second, value, {});
@@ -418,11 +419,11 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalNew(Value value) {
           llvm::append_range(picked, axes.leaves(data, first + i));
         llvm::append_range(masked, axes.leaves(mask, dim));
       }
+      RouteFact dataFact = route.of(data);
       if (picked != masked && !axes.space.unify(picked, masked)) {
         fail(describeNode(op) + " reads with coordinates of other dimensions");
         return std::nullopt;
       }
-      RouteFact dataFact = route.of(data);
       Axes all = axes.leaves(data);
       if (dataFact.kind == RouteKind::Weights || (dataFact.kind == RouteKind::Matrix && dataFact.expert)) {
         if (axes.space.leaves(picked).size() != all.size()) {
@@ -459,13 +460,12 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalNew(Value value) {
     return evalReduction(op);
   if (isOnnx(op, {"ScatterND"})) {
     // Rows added to their tokens: the sum over the slots.
-    auto reduction = op->getAttrOfType<StringAttr>("reduction");
     std::optional<Axes> at = axes.positions(op->getOperand(1));
     if (!at)
       if (std::optional<Coordinates> sorted = route.coordinates(op->getOperand(1)); sorted && sorted->sort && sorted->dims[0] == 1 &&
                                                                                      axes.space.unify(axes.layout(op->getOperand(0))[0], route.tokens()))
         at = route.tokens();
-    if (at && reduction && reduction.getValue() == "add" && isFilledWith(op->getOperand(0), 0) && axes.space.leaves(*at) == route.tokens())
+    if (at && reductionOf(op) == "add" && isFilledWith(op->getOperand(0), 0) && axes.space.leaves(*at) == route.tokens())
       if (std::optional<Term> rows = eval(op->getOperand(2)))
         return sumOver(*rows, route.slots());
   }
@@ -495,6 +495,8 @@ bool ExpertsBody::read(Value sum, bool weightOnInput) {
   if (!t)
     return fail("the sum over experts is not understood");
   result = *t;
+  if (route.mixesAxes())
+    return fail("tokens, slots and experts are not told apart");
   if (!result.value || !result.rows || !xBase)
     return fail("no function of the tokens");
   if (params.empty())

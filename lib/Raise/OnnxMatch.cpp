@@ -40,6 +40,16 @@ RankedTensorType moe::tensorType(Value value) { return cast<RankedTensorType>(va
 
 bool moe::isFloat(Value value) { return isa<FloatType>(getElementTypeOrSelf(value.getType())); }
 
+bool moe::saysWhere(Value constant) {
+  Type element = tensorType(constant).getElementType();
+  return element.isInteger(64) || element.isInteger(32) || element.isInteger(1);
+}
+
+StringRef moe::reductionOf(Operation *scatter) {
+  auto reduction = scatter->getAttrOfType<StringAttr>("reduction");
+  return reduction ? reduction.getValue() : "none";
+}
+
 SmallVector<int64_t> moe::permutation(Operation *op) {
   if (auto perm = op->getAttrOfType<DenseI64ArrayAttr>("perm"))
     return SmallVector<int64_t>(perm.asArrayRef());

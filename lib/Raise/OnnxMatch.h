@@ -20,6 +20,8 @@ double floatAttr(Operation *op, StringRef name, double absent);
 /// An axis attribute, counted from the front.
 int64_t axisOf(Operation *op, StringRef name, int64_t absent, int64_t rank);
 SmallVector<int64_t> permutation(Operation *transpose);
+/// What a scatter does where it writes: "none" (the new value stands), "add", "mul", "max" or "min".
+StringRef reductionOf(Operation *scatter);
 /// Axes of a reduction; all of them where none are given. Nullopt if they are not constant.
 std::optional<SmallVector<int64_t>> reducedAxes(Operation *op);
 /// Axes along which a Slice, Split or Concat cuts; nullopt if they are not constant.
@@ -36,6 +38,8 @@ std::optional<double> fillOf(Value value);
 
 /// `value` is computed from constants and weights alone, within a few ops.
 bool isConstantDerived(Value value);
+/// Whether a constant is of a type that shapes, axes and places have: it says where, not how much.
+bool saysWhere(Value constant);
 /// `value` without the Identity ops and float-to-float (or integer-to-integer) casts in front of it.
 Value skipCasts(Value value);
 /// Whether `op` is an Identity, or a cast that keeps the order of what it casts: it widens floats, converts integers, or rounds

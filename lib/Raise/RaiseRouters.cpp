@@ -101,6 +101,14 @@ Value RouterWriter::denseMatrix(Value like) {
   return regroup(matrix, like);
 }
 
+/// Whether `user` compares for equality what it reads, behind reshapes: with the values that were picked from, bit by bit.
+static bool findsEqual(Operation *user, int depth = 0) {
+  if (isOnnx(user, {"Equal"}))
+    return true;
+  return depth < 8 && isOnnx(user, {"Reshape", "Squeeze", "Unsqueeze", "Expand", "Transpose", "Identity", "Slice", "Gather"}) &&
+         llvm::any_of(user->getUsers(), [&](Operation *next) { return findsEqual(next, depth + 1); });
+}
+
 LogicalResult RouterWriter::write(std::string &reason) {
   // The op stands after its operands and before what reads it; everything it replaces comes after the anchor.
   b.setInsertionPointAfter(router.anchor);
@@ -151,7 +159,8 @@ LogicalResult RouterWriter::write(std::string &reason) {
     Value oldValue = old;
     Operation *made = fresh.getDefiningOp();
     oldValue.replaceUsesWithIf(fresh, [&](OpOperand &use) {
-      return use.getOwner() != made && made->isBeforeInBlock(use.getOwner());
+      bool bits = isFloat(oldValue) && findsEqual(use.getOwner());
+      return use.getOwner() != made && made->isBeforeInBlock(use.getOwner()) && !bits;
     });
   }
   return success();

@@ -74,6 +74,13 @@ RouteFact RouteValues::compute(Value value) {
       return {};
     if (name == "Cast" && !isBinary(fact.kind) && isFloat(value) != isFloat(op->getOperand(0)))
       return {};
+    if (name == "Cast" && fact.kind == RouteKind::Indices) {
+      // Numbers of experts, not whether they are 0 nor their last bits.
+      auto type = dyn_cast<IntegerType>(tensorType(value).getElementType());
+      int64_t bits = type ? type.getWidth() - !type.isUnsigned() : 0;
+      if (bits < 1 || (bits < 63 && numExperts() > int64_t(1) << bits))
+        return {};
+    }
     return fact;
   }
   if (name == "Clip") { // ids are in range
@@ -231,6 +238,14 @@ std::optional<Coordinates> RouteValues::linearCoordinates(Operation *add) {
     }
   }
   return std::nullopt;
+}
+
+bool RouteValues::mixesAxes() {
+  Axes all = tokens();
+  llvm::append_range(all, slots());
+  llvm::append_range(all, axes.space.leaves(experts));
+  llvm::sort(all);
+  return std::adjacent_find(all.begin(), all.end()) != all.end();
 }
 
 std::optional<Coordinates> RouteValues::coordinates(Value value) {

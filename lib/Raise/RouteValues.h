@@ -50,6 +50,8 @@ public:
   Axes tokens() { return axes.leaves(route->getResult(0), 0); }
   Axes slots() { return axes.leaves(route->getResult(0), 1); }
   int64_t numExperts();
+  /// Whether one axis has come to stand for two of tokens, slots and experts: extents that are equal by chance say so.
+  bool mixesAxes();
   std::optional<Coordinates> coordinates(Value value);
   /// The mask of `coordinates`: the indicator of one expert. The row axis is that of the NonZero's columns.
   RouteFact maskOf(const Coordinates &at) { return of(at.nonZero->getOperand(0)); }

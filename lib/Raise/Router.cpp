@@ -75,6 +75,7 @@ private:
   Choice &choice;
   Router &router;
   Axes slot;
+  bool readScores = false; ///< weights were read from choice.scores, which may not change any more
   llvm::MapVector<Value, State> states;
 };
 
@@ -104,8 +105,10 @@ std::optional<State> WeightReader::gather(Operation *op) {
   Value data = op->getOperand(0);
   State result{Kind::Weights};
   result.depth = 1;
-  if (sameScores(data))
+  if (sameScores(data)) {
+    readScores = true;
     return result;
+  }
   // The choice was made on logits and the weight is their sigmoid. A softmax over all experts cannot be exchanged like this,
   // nor a choice on a score with the logits as weights: where scores saturate they tie, and ties pick other experts.
   Value from = peelTokens(data);
@@ -122,7 +125,8 @@ std::optional<State> WeightReader::gather(Operation *op) {
     logits = sigmoid->getOperand(0);
   }
   // A bias that is in the weights too is part of the logits.
-  bool biased = choice.biased && choice.score == ScoreFn::None && same(logits, choice.biased);
+  bool biased = !readScores && choice.biased && choice.score == ScoreFn::None && same(logits, choice.biased);
+  Choice before = choice;
   if (biased) {
     choice.logits = choice.scores = choice.biased;
     choice.biased = choice.bias = Value();
@@ -136,21 +140,22 @@ std::optional<State> WeightReader::gather(Operation *op) {
       return result;
     }
   }
+  choice = before;
   return std::nullopt;
 }
 
 std::optional<State> WeightReader::scatter(Operation *op) {
   const State *at = stateOf(op->getOperand(1)), *updates = stateOf(op->getOperand(2));
   int64_t rank = tensorType(op->getResult(0)).getRank();
-  auto reduction = op->getAttrOfType<StringAttr>("reduction");
+  StringRef reduction = reductionOf(op);
   if (!at || at->kind != Kind::Indices || axisOf(op, "axis", 0, rank) != rank - 1 ||
       tensorType(op->getResult(0)).getShape().back() != router.numExperts)
     return std::nullopt;
-  bool assigns = !reduction || reduction.getValue() == "none";
+  bool assigns = reduction == "none";
   std::optional<double> fill = fillOf(op->getOperand(0));
   if (updates && updates->kind == Kind::Weights && fill) {
     State result = *updates;
-    if (*fill == 0 && (assigns || reduction.getValue() == "add"))
+    if (*fill == 0 && (assigns || reduction == "add"))
       result.kind = Kind::Dense;
     else if (*fill < -1e30 && assigns && updates->fn == WeightFn::Identity && updates->normalize == Normalize::None && updates->scale == 1)
       result.kind = Kind::DenseInf;
@@ -159,7 +164,7 @@ std::optional<State> WeightReader::scatter(Operation *op) {
     ++result.depth;
     return result;
   }
-  if (fill && *fill == 0 && isFilledWith(op->getOperand(2), 1) && (assigns || reduction.getValue() == "max"))
+  if (fill && *fill == 0 && isFilledWith(op->getOperand(2), 1) && (assigns || reduction == "max"))
     return State{Kind::MultiHot};
   return std::nullopt;
 }

@@ -127,9 +127,12 @@ bool RouteValues::matchRun(Value rootA, Value rootB, Operation *split, int64_t e
       if (!isConstantDerived(b) || a.getType() != b.getType())
         return false;
       DenseElementsAttr known = onnx::getConstant(a);
+      bool equal = known && known == onnx::getConstant(b);
+      if (!equal && saysWhere(a))
+        return false;
       auto &list = runs.leaves[a];
       list.resize(numExperts(), a);
-      list[expert] = known && known == onnx::getConstant(b) ? a : b;
+      list[expert] = equal ? a : b;
       continue;
     }
     Operation *opA = a.getDefiningOp(), *opB = b.getDefiningOp();

@@ -13,15 +13,16 @@ static bool readsExtents(Operation *user) {
 static bool hasOneReader(Value value) {
   return llvm::count_if(value.getUses(), [](OpOperand &use) { return !readsExtents(use.getOwner()); }) == 1;
 }
-static bool adds(Operation *scatter) {
-  auto reduction = scatter->getAttrOfType<StringAttr>("reduction");
-  return reduction && reduction.getValue() == "add";
-}
 /// y of out[rows] = out[rows] + y; null for other writes.
 static Value addedToRead(Operation *scatter) {
-  Operation *add = adds(scatter) ? nullptr : definedBy(scatter->getOperand(2), {"Add"});
+  Operation *add = reductionOf(scatter) == "none" ? definedBy(scatter->getOperand(2), {"Add"}) : nullptr;
   Operation *gather = add ? definedBy(add->getOperand(0), {"Gather", "GatherND", "GatherElements"}) : nullptr;
   if (!gather || gather->getOperand(0) != scatter->getOperand(0))
+    return {};
+  // Both count along dimension 0, or both in the same manner.
+  bool elements = isOnnx(gather, {"GatherElements"});
+  if (elements != isOnnx(scatter, {"ScatterElements"}) || (elements && axisOf(gather, "axis", 0, 2) != axisOf(scatter, "axis", 0, 2)) ||
+      (isOnnx(gather, {"GatherND"}) && intAttr(gather, "batch_dims", 0) != 0))
     return {};
   Value from = gather->getOperand(1), to = scatter->getOperand(1);
   bool same = from == to;
@@ -39,7 +40,7 @@ bool UnrolledExperts::isAccumulation(Operation *op) {
   if (!isOnnx(op, {"ScatterND", "ScatterElements"}) || !route.coordinates(op->getOperand(1)) || !route.coordinates(op->getOperand(1))->nonZero)
     return false;
   // The rows of one expert are different tokens: they are added where they are written to zeros, or to what was read there.
-  return adds(op) || addedToRead(op) || isFilledWith(op->getOperand(0), 0);
+  return reductionOf(op) == "add" || addedToRead(op) || (reductionOf(op) == "none" && isFilledWith(op->getOperand(0), 0));
 }
 
 /// Slice of the first entry along dimension 0 (of none if there is none).
@@ -77,7 +78,7 @@ void UnrolledExperts::flatten(Value root, bool) {
     Value value = stack.back().first;
     bool outermost = stack.pop_back_val().second;
     Operation *op = value.getDefiningOp();
-    if (isFilledWith(value, 0))
+    if (isFilledWith(value, 0) && value.getType() == root.getType())
       continue;
     if (!fromRoute.contains(value)) {
       others.push_back(value);
@@ -88,8 +89,11 @@ void UnrolledExperts::flatten(Value root, bool) {
       continue;
     }
     if (isOnnx(op, {"Add", "Sum"})) {
-      bool broadcasts = llvm::any_of(op->getOperandTypes(), [&](Type type) { return type != value.getType(); });
-      if (broadcasts && !outermost) {
+      // What is added last may be broadcast, what is accumulated may not.
+      bool broadcasts = llvm::any_of(op->getOperands(), [&](Value operand) {
+        return operand.getType() != value.getType() && (!outermost || fromRoute.contains(operand));
+      });
+      if (broadcasts) {
         summands.push_back({value, nullptr});
         continue;
       }
@@ -119,7 +123,7 @@ bool UnrolledExperts::isSum(Operation *op) {
   // Only the last op of a chain.
   Value result = op->getResult(0);
   for (Operation *user : result.getUsers())
-    if (isAccumulation(user) && hasOneReader(result) && user->getBlock() == op->getBlock())
+    if (isAccumulation(user) && hasOneReader(result) && user->getBlock() == op->getBlock() && user->getResult(0).getType() == result.getType())
       return false;
   summands.clear();
   others.clear();
@@ -159,7 +163,10 @@ bool UnrolledExperts::compare(Value rootA, Value rootB) {
       if (!isConstantDerived(b))
         return false;
       DenseElementsAttr known = onnx::getConstant(a);
-      leafPairs.push_back({a, known && known == onnx::getConstant(b) ? a : b});
+      bool equal = known && known == onnx::getConstant(b);
+      if (!equal && saysWhere(a))
+        return false;
+      leafPairs.push_back({a, equal ? a : b});
       continue;
     }
     Operation *opA = a.getDefiningOp(), *opB = b.getDefiningOp();
@@ -177,6 +184,15 @@ bool UnrolledExperts::compare(Value rootA, Value rootB) {
 bool UnrolledExperts::comparePlaces(Operation *a, Operation *b) {
   std::optional<Coordinates> first = route.coordinates(a->getOperand(1)), second = route.coordinates(b->getOperand(1));
   return first->dims == second->dims && first->linear == second->linear && compare(first->nonZero->getResult(0), second->nonZero->getResult(0));
+}
+
+/// Whether an index of elements [n, width] has one place along each row: it is a column, or one that was expanded.
+static bool isColumn(Value index) {
+  index = skipCasts(index);
+  if (Operation *expand = definedBy(index, {"Expand"}))
+    index = expand->getOperand(0);
+  RankedTensorType type = tensorType(index);
+  return type.getRank() == 2 && type.getDimSize(1) == 1;
 }
 
 /// The scatter adds row n to the token of coordinate n of its expert's mask.
@@ -207,7 +223,7 @@ bool UnrolledExperts::checkScatter(const Summand &summand) {
     llvm::append_range(picked, axes.leaves(mask, dim));
     llvm::append_range(target, axes.layout(op->getOperand(0))[i]);
   }
-  if (picked != tokens || !axes.space.unify(target, tokens)) {
+  if ((isOnnx(op, {"ScatterElements"}) && !isColumn(op->getOperand(1))) || picked != tokens || !axes.space.unify(target, tokens)) {
     reason = "the rows of a term are not added to their tokens";
     return false;
   }

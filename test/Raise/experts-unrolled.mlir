@@ -346,3 +346,36 @@ func.func @in_place(%x: tensor<?x16xf32> {moe.dims = ["tokens", 16]}, %l: tensor
   %y1 = onnx.ScatterND(%y0, %tu1, %new1) : (tensor<?x16xf32>, tensor<?x1xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
   return %y1 : tensor<?x16xf32>
 }
+
+// -----
+
+// Terms that read other columns are other functions, whatever their weights.
+// CHECK: moe.generic = [{node = "sum", op = "experts", reason = "terms of the sum over experts are different functions"}]
+// CHECK-LABEL: @other_columns
+// CHECK-NOT: moe.experts
+moe.weight @wa : tensor<8x16xf32> = #moe.piece<"w.bin", 0, 512, tensor<8x16xf32>>
+moe.weight @wb : tensor<8x16xf32> = #moe.piece<"w.bin", 512, 512, tensor<8x16xf32>>
+func.func @other_columns(%x: tensor<?x16xf32> {moe.dims = ["tokens", 16]}, %l: tensor<?x2xf32> {moe.dims = ["tokens", 2]}) -> tensor<?x16xf32> {
+  %wa = moe.get_weight @wa : tensor<8x16xf32>
+  %wb = moe.get_weight @wb : tensor<8x16xf32>
+  %w, %i = moe.route %l {k = 2 : i64} : (tensor<?x2xf32>) -> (tensor<?x2xf32>, tensor<?x2xi64>)
+  %zero = onnx.Constant dense<0> : tensor<1xi64>
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %two = onnx.Constant dense<2> : tensor<1xi64>
+  %eight = onnx.Constant dense<8> : tensor<1xi64>
+  %end = onnx.Constant dense<16> : tensor<1xi64>
+  %fzero = onnx.Constant dense<0.0> : tensor<f32>
+  %shape = onnx.Shape(%l) : (tensor<?x2xf32>) -> tensor<2xi64>
+  %zeros = onnx.Expand(%fzero, %shape) : (tensor<f32>, tensor<2xi64>) -> tensor<?x2xf32>
+  %m = onnx.ScatterElements(%zeros, %i, %w) {axis = 1 : i64} : (tensor<?x2xf32>, tensor<?x2xi64>, tensor<?x2xf32>) -> tensor<?x2xf32>
+  %c0 = onnx.Slice(%m, %zero, %one, %one) : (tensor<?x2xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x1xf32>
+  %c1 = onnx.Slice(%m, %one, %two, %one) : (tensor<?x2xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x1xf32>
+  %x0 = onnx.Slice(%x, %zero, %eight, %one) : (tensor<?x16xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x8xf32>
+  %x1 = onnx.Slice(%x, %eight, %end, %one) : (tensor<?x16xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x8xf32>
+  %h0 = onnx.MatMul(%x0, %wa) : (tensor<?x8xf32>, tensor<8x16xf32>) -> tensor<?x16xf32>
+  %h1 = onnx.MatMul(%x1, %wb) : (tensor<?x8xf32>, tensor<8x16xf32>) -> tensor<?x16xf32>
+  %o0 = onnx.Mul(%h0, %c0) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %o1 = onnx.Mul(%h1, %c1) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %y = onnx.Add(%o0, %o1) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32> loc("sum")
+  return %y : tensor<?x16xf32>
+}
