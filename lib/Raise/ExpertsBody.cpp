@@ -24,14 +24,44 @@ std::string moe::describeNode(Operation *op) {
 // Axes of everything between the sum and the rows of x
 //===----------------------------------------------------------------------===//
 
+/// Axes of rows that are those of some experts only, or of all in another order.
+SmallVector<int> ExpertsBody::partialRows() {
+  SmallVector<int> rows;
+  if (term && term->nonZero)
+    llvm::append_range(rows, axes.leaves(term->nonZero->getResult(0), 1));
+  for (const RouteValues::Bank *bank : banks)
+    if (bank->nonZero)
+      llvm::append_range(rows, axes.leaves(bank->nonZero->getResult(0), 1));
+  llvm::append_range(rows, route.sortedRows());
+  return rows;
+}
+
+/// Ids of all slots, or of the one whose term is read.
+bool ExpertsBody::isIds(Value value) {
+  RouteKind kind = route.of(value).kind;
+  return term && term->ofSlot ? kind == RouteKind::SlotIndices : kind == RouteKind::Indices;
+}
+
+/// A number that the result of a pair is multiplied by.
+bool ExpertsBody::isWeight(Value value) {
+  RouteFact fact = route.of(value);
+  if (term && term->ofSlot)
+    return fact.kind == RouteKind::SlotWeights || (fact.kind == RouteKind::SlotSpread && fact.expert && term->ofExpert);
+  if (term)
+    return fact.kind == RouteKind::Matrix && fact.expert;
+  return fact.kind == RouteKind::Weights || (fact.kind == RouteKind::Matrix && (!fact.expert || isPartOfBank(value)));
+}
+
+bool ExpertsBody::isPartOfBank(Value value) {
+  return llvm::any_of(banks, [value](const RouteValues::Bank *bank) { return bank->differs.contains(value); });
+}
+
 bool ExpertsBody::hasRowAxis(Value value, bool tokensToo) {
   if (!isa<RankedTensorType>(value.getType()))
     return false;
   Axes row = route.slots();
   llvm::append_range(row, axes.space.leaves(route.experts));
-  if (term && term->nonZero)
-    llvm::append_range(row, axes.leaves(term->nonZero->getResult(0), 1));
-  llvm::append_range(row, route.sortedRows());
+  llvm::append_range(row, partialRows());
   if (tokensToo)
     llvm::append_range(row, route.tokens());
   return llvm::any_of(axes.leaves(value), [&](int axis) { return llvm::is_contained(row, axis); });
@@ -39,16 +69,16 @@ bool ExpertsBody::hasRowAxis(Value value, bool tokensToo) {
 
 /// An entry for each expert that no token has a say in.
 bool ExpertsBody::isParameter(Value value) {
-  if (term || fromRoute.contains(value) || !tensorType(value).hasStaticShape())
+  if (ofExpert() || fromRoute.contains(value) || !tensorType(value).hasStaticShape())
     return false;
   Axes leaves = axes.leaves(value), experts = axes.space.leaves(route.experts);
   return llvm::any_of(leaves, [&](int axis) { return llvm::is_contained(experts, axis); }) && rowsOf(leaves).size() == experts.size();
 }
 
 bool ExpertsBody::needsReading(Value value) {
-  if (term)
+  if (term && (ofExpert() || term->differs.contains(value)))
     return term->differs.contains(value);
-  return fromRoute.contains(value) || hasRowAxis(value);
+  return fromRoute.contains(value) || hasRowAxis(value) || isPartOfBank(value);
 }
 
 /// What joins the runs has the rows of what was cut into runs.
@@ -64,8 +94,43 @@ bool ExpertsBody::relateRuns(Operation *op) {
   return fits;
 }
 
+/// What holds all experts has the features of what one of them makes.
+bool ExpertsBody::relateBank(Operation *op, const RouteValues::Bank &bank) {
+  std::string why;
+  Value result = op->getResult(0);
+  if (isOnnx(op, {"Where"})) {
+    for (Operation *where : bank.chain)
+      if (failed(axes.relate(where, why)))
+        return false;
+    return true;
+  }
+  Layout whole = axes.layout(result), first = axes.layout(bank.first);
+  if (bank.axis >= 0) {
+    for (size_t i = 0; i < whole.size(); ++i)
+      if (static_cast<int64_t>(i) != bank.axis && !axes.space.unify(whole[i], first[i]))
+        return false;
+    route.showExperts(result, bank.axis);
+    return true;
+  }
+  // Row n of the updates is written to the pair that column n of the places names.
+  std::optional<Coordinates> at = route.coordinates(op->getOperand(1));
+  Layout pairs = axes.layout(bank.nonZero->getOperand(0));
+  size_t counted = at->linear ? 1 : pairs.size();
+  if (at->linear)
+    pairs = {axes.leaves(bank.nonZero->getOperand(0))};
+  if (whole.size() < counted || first.size() != whole.size() - counted + 1 ||
+      !axes.space.unify(first[0], axes.layout(bank.nonZero->getResult(0))[1]))
+    return false;
+  for (size_t i = 0; i < whole.size(); ++i)
+    if (!axes.space.unify(whole[i], i < counted ? pairs[i] : first[i - counted + 1]))
+      return false;
+  return true;
+}
+
 /// Operands that carry elements, as opposed to shapes and places.
 SmallVector<Value> ExpertsBody::operandsOf(Operation *op) {
+  if (const RouteValues::Bank *bank = bankOf(op))
+    return {bank->first};
   if (auto it = route.sortedRuns.find(op); it != route.sortedRuns.end())
     return {it->second.source, it->second.first};
   if (isElementwise(op) || isOnnx(op, {"MatMul", "Gemm", "Einsum", "Concat"}))
@@ -83,14 +148,29 @@ bool ExpertsBody::relateCoordinates(Operation *gather) {
   if (failed(axes.relate(gather, reason)))
     return fail("");
   Axes rows = route.rowsOf(*at);
+  Value data = gather->getOperand(0);
+  int64_t rank = tensorType(data).getRank(), first = isOnnx(gather, {"GatherND"}) ? 0 : axisOf(gather, "axis", 0, rank);
+  if (!at->linear && first + static_cast<int64_t>(at->dims.size()) > rank)
+    return fail(describeNode(gather) + " reads with coordinates of other dimensions");
   if (at->sort) {
     // The places count over the picked dimension.
-    Value data = gather->getOperand(0);
-    int64_t dim = isOnnx(gather, {"GatherND"}) ? 0 : axisOf(gather, "axis", 0, tensorType(data).getRank());
     Axes counted = route.tokens();
     if (at->dims[0] == 0)
       llvm::append_range(counted, route.slots());
-    if (!axes.space.unify(axes.layout(data)[dim], counted))
+    if (!axes.space.unify(axes.layout(data)[first], counted))
+      return fail("the places of " + describeNode(gather) + " count other rows");
+  }
+  if (!term && at->nonZero) {
+    // Those of a mask count over its dimensions.
+    Value mask = at->nonZero->getOperand(0);
+    Axes counted, whole = axes.layout(data)[first];
+    for (auto [i, dim] : llvm::enumerate(at->dims)) {
+      Axes of = axes.leaves(mask, dim);
+      if (!at->linear && !axes.space.unify(axes.layout(data)[first + i], of))
+        return fail("the places of " + describeNode(gather) + " count other rows");
+      llvm::append_range(counted, of);
+    }
+    if (at->linear && !axes.space.unify(whole, counted))
       return fail("the places of " + describeNode(gather) + " count other rows");
   }
   Layout index = axes.layout(gather->getOperand(1));
@@ -118,13 +198,34 @@ bool ExpertsBody::relateAll(Value sum) {
       return true;
     if (!isOnnx(op))
       return fail("'" + op->getName().getStringRef() + "' is no ONNX node");
-    if (isGather(op)) {
-      if (route.of(op->getOperand(1)).kind == RouteKind::Indices)
-        return succeeded(axes.relate(op, reason));
-      if (route.coordinates(op->getOperand(1)))
-        return relateCoordinates(op);
-    }
     std::string why;
+    if (const RouteValues::Bank *bank = bankOf(op)) {
+      if (!llvm::is_contained(banks, bank)) {
+        banks.push_back(bank);
+        leafLists.insert(&bank->leaves);
+      }
+      ops.push_back(op);
+      return relateBank(op, *bank) || fail(describeNode(op) + ": the experts' results do not fit together");
+    }
+    if (isGather(op)) {
+      if (isIds(op->getOperand(1))) {
+        Value data = op->getOperand(0);
+        if (failed(axes.relate(op, reason)))
+          return false;
+        int64_t axis = axisOf(op, "axis", 0, tensorType(data).getRank());
+        if (!term && isOnnx(op, {"GatherElements"}) && !isConstantDerived(data) && !isParameter(data) &&
+            tensorType(data).getDimSize(axis) == route.numExperts()) {
+          route.showExperts(data, axis); // what all experts make
+          ops.push_back(op);
+        }
+        return true;
+      }
+      if (route.coordinates(op->getOperand(1))) {
+        if (!term)
+          ops.push_back(op);
+        return relateCoordinates(op);
+      }
+    }
     if (route.sortedRuns.count(op) ? !relateRuns(op) : failed(axes.relate(op, why)))
       return fail(describeNode(op) + (why.empty() ? "" : ": " + why));
     ops.push_back(op);
@@ -132,7 +233,7 @@ bool ExpertsBody::relateAll(Value sum) {
       if (std::optional<Coordinates> at = route.coordinates(op->getOperand(1)); at && at->sort && at->dims[0] == 1)
         axes.space.unify(axes.layout(op->getOperand(0))[0], route.tokens());
     if (auto it = route.sortedRuns.find(op); it != route.sortedRuns.end())
-      runLeaves.insert(&it->second.leaves);
+      leafLists.insert(&it->second.leaves);
     return true;
   };
   if (!take(sum))
@@ -157,9 +258,7 @@ Axes ExpertsBody::rowsOf(ArrayRef<int> leaves) {
   Axes row = route.slots();
   llvm::append_range(row, route.tokens());
   llvm::append_range(row, axes.space.leaves(route.experts));
-  if (term && term->nonZero)
-    llvm::append_range(row, axes.leaves(term->nonZero->getResult(0), 1));
-  llvm::append_range(row, route.sortedRows());
+  llvm::append_range(row, partialRows());
   Axes result;
   for (int axis : leaves)
     if (llvm::is_contained(row, axis))
@@ -276,11 +375,11 @@ ExpertsBody::Term ExpertsBody::param(ArrayRef<Value> values, Value like, ArrayRe
 
 std::optional<ExpertsBody::Term> ExpertsBody::evalConstant(Value value) {
   bool perToken = !rowsOf(axes.leaves(value)).empty();
-  if (term && !perToken) {
+  if (ofExpert() && !perToken) {
     auto it = term->leaves.find(value);
     if (it != term->leaves.end() && llvm::any_of(it->second, [&](Value v) { return v != it->second.front(); }))
       return param(it->second, value, {});
-  } else if (!term && llvm::any_of(axes.leaves(value), [&](int axis) { return llvm::is_contained(axes.space.leaves(route.experts), axis); })) {
+  } else if (!ofExpert() && llvm::any_of(axes.leaves(value), [&](int axis) { return llvm::is_contained(axes.space.leaves(route.experts), axis); })) {
     return param({value}, value, {});
   }
   if (perToken) {
@@ -288,9 +387,17 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalConstant(Value value) {
     return std::nullopt;
   }
   Term result;
-  for (auto *leaves : runLeaves)
-    if (auto it = leaves->find(value); it != leaves->end() && llvm::any_of(it->second, [&](Value v) { return v != it->second.front(); }))
-      return param(it->second, value, {});
+  const SmallVector<Value> *ofExperts = nullptr;
+  for (auto *leaves : leafLists)
+    if (auto it = leaves->find(value); it != leaves->end()) {
+      if (ofExperts && *ofExperts != it->second) {
+        fail("a parameter of one expert stands for two others");
+        return std::nullopt;
+      }
+      ofExperts = &it->second;
+    }
+  if (ofExperts && !llvm::all_equal(*ofExperts))
+    return param(*ofExperts, value, {});
   bool single = tensorType(value).hasStaticShape() && tensorType(value).getNumElements() == 1;
   if (std::optional<double> number = single && isFloat(value) ? fillOf(value) : std::nullopt) {
     result.value = onnxFloat(*builder, bodyLoc, tensorType(value).getElementType(), *number);
@@ -376,8 +483,7 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalNew(Value value) {
     }
     return unit;
   };
-  bool isWeight = term ? fact.kind == RouteKind::Matrix && fact.expert : fact.kind == RouteKind::Weights || (fact.kind == RouteKind::Matrix && !fact.expert);
-  if (isWeight)
+  if (isWeight(value))
     return weight();
   if (fact.kind != RouteKind::None) {
     fail("experts multiply by another value of the router than its weights");
@@ -389,9 +495,12 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalNew(Value value) {
     return param({value}, value, {});
   if (op && isGather(op)) {
     Value data = op->getOperand(0);
-    if (route.of(op->getOperand(1)).kind == RouteKind::Indices && !term) {
+    if (isIds(op->getOperand(1)) && !ofExpert()) {
       int64_t axis = isOnnx(op, {"GatherND"}) ? 0 : axisOf(op, "axis", 0, tensorType(data).getRank());
-      if (tensorType(data).getDimSize(axis) != route.numExperts() || fromRoute.contains(data) || hasRowAxis(data, true)) {
+      if (isOnnx(op, {"GatherElements"}) && visited.contains(data) && route.isExpertDim(data, axis))
+        return eval(data); // of all experts' results those of the pairs' experts
+      if (tensorType(data).getDimSize(axis) != route.numExperts() || fromRoute.contains(data) ||
+          hasRowAxis(data, true)) {
         fail(describeNode(op) + " picks other than one entry an expert");
         return std::nullopt;
       }
@@ -420,18 +529,28 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalNew(Value value) {
         llvm::append_range(masked, axes.leaves(mask, dim));
       }
       RouteFact dataFact = route.of(data);
+      if (!term && llvm::none_of(banks, [&](const RouteValues::Bank *bank) { return bank->nonZero == at->nonZero; })) {
+        fail(describeNode(op) + " reads rows that are not those of one expert");
+        return std::nullopt;
+      }
       if (picked != masked && !axes.space.unify(picked, masked)) {
         fail(describeNode(op) + " reads with coordinates of other dimensions");
         return std::nullopt;
       }
       Axes all = axes.leaves(data);
-      if (dataFact.kind == RouteKind::Weights || (dataFact.kind == RouteKind::Matrix && dataFact.expert)) {
+      if (term && term->ofSlot
+              ? isWeight(data)
+              : dataFact.kind == RouteKind::Weights || (dataFact.kind == RouteKind::Matrix && dataFact.expert)) {
         if (axes.space.leaves(picked).size() != all.size()) {
           fail(describeNode(op) + " reads a routing weight by part of its coordinates");
           return std::nullopt;
         }
         return weight();
       }
+      Axes pairs = route.tokens();
+      llvm::append_range(pairs, route.slots());
+      if (!term && visited.contains(data) && axes.space.leaves(picked) == pairs)
+        return eval(data); // tokens, repeated for each slot
       if (fromRoute.contains(data) || axes.space.leaves(picked) != route.tokens()) {
         fail(describeNode(op) + " reads other than rows of tokens");
         return std::nullopt;
@@ -444,6 +563,14 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalNew(Value value) {
       return eval(runs.source);
   if (!visited.contains(value) || !op)
     return evalX(value);
+  if (const RouteValues::Bank *bank = bankOf(op)) {
+    std::optional<Term> one = eval(bank->first);
+    if (one && (one->summed || featuresOf(axes.leaves(bank->first)) != featuresOf(axes.leaves(value)))) {
+      fail(describeNode(op) + " repeats what the experts make");
+      return std::nullopt;
+    }
+    return one;
+  }
   if (auto it = route.sortedRuns.find(op); it != route.sortedRuns.end())
     return eval(it->second.first);
   if (isLayoutOp(op))
@@ -571,8 +698,13 @@ Value ExpertsBody::write(OpBuilder &b, Location loc, Value like) {
   Value x = onnxReshape(b, loc, xBase, {tokens, xType.getDimSize(1)});
   auto yielded = cast<RankedTensorType>(body->getTerminator()->getOperand(0).getType());
   auto type = RankedTensorType::get({tokens, yielded.getDimSize(1)}, xType.getElementType());
-  auto experts = ExpertsOp::create(b, loc, TypeRange{type}, x, route.route->getResult(0), route.route->getResult(1), operands, ValueRange(),
-                                   WeightOnAttr::get(b.getContext(), onInput ? WeightOn::Input : WeightOn::Output));
+  Value weights = route.weights;
+  if (weights != route.route->getResult(0))
+    weights = onnxCast(b, loc, onnxReshape(b, loc, weights, tensorType(route.route->getResult(0)).getShape()),
+                       b.getF32Type());
+  auto experts =
+      ExpertsOp::create(b, loc, TypeRange{type}, x, weights, route.route->getResult(1), operands, ValueRange(),
+                        WeightOnAttr::get(b.getContext(), onInput ? WeightOn::Input : WeightOn::Output));
   experts.getBody().takeBody(*region);
   Value y = onnxCast(b, loc, experts->getResult(0), tensorType(like).getElementType());
   RankedTensorType likeType = tensorType(like);

@@ -8,6 +8,7 @@
 //   y[t, :] = sum_j w[t, j] * f(x[t, :], params[ids[t, j]])    gathered: the rows are (token, slot)
 //   y[t, :] = sum_e R[t, e] * f(x[t, :], params[e])            dense: the rows are (token, expert), R the routing matrix
 //   term_e  = R[t, e] * f(x[t, :], params_e)                   one term of an unrolled sum
+//   term_j  = w[t, j] * f(x[t, :], params[ids[t, j]])          the same, unrolled over the slots
 //===----------------------------------------------------------------------===//
 #ifndef MOE_LIB_RAISE_EXPERTSBODY_H
 #define MOE_LIB_RAISE_EXPERTSBODY_H
@@ -20,9 +21,11 @@ namespace mlir::moe {
 
 /// One term of an unrolled sum, next to its siblings.
 struct ExpertTerm {
-  DenseSet<Value> differs;                        // values that are not the same SSA value in every term
-  DenseMap<Value, SmallVector<Value>> leaves;     // constants of this term, with those of all terms, by expert
-  Operation *nonZero = nullptr;                   // lists the expert's tokens; null: the term runs over all tokens
+  DenseSet<Value> differs;                    // values that are not the same SSA value in every term
+  DenseMap<Value, SmallVector<Value>> leaves; // constants of this term, with those of all terms, by expert
+  Operation *nonZero = nullptr;               // lists the expert's tokens; null: the term runs over all tokens
+  bool ofSlot = false;                        // of one slot of each token
+  bool ofExpert = true;                       // of one expert; else it picks its slot's parameters by id
 };
 
 class ExpertsBody {
@@ -58,6 +61,13 @@ private:
   bool relateAll(Value sum);
   bool relateCoordinates(Operation *gather);
   bool relateRuns(Operation *op);
+  bool relateBank(Operation *op, const RouteValues::Bank &bank);
+  const RouteValues::Bank *bankOf(Operation *op) { return term ? nullptr : route.bankOf(op); }
+  bool ofExpert() { return term && term->ofExpert; }
+  bool isPartOfBank(Value value);
+  bool isIds(Value value);
+  bool isWeight(Value value);
+  SmallVector<int> partialRows();
   bool isParameter(Value value);
   bool needsReading(Value value);
   bool hasRowAxis(Value value, bool tokensToo = false);
@@ -94,7 +104,9 @@ private:
   DenseMap<Value, std::optional<Term>> terms;
   llvm::MapVector<Value, Param> params;
   DenseSet<Value> visited;
-  llvm::SmallPtrSet<DenseMap<Value, SmallVector<Value>> *, 4> runLeaves; // constants of runs of sorted rows
+  SmallVector<const RouteValues::Bank *> banks; // met on the way
+  llvm::SmallSetVector<const DenseMap<Value, SmallVector<Value>> *, 4>
+      leafLists; // constants of banks and of runs of sorted rows
   Axes rowAxes, sumAxes;
   Value xBase;
   std::unique_ptr<Region> region;

@@ -59,6 +59,7 @@ struct NormalizeOnnx : moe::impl::NormalizeOnnxBase<NormalizeOnnx> {
     func::FuncOp func = getOperation();
     if (func.isDeclaration())
       return;
+    mergeNonZeros(func);
     ShapeFacts facts(func);
     RewritePatternSet patterns(&getContext());
     populateNormalizeLayout(patterns, facts);

@@ -10,7 +10,9 @@ namespace mlir::moe {
 
 /// Layout ops that change nothing, or that follow each other.
 void populateNormalizeLayout(RewritePatternSet &patterns, ShapeFacts &facts);
-/// Writes of whole slices become Concat and Slice.
+/// One NonZero lists the places of a mask, so that their number has one name. Before facts are computed.
+void mergeNonZeros(func::FuncOp func);
+/// Writes of whole slices become Concat and Slice, writes under masks of rows those of rows.
 void populateNormalizeScatter(RewritePatternSet &patterns, ShapeFacts &facts);
 /// One form for arithmetic that exporters write in several.
 void populateNormalizeArithmetic(RewritePatternSet &patterns, ShapeFacts &facts);

@@ -4,7 +4,9 @@
 //
 //   %g = onnx.GatherND(%w1, %ids) ... ReduceSum over the slots           gathered
 //   %h = onnx.MatMul(%x, %w1) : [E, T, I] ... ReduceSum over experts     dense, times a routing matrix
-//   %y = Add(... Add(f0(%x) * %r0, f1(%x) * %r1) ...)                    unrolled
+//   %y = Add(... Add(f0(%x) * %r0, f1(%x) * %r1) ...)                    unrolled, over experts, slots or both
+//   %h = Concat(f0(%x), f1(%x), ...) ... ReduceSum, or
+//   %h = Where(%ids == 1, f1(%r), Where(%ids == 0, f0(%r), ...))         joined first, weighted and summed afterwards
 //   %y = Concat(f0(%r0), f1(%r1), ...) of rows sorted by expert          sorted, where no sum follows
 //   ->
 //   %y = moe.experts %x, %weights, %ids params(%w1, %w2) { ^bb0(%rows: tensor<?xH>, %a: ..., %b: ...): ... moe.yield }
@@ -36,6 +38,7 @@ struct RaiseExperts : moe::impl::RaiseExpertsBase<RaiseExperts> {
   void runOnOperation() override;
   void runOnBlock(Block &block, ShapeFacts &facts);
   void raise(RouteOp route, ShapeFacts &facts);
+  bool raise(RouteOp route, ShapeFacts &facts, Value weights, Operation *&anchor, std::string &reason);
 };
 } // namespace
 
@@ -62,12 +65,52 @@ static bool mayEndSum(Operation *op, bool oneSlot) {
   return oneSlot || isOnnx(op, {"ReduceSum", "MatMul", "Gemm", "Einsum", "ScatterND"});
 }
 
-void RaiseExperts::raise(RouteOp route, ShapeFacts &facts) {
-  for (Operation *user : route->getResult(0).getUsers())
-    if (isa<ExpertsOp>(user))
-      return;
+/// Values that may be the experts' weights where the layer makes them of the route's by a formula of its own: a number
+/// for each slot of each token. The last come first.
+static SmallVector<Value> ownWeights(RouteOp route, ShapeFacts &facts) {
+  DenseSet<Value> fromRoute;
+  SmallVector<Operation *> ops;
+  collect(route, ops, fromRoute);
   AxisAnalysis axes(facts);
   RouteValues values(route, axes);
+  Axes slots = values.tokens();
+  llvm::append_range(slots, values.slots());
+  SmallVector<Value> found;
+  std::string ignored;
+  for (Operation *op : ops) {
+    Value value = op->getResult(0);
+    bool isNumber = op->getNumResults() == 1 && isFloat(value) && isa<RankedTensorType>(value.getType());
+    if (isNumber && succeeded(axes.relate(op, ignored)) && !isLayoutOp(op) && !isOnnx(op, {"Cast"}) &&
+        axes.leaves(value) == axes.space.leaves(slots))
+      found.push_back(value);
+  }
+  std::reverse(found.begin(), found.end());
+  found.resize(std::min<size_t>(found.size(), 8));
+  return found;
+}
+
+void RaiseExperts::raise(RouteOp route, ShapeFacts &facts) {
+  for (Operation *user : route->getUsers())
+    if (isa<ExpertsOp>(user))
+      return;
+  Operation *anchor = nullptr;
+  std::string reason;
+  if (raise(route, facts, {}, anchor, reason))
+    return;
+  for (Value weights : ownWeights(route, facts)) {
+    Operation *ignoredAnchor = nullptr;
+    std::string ignored;
+    if (raise(route, facts, weights, ignoredAnchor, ignored))
+      return;
+  }
+  reportGeneric(anchor ? anchor : route.getOperation(), "experts",
+                reason.empty() ? "no weighted sum over the chosen experts was found" : reason);
+}
+
+/// Whether all experts of the route were raised; if not, with the place and the reason.
+bool RaiseExperts::raise(RouteOp route, ShapeFacts &facts, Value weights, Operation *&anchor, std::string &reason) {
+  AxisAnalysis axes(facts);
+  RouteValues values(route, axes, weights);
   DenseSet<Value> fromRoute;
   SmallVector<Operation *> ops;
   collect(route, ops, fromRoute);
@@ -78,20 +121,20 @@ void RaiseExperts::raise(RouteOp route, ShapeFacts &facts) {
   Operation *last = nullptr;
   bool lastOnInput = false;
   unsigned failures = 0, farthest = 0;
-  std::string reason;
-  Operation *anchor = nullptr;
   for (Operation *op : ops) {
     UnrolledExperts unrolled(values, fromRoute);
     if (unrolled.isSum(op)) {
       if (Value y = unrolled.raise(b, op)) {
         op->getResult(0).replaceAllUsesWith(y);
         ++numExperts;
-        return;
+        return true;
       }
-      reason = unrolled.reason;
-      anchor = op;
-      farthest = ~0u;
-      continue;
+      if (unrolled.isOfExperts()) {
+        reason = unrolled.reason;
+        anchor = op;
+        farthest = ~0u;
+        continue;
+      }
     }
     if (!mayEndSum(op, oneSlot) || values.of(op->getResult(0)).kind != RouteKind::None || (last && failures > 16))
       continue;
@@ -124,7 +167,7 @@ void RaiseExperts::raise(RouteOp route, ShapeFacts &facts) {
       }
       op->getResult(0).replaceAllUsesWith(y);
       ++numExperts;
-      return;
+      return true;
     }
     failures += !found;
   }
@@ -135,7 +178,7 @@ void RaiseExperts::raise(RouteOp route, ShapeFacts &facts) {
       if (Value y = body.write(b, last->getLoc(), last->getResult(0))) {
         last->getResult(0).replaceAllUsesWith(y);
         ++numExperts;
-        return;
+        return true;
       }
     }
     reason = body.reason;
@@ -150,9 +193,7 @@ void RaiseExperts::raise(RouteOp route, ShapeFacts &facts) {
       ++banks;
     }
   numExperts += banks;
-  if (banks && banks == values.sortedRuns.size())
-    return;
-  reportGeneric(anchor ? anchor : route.getOperation(), "experts", reason.empty() ? "no weighted sum over the chosen experts was found" : reason);
+  return banks && banks == values.sortedRuns.size();
 }
 
 void RaiseExperts::runOnOperation() {

@@ -5,7 +5,8 @@
 using namespace mlir;
 using namespace mlir::moe;
 
-RouteValues::RouteValues(RouteOp route, AxisAnalysis &axes) : route(route), axes(axes) {
+RouteValues::RouteValues(RouteOp route, AxisAnalysis &axes, Value own)
+    : route(route), axes(axes), weights(own ? own : Value(route->getResult(0))) {
   Layout weights = axes.layout(route->getResult(0)), ids = axes.layout(route->getResult(1));
   for (auto [a, b] : llvm::zip(weights, ids))
     axes.space.unify(a, b);
@@ -55,7 +56,7 @@ static std::optional<std::pair<int64_t, int64_t>> unitSlice(Operation *slice) {
 }
 
 RouteFact RouteValues::compute(Value value) {
-  if (value == route->getResult(0))
+  if (value == weights)
     return {RouteKind::Weights, {}};
   if (value == route->getResult(1))
     return {RouteKind::Indices, {}};
@@ -66,7 +67,21 @@ RouteFact RouteValues::compute(Value value) {
   StringRef name = op->getName().stripDialect();
   auto first = [&] { return of(op->getOperand(0)); };
   auto related = [&] { return succeeded(axes.relate(op, reason)); };
-  auto isBinary = [](RouteKind kind) { return kind == RouteKind::Indicator || kind == RouteKind::MultiHot; };
+  auto isBinary = [](RouteKind kind) {
+    return kind == RouteKind::Indicator || kind == RouteKind::MultiHot || kind == RouteKind::SlotIndicator;
+  };
+  auto isIds = [](RouteKind kind) { return kind == RouteKind::Indices || kind == RouteKind::SlotIndices; };
+  // Whether each slot, or one of them, picks an expert.
+  auto indicator = [](RouteFact ids, std::optional<int64_t> expert) {
+    return RouteFact{ids.slot ? RouteKind::SlotIndicator : RouteKind::Indicator, expert, ids.slot};
+  };
+  auto spread = [](RouteFact weights, RouteFact mask) {
+    bool all = weights.kind == RouteKind::Weights && mask.kind == RouteKind::Indicator;
+    bool one =
+        weights.kind == RouteKind::SlotWeights && mask.kind == RouteKind::SlotIndicator && weights.slot == mask.slot;
+    return all || one ? RouteFact{all ? RouteKind::Spread : RouteKind::SlotSpread, mask.expert, mask.slot}
+                      : RouteFact();
+  };
 
   if (isLayoutOp(op) || name == "Cast") {
     RouteFact fact = first();
@@ -74,7 +89,7 @@ RouteFact RouteValues::compute(Value value) {
       return {};
     if (name == "Cast" && !isBinary(fact.kind) && isFloat(value) != isFloat(op->getOperand(0)))
       return {};
-    if (name == "Cast" && fact.kind == RouteKind::Indices) {
+    if (name == "Cast" && isIds(fact.kind)) {
       // Numbers of experts, not whether they are 0 nor their last bits.
       auto type = dyn_cast<IntegerType>(tensorType(value).getElementType());
       int64_t bits = type ? type.getWidth() - !type.isUnsigned() : 0;
@@ -95,13 +110,14 @@ RouteFact RouteValues::compute(Value value) {
   if (name == "Equal") {
     for (int i : {0, 1}) {
       Value other = op->getOperand(1 - i);
-      if (of(op->getOperand(i)).kind != RouteKind::Indices)
+      RouteFact ids = of(op->getOperand(i));
+      if (!isIds(ids.kind))
         continue;
       std::optional<SmallVector<int64_t>> numbers = constantIntegers(other);
       if (!numbers || !related())
         return {};
       if (numbers->size() == 1)
-        return {RouteKind::Indicator, (*numbers)[0]};
+        return indicator(ids, (*numbers)[0]);
       if (static_cast<int64_t>(numbers->size()) != numExperts())
         return {};
       for (auto [at, number] : llvm::enumerate(*numbers))
@@ -111,7 +127,7 @@ RouteFact RouteValues::compute(Value value) {
       for (int64_t d = 0; d < tensorType(value).getRank(); ++d)
         if (axes.leaves(value, d) == axis) {
           showExperts(value, d);
-          return {RouteKind::Indicator, {}};
+          return indicator(ids, {});
         }
       return {};
     }
@@ -129,7 +145,8 @@ RouteFact RouteValues::compute(Value value) {
     return {};
   }
   if (name == "OneHot") {
-    if (first().kind != RouteKind::Indices || !related())
+    RouteFact ids = first();
+    if (!isIds(ids.kind) || !related())
       return {};
     auto values = onnx::getConstant(op->getOperand(2));
     int64_t axis = axisOf(op, "axis", -1, tensorType(value).getRank());
@@ -145,22 +162,23 @@ RouteFact RouteValues::compute(Value value) {
     if (!is(off, 0) || !is(on, 1))
       return {};
     showExperts(value, axis);
-    return {RouteKind::Indicator, {}};
+    return indicator(ids, {});
   }
   if (name == "Mul" || name == "And") {
     for (int i : {0, 1}) {
       RouteFact a = of(op->getOperand(i)), b = of(op->getOperand(1 - i));
-      if (a.kind == RouteKind::Weights && b.kind == RouteKind::Indicator && related())
-        return {RouteKind::Spread, b.expert};
+      if (RouteFact fact = spread(a, b); fact.kind != RouteKind::None && related())
+        return fact;
     }
     return {};
   }
   if (name == "Where") {
     RouteFact mask = first(), chosen = of(op->getOperand(1));
-    if (mask.kind != RouteKind::Indicator || !isFilledWith(op->getOperand(2), 0) || !related())
+    if ((mask.kind != RouteKind::Indicator && mask.kind != RouteKind::SlotIndicator) ||
+        !isFilledWith(op->getOperand(2), 0) || !related())
       return {};
-    if (chosen.kind == RouteKind::Weights)
-      return {RouteKind::Spread, mask.expert};
+    if (RouteFact fact = spread(chosen, mask); fact.kind != RouteKind::None)
+      return fact;
     if (isFilledWith(op->getOperand(1), 1))
       return mask;
     return {};
@@ -193,28 +211,41 @@ RouteFact RouteValues::compute(Value value) {
     showExperts(value, axis);
     return {weights ? RouteKind::Matrix : RouteKind::MultiHot, {}};
   }
-  // One expert's part of a value that has an axis of experts.
+  // One expert's part of a value that has an axis of experts, or one slot's.
   if (name == "Gather" || name == "Slice" || name == "Split") {
     RouteFact fact = first();
-    if (fact.kind == RouteKind::None || fact.kind == RouteKind::Indices || fact.kind == RouteKind::Weights || fact.expert)
+    if (fact.kind == RouteKind::None)
       return {};
-    if (name == "Gather") {
-      std::optional<int64_t> index = constantIndex(op->getOperand(1));
-      int64_t axis = axisOf(op, "axis", 0, tensorType(op->getOperand(0)).getRank());
-      if (!index || !isExpertDim(op->getOperand(0), axis) || !related())
-        return {};
-      return {fact.kind, *index < 0 ? *index + numExperts() : *index};
-    }
+    Value data = op->getOperand(0);
+    int64_t axis = axisOf(op, "axis", 0, tensorType(data).getRank());
+    std::optional<int64_t> index;
     if (name == "Slice") {
-      auto slice = unitSlice(op);
-      if (!slice || !isExpertDim(op->getOperand(0), slice->first) || !related())
-        return {};
-      return {fact.kind, slice->second};
+      if (auto slice = unitSlice(op))
+        std::tie(axis, index) = *slice;
+    } else if (name == "Gather") {
+      index = constantIndex(op->getOperand(1));
+      int64_t extent = tensorType(data).getDimSize(axis);
+      if (index && *index < 0)
+        index = ShapedType::isDynamic(extent) ? std::optional<int64_t>() : *index + extent;
+    } else if (static_cast<int64_t>(op->getNumResults()) == tensorType(data).getDimSize(axis)) {
+      index = cast<OpResult>(value).getResultNumber();
     }
-    int64_t axis = axisOf(op, "axis", 0, tensorType(op->getOperand(0)).getRank());
-    if (static_cast<int64_t>(op->getNumResults()) != numExperts() || !isExpertDim(op->getOperand(0), axis) || !related())
+    bool hasSlots = fact.kind == RouteKind::Indices || fact.kind == RouteKind::Weights ||
+                    fact.kind == RouteKind::Indicator || fact.kind == RouteKind::Spread;
+    bool ofSlot = index && hasSlots && !slots().empty() && axes.leaves(data, axis) == slots();
+    bool ofExpert = index && !fact.expert && isExpertDim(data, axis) && fact.kind != RouteKind::Indices &&
+                    fact.kind != RouteKind::Weights;
+    if ((!ofSlot && !ofExpert) || !related())
       return {};
-    return {fact.kind, cast<OpResult>(value).getResultNumber()};
+    if (ofExpert) {
+      fact.expert = index;
+      return fact;
+    }
+    RouteKind kind = fact.kind == RouteKind::Indices   ? RouteKind::SlotIndices
+                     : fact.kind == RouteKind::Weights ? RouteKind::SlotWeights
+                     : fact.kind == RouteKind::Spread  ? RouteKind::SlotSpread
+                                                       : RouteKind::SlotIndicator;
+    return {kind, fact.expert, index};
   }
   return {};
 }

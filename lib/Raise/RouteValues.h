@@ -20,11 +20,17 @@ enum class RouteKind {
   Spread,    // w[t, j] where ids[t, j] == e, else 0
   MultiHot,  // 1 where any slot of t picks e
   Matrix,    // sum over j of Spread: the weight of expert e for token t, or 0
+  // Of one slot j of each token:
+  SlotIndices,
+  SlotWeights,
+  SlotIndicator,
+  SlotSpread,
 };
 
 struct RouteFact {
   RouteKind kind = RouteKind::None;
   std::optional<int64_t> expert; // only this expert's part
+  std::optional<int64_t> slot;   // of the kinds that have one slot: which
 };
 
 /// Coordinates of the nonzero elements of a mask: `dims[i]` is the dimension of the mask that component i runs over. Or
@@ -41,12 +47,20 @@ struct Coordinates {
 
 class RouteValues {
 public:
-  RouteValues(RouteOp route, AxisAnalysis &axes);
+  /// `weights` [tokens, slots]: the experts' weights, where a layer makes its own of the route's; null: they are the
+  /// route's.
+  RouteValues(RouteOp route, AxisAnalysis &axes, Value weights = {});
   RouteOp route;
   AxisAnalysis &axes;
+  Value weights;
   Axes experts; // the axis of experts, once a value has shown it
 
   RouteFact of(Value value);
+  /// Says that dimension `dim` of `value` is that of the experts.
+  void showExperts(Value value, int64_t dim);
+  bool isExpertDim(Value value, int64_t dim) {
+    return !experts.empty() && axes.leaves(value, dim) == axes.space.leaves(experts);
+  }
   Axes tokens() { return axes.leaves(route->getResult(0), 0); }
   Axes slots() { return axes.leaves(route->getResult(0), 1); }
   int64_t numExperts();
@@ -70,15 +84,29 @@ public:
   /// Rows in sorted order, and of the first run.
   Axes sortedRows();
 
+  /// A value that holds what every expert makes, one function with other constants each: all side by side along a
+  /// dimension of experts, or of each (token, slot) pair that of its own expert.
+  struct Bank {
+    Value first;                                // of one of them
+    DenseMap<Value, SmallVector<Value>> leaves; // constants of `first`, with those of all experts
+    DenseSet<Value> differs;                    // values of `first` that are others for other experts
+    int64_t axis = -1;                          // the dimension of the experts, where they are side by side
+    Operation *nonZero = nullptr;               // lists the pairs that `first` has rows for; null: it has all
+    SmallVector<Operation *> chain;             // picks the expert of each pair, op by op
+  };
+  /// The bank that `op` completes; null if it is none.
+  const Bank *bankOf(Operation *op);
+
 private:
+  std::unique_ptr<Bank> findBank(Operation *op);
+  bool isIndicatorOfPairs(Value mask);
+  llvm::MapVector<Operation *, std::unique_ptr<Bank>> banks;
   RouteFact compute(Value value);
   bool isSort(Operation *op);
   std::optional<Value> wholeDivision(Value value, int64_t by);
   std::optional<Coordinates> linearCoordinates(Operation *add);
   std::optional<int64_t> countOf(Value value, int depth = 0);
   bool matchRun(Value a, Value b, Operation *split, int64_t expert, SortedRuns &runs);
-  bool isExpertDim(Value value, int64_t dim) { return !experts.empty() && axes.leaves(value, dim) == axes.space.leaves(experts); }
-  void showExperts(Value value, int64_t dim);
   DenseMap<Value, RouteFact> facts;
   DenseMap<Value, std::optional<Coordinates>> coordinateFacts;
 };

@@ -70,6 +70,7 @@ private:
   bool sameScores(Value value) { return same(value, choice.scores); }
   Value peelTokens(Value value, bool exactly = false);
   bool multiplies(Value value);
+  bool choosesExperts(Value ids);
 
   AxisAnalysis &axes;
   Choice &choice;
@@ -461,6 +462,29 @@ bool WeightReader::multiplies(Value value) {
   return false;
 }
 
+/// Whether ids are those of experts by what reads them: they pick matrices, are compared with numbers one by one, or
+/// say where weights go. (Those of keys that attention keeps, say, make a mask.)
+bool WeightReader::choosesExperts(Value ids) {
+  SmallVector<Value> work = {ids};
+  DenseSet<Value> seen = {ids};
+  for (size_t i = 0; i < work.size() && i < 256; ++i)
+    for (Operation *user : work[i].getUsers()) {
+      bool picks = isOnnx(user, {"Gather", "GatherND"}) && user->getOperand(1) == work[i] &&
+                   isConstantDerived(user->getOperand(0)) && tensorType(user->getOperand(0)).getRank() > 2 &&
+                   tensorType(user->getOperand(0)).getDimSize(0) == router.numExperts;
+      bool compares =
+          isOnnx(user, {"Equal"}) && (constantIntegers(user->getOperand(0)) || constantIntegers(user->getOperand(1)));
+      bool places = isOnnx(user, {"ScatterElements"}) && user->getOperand(1) == work[i] && !fillOf(user->getOperand(2));
+      if (picks || compares || places || isOnnx(user, {"OneHot"}))
+        return true;
+      if (isLayoutOp(user) || isOnnx(user, {"Slice", "Split", "Gather", "Cast", "Identity", "Clip"}))
+        for (Value result : user->getResults())
+          if (seen.insert(result).second)
+            work.push_back(result);
+    }
+  return false;
+}
+
 LogicalResult WeightReader::run(Value values, Value indices, std::string &reason) {
   // Tokens of the ids and of the logits are the same axes.
   Layout in = axes.layout(router.anchor->getOperand(0)), ids = axes.layout(indices);
@@ -523,8 +547,15 @@ LogicalResult WeightReader::run(Value values, Value indices, std::string &reason
     if (!best || state.depth >= best->depth)
       best = &state;
   }
-  if (!best)
-    return reason = multiplies(indices) ? "the weights are no known function of the picked scores" : "", failure();
+  // Where ids choose experts, this is a router all the same: its weights are made of the picked scores by a formula of
+  // their own. (In groups filled with 0 the picked scores may be others.)
+  State picked{Kind::Weights};
+  if (!best) {
+    bool isRouter = multiplies(indices);
+    if (!isRouter || !choosesExperts(indices) || (choice.numGroups != 1 && choice.groupFill == GroupFill::Zero))
+      return reason = isRouter ? "the weights are no known function of the picked scores" : "", failure();
+    best = &picked;
+  }
   if (choice.groupFill == GroupFill::Zero && !choice.bias && choice.score != ScoreFn::None)
     choice.groupFill = GroupFill::NegInf;
   router.weightFn = best->fn;

@@ -2,6 +2,9 @@
 #include "UnrolledExperts.h"
 #include "OnnxMake.h"
 #include "OnnxMatch.h"
+#include "StackWeights.h"
+
+#include "llvm/Support/MemoryBuffer.h"
 
 using namespace mlir;
 using namespace mlir::moe;
@@ -13,25 +16,38 @@ static bool readsExtents(Operation *user) {
 static bool hasOneReader(Value value) {
   return llvm::count_if(value.getUses(), [](OpOperand &use) { return !readsExtents(use.getOwner()); }) == 1;
 }
+
 /// y of out[rows] = out[rows] + y; null for other writes.
-static Value addedToRead(Operation *scatter) {
+Value UnrolledExperts::addedToRead(Operation *scatter) {
   Operation *add = reductionOf(scatter) == "none" ? definedBy(scatter->getOperand(2), {"Add"}) : nullptr;
-  Operation *gather = add ? definedBy(add->getOperand(0), {"Gather", "GatherND", "GatherElements"}) : nullptr;
-  if (!gather || gather->getOperand(0) != scatter->getOperand(0))
-    return {};
-  // Both count along dimension 0, or both in the same manner.
-  bool elements = isOnnx(gather, {"GatherElements"});
-  if (elements != isOnnx(scatter, {"ScatterElements"}) || (elements && axisOf(gather, "axis", 0, 2) != axisOf(scatter, "axis", 0, 2)) ||
-      (isOnnx(gather, {"GatherND"}) && intAttr(gather, "batch_dims", 0) != 0))
-    return {};
-  Value from = gather->getOperand(1), to = scatter->getOperand(1);
-  bool same = from == to;
-  if (!same && isOnnx(gather, {"Gather"}) && axisOf(gather, "axis", 0, 1) == 0 && tensorType(from).getRank() == 1 && isOnnx(scatter, {"ScatterND"}) &&
-      tensorType(to).getRank() == 2 && tensorType(to).getDimSize(1) == 1) {
-    Operation *column = definedBy(to, {"Unsqueeze", "Reshape"}); // [n] and [n, 1]
-    same = column && column->getOperand(0) == from;
+  for (int i : {0, 1}) {
+    Operation *gather = add ? definedBy(add->getOperand(i), {"Gather", "GatherND", "GatherElements"}) : nullptr;
+    if (!gather || gather->getOperand(0) != scatter->getOperand(0))
+      continue;
+    // Both count along dimension 0, or both in the same manner.
+    bool elements = isOnnx(gather, {"GatherElements"});
+    if (elements != isOnnx(scatter, {"ScatterElements"}) ||
+        (elements && axisOf(gather, "axis", 0, 2) != axisOf(scatter, "axis", 0, 2)) ||
+        (isOnnx(gather, {"GatherND"}) && intAttr(gather, "batch_dims", 0) != 0))
+      continue;
+    Value from = gather->getOperand(1), to = scatter->getOperand(1);
+    bool same = from == to;
+    // Rows by their number, whether [n] or [n, 1].
+    bool ofRows = isOnnx(gather, {"GatherND"}) ||
+                  (isOnnx(gather, {"Gather"}) && axisOf(gather, "axis", 0, 1) == 0 && tensorType(from).getRank() == 1);
+    if (!same && ofRows && isOnnx(scatter, {"ScatterND"})) {
+      std::optional<Coordinates> read = route.coordinates(from), written = route.coordinates(to);
+      auto inOneDim = [&](Value at) {
+        return tensorType(at).getRank() == 1 || (tensorType(at).getRank() == 2 && tensorType(at).getDimSize(1) == 1);
+      };
+      same = read && written && read->nonZero && read->nonZero == written->nonZero && !read->linear &&
+             !written->linear && read->dims == written->dims &&
+             (read->dims.size() > 1 || (inOneDim(from) && inOneDim(to)));
+    }
+    if (same)
+      return add->getOperand(1 - i);
   }
-  return same ? add->getOperand(1) : Value();
+  return {};
 }
 
 bool UnrolledExperts::isAccumulation(Operation *op) {
@@ -128,62 +144,9 @@ bool UnrolledExperts::isSum(Operation *op) {
   summands.clear();
   others.clear();
   flatten(result, true);
-  return static_cast<int64_t>(summands.size()) == route.numExperts() && summands.size() > 1;
-}
-
-/// Whether `b` in another term is what `a` is in the first. Both run in step, so the cost is the size of the term.
-bool UnrolledExperts::compare(Value rootA, Value rootB) {
-  SmallVector<std::pair<Value, Value>> work = {{rootA, rootB}};
-  while (!work.empty()) {
-    auto [a, b] = work.pop_back_val();
-    if (a == b)
-      continue;
-    auto [it, isNew] = pairs.try_emplace(a, b);
-    if (!isNew) {
-      if (it->second != b)
-        return false;
-      continue;
-    }
-    if (a.getType() != b.getType())
-      return false;
-    differs.insert(a);
-    RouteFact fa = route.of(a), fb = route.of(b);
-    if (fa.kind != fb.kind)
-      return false;
-    if (fa.kind != RouteKind::None) {
-      if (fa.expert.has_value() != fb.expert.has_value() || axes.leaves(a) != axes.leaves(b))
-        return false;
-      if (fa.expert) {
-        idsA.push_back(*fa.expert);
-        idsB.push_back(*fb.expert);
-      }
-      continue;
-    }
-    if (isConstantDerived(a)) {
-      if (!isConstantDerived(b))
-        return false;
-      DenseElementsAttr known = onnx::getConstant(a);
-      bool equal = known && known == onnx::getConstant(b);
-      if (!equal && saysWhere(a))
-        return false;
-      leafPairs.push_back({a, equal ? a : b});
-      continue;
-    }
-    Operation *opA = a.getDefiningOp(), *opB = b.getDefiningOp();
-    if (!opA || !opB || opA->getName() != opB->getName() || opA->getNumOperands() != opB->getNumOperands() ||
-        cast<OpResult>(a).getResultNumber() != cast<OpResult>(b).getResultNumber() || opA->getAttrDictionary() != opB->getAttrDictionary() ||
-        !isOnnx(opA))
-      return false;
-    for (auto [x, y] : llvm::zip(opA->getOperands(), opB->getOperands()))
-      work.push_back({x, y});
-  }
-  return true;
-}
-
-/// Whether two scatters write to the same part of what their experts' coordinates are.
-bool UnrolledExperts::comparePlaces(Operation *a, Operation *b) {
-  std::optional<Coordinates> first = route.coordinates(a->getOperand(1)), second = route.coordinates(b->getOperand(1));
-  return first->dims == second->dims && first->linear == second->linear && compare(first->nonZero->getResult(0), second->nonZero->getResult(0));
+  int64_t count = summands.size(), experts = route.numExperts(),
+          slots = tensorType(route.route->getResult(0)).getDimSize(1);
+  return count > 1 && (count == experts || count == slots || count == experts * slots);
 }
 
 /// Whether an index of elements [n, width] has one place along each row: it is a column, or one that was expanded.
@@ -208,8 +171,9 @@ bool UnrolledExperts::checkScatter(const Summand &summand) {
   Value mask = at->nonZero->getOperand(0);
   RouteFact fact = route.of(mask);
   Axes all = axes.leaves(mask), tokens = route.tokens(), slots = route.slots();
-  bool isMask = (fact.kind == RouteKind::Indicator && all.size() == tokens.size() + slots.size()) ||
-                (fact.kind == RouteKind::MultiHot && all.size() == tokens.size());
+  bool isMask =
+      (fact.kind == RouteKind::Indicator && all.size() == tokens.size() + slots.size()) ||
+      ((fact.kind == RouteKind::MultiHot || fact.kind == RouteKind::SlotIndicator) && all.size() == tokens.size());
   if (!isMask || !fact.expert) {
     reason = "the rows of a term are not the tokens of one expert";
     return false;
@@ -230,53 +194,91 @@ bool UnrolledExperts::checkScatter(const Summand &summand) {
   return true;
 }
 
+/// Whether two constants hold the same numbers. Exporters fold the same weight once for each place that reads it.
+static bool sameConstant(Value a, Value b) {
+  Attribute recipeA = weightRecipe(a), recipeB = weightRecipe(b);
+  if (a == b || (recipeA && recipeA == recipeB))
+    return true;
+  RankedTensorType typeA, typeB;
+  std::unique_ptr<llvm::MemoryBuffer> bytesA = readPiece(a, 64 << 20, typeA),
+                                      bytesB = bytesA ? readPiece(b, 64 << 20, typeB) : nullptr;
+  return bytesA && bytesB && typeA == typeB && bytesA->getBuffer() == bytesB->getBuffer();
+}
+
 Value UnrolledExperts::raise(OpBuilder &b, Operation *op) {
-  int64_t count = summands.size();
-  SmallVector<int64_t> ids(count, -1);
+  int64_t count = summands.size(), numSlots = tensorType(route.route->getResult(0)).getDimSize(1);
+  struct Key {
+    int64_t expert = -1, slot = -1;
+  };
+  SmallVector<Key> keys(count);
   DenseMap<Value, SmallVector<Value>> byTerm; // leaf of the first term -> that of each term
-  auto oneId = [](ArrayRef<int64_t> found) { return !found.empty() && llvm::all_equal(found); };
+  // The only number of a list, -1 of an empty one.
+  auto only = [](ArrayRef<int64_t> found, int64_t &number) {
+    number = found.empty() ? -1 : found.front();
+    return found.empty() || llvm::all_equal(found);
+  };
   for (int64_t i = 1; i < count; ++i) {
-    pairs.clear();
-    leafPairs.clear();
-    idsA.clear();
-    idsB.clear();
-    bool same = static_cast<bool>(summands[0].scatter) == static_cast<bool>(summands[i].scatter) && compare(summands[0].value, summands[i].value) &&
-                (!summands[0].scatter || comparePlaces(summands[0].scatter, summands[i].scatter));
+    match.restart();
+    bool same = static_cast<bool>(summands[0].scatter) == static_cast<bool>(summands[i].scatter) &&
+                match.compare(summands[0].value, summands[i].value) &&
+                (!summands[0].scatter || match.comparePlaces(summands[0].scatter, summands[i].scatter));
     if (!same) {
       reason = "terms of the sum over experts are different functions";
       return {};
     }
-    if (!oneId(idsA) || !oneId(idsB) || (ids[0] >= 0 && ids[0] != idsA[0])) {
+    Key first;
+    bool single = only(match.idsA, first.expert) && only(match.slotsA, first.slot) &&
+                  only(match.idsB, keys[i].expert) && only(match.slotsB, keys[i].slot);
+    if (!single || (i > 1 && (keys[0].expert != first.expert || keys[0].slot != first.slot))) {
       reason = "a term of the sum over experts is not chosen by the ids of one expert";
       return {};
     }
-    ids[0] = idsA[0];
-    ids[i] = idsB[0];
-    for (auto [leaf, other] : leafPairs) {
+    keys[0] = first;
+    for (auto [leaf, other] : match.leafPairs) {
       auto &list = byTerm[leaf];
       if (list.empty())
         list.assign(count, leaf);
       list[i] = other;
     }
   }
-  SmallVector<int64_t> place(count, -1); // expert -> term
-  for (auto [i, id] : llvm::enumerate(ids)) {
-    if (id < 0 || id >= count || place[id] >= 0) {
-      reason = "the terms of the sum are not one for each expert";
-      return {};
-    }
-    place[id] = i;
+  ExpertTerm term;
+  term.ofExpert = keys[0].expert >= 0;
+  term.ofSlot = keys[0].slot >= 0;
+  int64_t experts = term.ofExpert ? route.numExperts() : 1, slots = term.ofSlot ? numSlots : 1;
+  if (!term.ofExpert && !term.ofSlot) {
+    reason = "a term of the sum over experts is not chosen by the ids of one expert";
+    return {};
+  }
+  SmallVector<int64_t> place(experts * slots, -1); // (expert, slot) -> term
+  bool complete = count == experts * slots;
+  for (auto [i, key] : llvm::enumerate(keys)) {
+    int64_t expert = term.ofExpert ? key.expert : 0, slot = term.ofSlot ? key.slot : 0;
+    complete =
+        complete && expert >= 0 && expert < experts && slot >= 0 && slot < slots && place[expert * slots + slot] < 0;
+    if (!complete)
+      break;
+    place[expert * slots + slot] = i;
+  }
+  if (!complete) {
+    reason = "the terms of the sum are not one for each expert";
+    return {};
   }
   for (const Summand &summand : summands)
     if (!checkScatter(summand))
       return {};
-  ExpertTerm term;
-  term.differs = differs;
+  term.differs = match.differs;
   for (auto &[leaf, list] : byTerm) {
     SmallVector<Value> ordered;
-    for (int64_t id = 0; id < count; ++id)
-      ordered.push_back(list[place[id]]);
-    term.leaves[leaf] = std::move(ordered);
+    for (int64_t id = 0; id < experts; ++id) {
+      ordered.push_back(list[place[id * slots]]);
+      for (int64_t slot = 1; slot < slots; ++slot)
+        if (!sameConstant(ordered.back(), list[place[id * slots + slot]])) {
+          reason = "the slots of a token have experts of their own";
+          return {};
+        }
+    }
+    if (term.ofExpert)
+      term.leaves[leaf] = std::move(ordered);
   }
   if (summands[0].scatter)
     term.nonZero = route.coordinates(summands[0].scatter->getOperand(1))->nonZero;

@@ -3,17 +3,21 @@
 #define MOE_LIB_RAISE_UNROLLEDEXPERTS_H
 
 #include "ExpertsBody.h"
+#include "TermMatch.h"
 
 namespace mlir::moe {
 
-/// A sum of terms that are the same function of the tokens with other parameters. The terms are compared op by op with
-/// weights as leaves, in time linear in their size.
+/// A sum of terms that are the same function of the tokens with other parameters: one for each expert, one for each
+/// slot of a token, or one for each expert and slot.
 class UnrolledExperts {
 public:
-  UnrolledExperts(RouteValues &route, const DenseSet<Value> &fromRoute) : route(route), axes(route.axes), fromRoute(fromRoute) {}
+  UnrolledExperts(RouteValues &route, const DenseSet<Value> &fromRoute)
+      : route(route), axes(route.axes), fromRoute(fromRoute), match(route) {}
 
-  /// Whether `op` ends a sum with as many terms as there are experts.
+  /// Whether `op` ends a sum with as many terms as there are experts, or slots, or pairs of both.
   bool isSum(Operation *op);
+  /// Whether the terms are so many that they can only be those of experts.
+  bool isOfExperts() { return static_cast<int64_t>(summands.size()) >= route.numExperts(); }
   /// Makes moe.experts for the sum; null with a reason if its terms are no experts of this route.
   Value raise(OpBuilder &b, Operation *op);
   std::string reason;
@@ -24,10 +28,9 @@ private:
     Operation *scatter = nullptr; // adds the rows to their tokens; null: the value has a row for every token
   };
   void flatten(Value value, bool outermost);
-  bool compare(Value a, Value b);
-  bool comparePlaces(Operation *a, Operation *b);
   bool checkScatter(const Summand &summand);
   Value addedRows(Operation *scatter);
+  Value addedToRead(Operation *scatter);
   bool isAccumulation(Operation *op);
 
   RouteValues &route;
@@ -35,11 +38,7 @@ private:
   const DenseSet<Value> &fromRoute;
   SmallVector<Summand> summands;
   SmallVector<Value> others;
-  // Of the comparison of the first term with another:
-  DenseMap<Value, Value> pairs;
-  SmallVector<std::pair<Value, Value>> leafPairs;
-  SmallVector<int64_t> idsA, idsB;
-  DenseSet<Value> differs;
+  TermMatch match;
 };
 
 } // namespace mlir::moe

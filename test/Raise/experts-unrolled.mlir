@@ -379,3 +379,177 @@ func.func @other_columns(%x: tensor<?x16xf32> {moe.dims = ["tokens", 16]}, %l: t
   %y = onnx.Add(%o0, %o1) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32> loc("sum")
   return %y : tensor<?x16xf32>
 }
+
+// -----
+
+// One term a slot.
+// CHECK-LABEL: @slots
+// CHECK: %[[Y:.*]] = moe.experts %arg0, %{{.*}}#0, %{{.*}}#1 params(%arg2) :
+// CHECK: return %[[Y]]
+func.func @slots(%x: tensor<?x16xf32> {moe.dims = ["tokens", 16]}, %l: tensor<?x3xf32> {moe.dims = ["tokens", 3]}, %p: tensor<3x16x16xf32>, %q: tensor<3x16x16xf32>) -> tensor<?x16xf32> {
+  %w, %i = moe.route %l {k = 2 : i64} : (tensor<?x3xf32>) -> (tensor<?x2xf32>, tensor<?x2xi64>)
+  %e0 = onnx.Constant dense<0> : tensor<i64>
+  %e1 = onnx.Constant dense<1> : tensor<i64>
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %i0 = onnx.Gather(%i, %e0) {axis = 1 : i64} : (tensor<?x2xi64>, tensor<i64>) -> tensor<?xi64>
+  %g0 = onnx.Gather(%p, %i0) {axis = 0 : i64} : (tensor<3x16x16xf32>, tensor<?xi64>) -> tensor<?x16x16xf32>
+  %h0 = onnx.Einsum(%x, %g0) {equation = "td,tde->te"} : (tensor<?x16xf32>, tensor<?x16x16xf32>) -> tensor<?x16xf32>
+  %w0 = onnx.Gather(%w, %e0) {axis = 1 : i64} : (tensor<?x2xf32>, tensor<i64>) -> tensor<?xf32>
+  %u0 = onnx.Unsqueeze(%w0, %one) : (tensor<?xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %s0 = onnx.Mul(%h0, %u0) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %i1 = onnx.Gather(%i, %e1) {axis = 1 : i64} : (tensor<?x2xi64>, tensor<i64>) -> tensor<?xi64>
+  %g1 = onnx.Gather(%p, %i1) {axis = 0 : i64} : (tensor<3x16x16xf32>, tensor<?xi64>) -> tensor<?x16x16xf32>
+  %h1 = onnx.Einsum(%x, %g1) {equation = "td,tde->te"} : (tensor<?x16xf32>, tensor<?x16x16xf32>) -> tensor<?x16xf32>
+  %w1 = onnx.Gather(%w, %e1) {axis = 1 : i64} : (tensor<?x2xf32>, tensor<i64>) -> tensor<?xf32>
+  %u1 = onnx.Unsqueeze(%w1, %one) : (tensor<?xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %s1 = onnx.Mul(%h1, %u1) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %y = onnx.Add(%s0, %s1) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
+}
+
+// -----
+
+// Each slot has experts of its own.
+// CHECK-LABEL: @own_slots
+// CHECK-NOT: moe.experts
+func.func @own_slots(%x: tensor<?x16xf32> {moe.dims = ["tokens", 16]}, %l: tensor<?x3xf32> {moe.dims = ["tokens", 3]}, %p: tensor<3x16x16xf32>, %q: tensor<3x16x16xf32>) -> tensor<?x16xf32> {
+  %w, %i = moe.route %l {k = 2 : i64} : (tensor<?x3xf32>) -> (tensor<?x2xf32>, tensor<?x2xi64>)
+  %e0 = onnx.Constant dense<0> : tensor<i64>
+  %e1 = onnx.Constant dense<1> : tensor<i64>
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %i0 = onnx.Gather(%i, %e0) {axis = 1 : i64} : (tensor<?x2xi64>, tensor<i64>) -> tensor<?xi64>
+  %g0 = onnx.Gather(%p, %i0) {axis = 0 : i64} : (tensor<3x16x16xf32>, tensor<?xi64>) -> tensor<?x16x16xf32>
+  %h0 = onnx.Einsum(%x, %g0) {equation = "td,tde->te"} : (tensor<?x16xf32>, tensor<?x16x16xf32>) -> tensor<?x16xf32>
+  %w0 = onnx.Gather(%w, %e0) {axis = 1 : i64} : (tensor<?x2xf32>, tensor<i64>) -> tensor<?xf32>
+  %u0 = onnx.Unsqueeze(%w0, %one) : (tensor<?xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %s0 = onnx.Mul(%h0, %u0) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %i1 = onnx.Gather(%i, %e1) {axis = 1 : i64} : (tensor<?x2xi64>, tensor<i64>) -> tensor<?xi64>
+  %g1 = onnx.Gather(%q, %i1) {axis = 0 : i64} : (tensor<3x16x16xf32>, tensor<?xi64>) -> tensor<?x16x16xf32>
+  %h1 = onnx.Einsum(%x, %g1) {equation = "td,tde->te"} : (tensor<?x16xf32>, tensor<?x16x16xf32>) -> tensor<?x16xf32>
+  %w1 = onnx.Gather(%w, %e1) {axis = 1 : i64} : (tensor<?x2xf32>, tensor<i64>) -> tensor<?xf32>
+  %u1 = onnx.Unsqueeze(%w1, %one) : (tensor<?xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %s1 = onnx.Mul(%h1, %u1) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %y = onnx.Add(%s0, %s1) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
+}
+
+// -----
+
+// Both slots weigh by the first.
+// CHECK-LABEL: @one_weight
+// CHECK-NOT: moe.experts
+func.func @one_weight(%x: tensor<?x16xf32> {moe.dims = ["tokens", 16]}, %l: tensor<?x3xf32> {moe.dims = ["tokens", 3]}, %p: tensor<3x16x16xf32>, %q: tensor<3x16x16xf32>) -> tensor<?x16xf32> {
+  %w, %i = moe.route %l {k = 2 : i64} : (tensor<?x3xf32>) -> (tensor<?x2xf32>, tensor<?x2xi64>)
+  %e0 = onnx.Constant dense<0> : tensor<i64>
+  %e1 = onnx.Constant dense<1> : tensor<i64>
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %i0 = onnx.Gather(%i, %e0) {axis = 1 : i64} : (tensor<?x2xi64>, tensor<i64>) -> tensor<?xi64>
+  %g0 = onnx.Gather(%p, %i0) {axis = 0 : i64} : (tensor<3x16x16xf32>, tensor<?xi64>) -> tensor<?x16x16xf32>
+  %h0 = onnx.Einsum(%x, %g0) {equation = "td,tde->te"} : (tensor<?x16xf32>, tensor<?x16x16xf32>) -> tensor<?x16xf32>
+  %w0 = onnx.Gather(%w, %e0) {axis = 1 : i64} : (tensor<?x2xf32>, tensor<i64>) -> tensor<?xf32>
+  %u0 = onnx.Unsqueeze(%w0, %one) : (tensor<?xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %s0 = onnx.Mul(%h0, %u0) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %i1 = onnx.Gather(%i, %e1) {axis = 1 : i64} : (tensor<?x2xi64>, tensor<i64>) -> tensor<?xi64>
+  %g1 = onnx.Gather(%p, %i1) {axis = 0 : i64} : (tensor<3x16x16xf32>, tensor<?xi64>) -> tensor<?x16x16xf32>
+  %h1 = onnx.Einsum(%x, %g1) {equation = "td,tde->te"} : (tensor<?x16xf32>, tensor<?x16x16xf32>) -> tensor<?x16xf32>
+  %w1 = onnx.Gather(%w, %e0) {axis = 1 : i64} : (tensor<?x2xf32>, tensor<i64>) -> tensor<?xf32>
+  %u1 = onnx.Unsqueeze(%w1, %one) : (tensor<?xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %s1 = onnx.Mul(%h1, %u1) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %y = onnx.Add(%s0, %s1) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
+}
+
+// -----
+
+// One term an expert and slot: rows are added in place.
+// CHECK-LABEL: @slots_and_experts
+// CHECK: %[[Y:.*]] = moe.experts %arg0, %{{.*}}#0, %{{.*}}#1 params(
+// CHECK-NOT: onnx.NonZero
+// CHECK: return %[[Y]]
+func.func @slots_and_experts(%x: tensor<?x16xf32> {moe.dims = ["tokens", 16]}, %l: tensor<?x3xf32> {moe.dims = ["tokens", 3]}) -> tensor<?x16xf32> {
+  %w, %i = moe.route %l {k = 2 : i64} : (tensor<?x3xf32>) -> (tensor<?x2xf32>, tensor<?x2xi64>)
+  %a = onnx.Constant dense<0.1> : tensor<16x16xf32>
+  %b = onnx.Constant dense<0.2> : tensor<16x16xf32>
+  %c = onnx.Constant dense<0.3> : tensor<16x16xf32>
+  %zero = onnx.Constant dense<0> : tensor<1xi64>
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %last = onnx.Constant dense<-1> : tensor<1xi64>
+  %e0 = onnx.Constant dense<0> : tensor<i64>
+  %e1 = onnx.Constant dense<1> : tensor<i64>
+  %e2 = onnx.Constant dense<2> : tensor<i64>
+  %fzero = onnx.Constant dense<0.0> : tensor<f32>
+  %two = onnx.Constant dense<2> : tensor<1xi64>
+  %shape = onnx.Shape(%x) : (tensor<?x16xf32>) -> tensor<2xi64>
+  %o = onnx.Expand(%fzero, %shape) : (tensor<f32>, tensor<2xi64>) -> tensor<?x16xf32>
+  %k0 = onnx.Gather(%i, %e0) {axis = 1 : i64} : (tensor<?x2xi64>, tensor<i64>) -> tensor<?xi64>
+  %w0 = onnx.Slice(%w, %zero, %one, %one) : (tensor<?x2xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x1xf32>
+  %m00 = onnx.Equal(%k0, %e0) : (tensor<?xi64>, tensor<i64>) -> tensor<?xi1>
+  %n00 = onnx.NonZero(%m00) : (tensor<?xi1>) -> tensor<1x?xi64>
+  %t00 = onnx.Transpose(%n00) {perm = array<i64: 1, 0>} : (tensor<1x?xi64>) -> tensor<?x1xi64>
+  %g00 = onnx.GatherND(%x, %t00) : (tensor<?x16xf32>, tensor<?x1xi64>) -> tensor<?x16xf32>
+  %h00 = onnx.MatMul(%g00, %a) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %f00 = onnx.Relu(%h00) : (tensor<?x16xf32>) -> tensor<?x16xf32>
+  %v00 = onnx.GatherND(%w0, %t00) : (tensor<?x1xf32>, tensor<?x1xi64>) -> tensor<?x1xf32>
+  %s00 = onnx.Mul(%v00, %f00) : (tensor<?x1xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %r00 = onnx.GatherND(%o, %t00) : (tensor<?x16xf32>, tensor<?x1xi64>) -> tensor<?x16xf32>
+  %p00 = onnx.Add(%r00, %s00) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %o00 = onnx.ScatterND(%o, %t00, %p00) : (tensor<?x16xf32>, tensor<?x1xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %m01 = onnx.Equal(%k0, %e1) : (tensor<?xi64>, tensor<i64>) -> tensor<?xi1>
+  %n01 = onnx.NonZero(%m01) : (tensor<?xi1>) -> tensor<1x?xi64>
+  %t01 = onnx.Transpose(%n01) {perm = array<i64: 1, 0>} : (tensor<1x?xi64>) -> tensor<?x1xi64>
+  %g01 = onnx.GatherND(%x, %t01) : (tensor<?x16xf32>, tensor<?x1xi64>) -> tensor<?x16xf32>
+  %h01 = onnx.MatMul(%g01, %b) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %f01 = onnx.Relu(%h01) : (tensor<?x16xf32>) -> tensor<?x16xf32>
+  %v01 = onnx.GatherND(%w0, %t01) : (tensor<?x1xf32>, tensor<?x1xi64>) -> tensor<?x1xf32>
+  %s01 = onnx.Mul(%v01, %f01) : (tensor<?x1xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %r01 = onnx.GatherND(%o00, %t01) : (tensor<?x16xf32>, tensor<?x1xi64>) -> tensor<?x16xf32>
+  %p01 = onnx.Add(%r01, %s01) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %o01 = onnx.ScatterND(%o00, %t01, %p01) : (tensor<?x16xf32>, tensor<?x1xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %m02 = onnx.Equal(%k0, %e2) : (tensor<?xi64>, tensor<i64>) -> tensor<?xi1>
+  %n02 = onnx.NonZero(%m02) : (tensor<?xi1>) -> tensor<1x?xi64>
+  %t02 = onnx.Transpose(%n02) {perm = array<i64: 1, 0>} : (tensor<1x?xi64>) -> tensor<?x1xi64>
+  %g02 = onnx.GatherND(%x, %t02) : (tensor<?x16xf32>, tensor<?x1xi64>) -> tensor<?x16xf32>
+  %h02 = onnx.MatMul(%g02, %c) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %f02 = onnx.Relu(%h02) : (tensor<?x16xf32>) -> tensor<?x16xf32>
+  %v02 = onnx.GatherND(%w0, %t02) : (tensor<?x1xf32>, tensor<?x1xi64>) -> tensor<?x1xf32>
+  %s02 = onnx.Mul(%v02, %f02) : (tensor<?x1xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %r02 = onnx.GatherND(%o01, %t02) : (tensor<?x16xf32>, tensor<?x1xi64>) -> tensor<?x16xf32>
+  %p02 = onnx.Add(%r02, %s02) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %o02 = onnx.ScatterND(%o01, %t02, %p02) : (tensor<?x16xf32>, tensor<?x1xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %k1 = onnx.Gather(%i, %e1) {axis = 1 : i64} : (tensor<?x2xi64>, tensor<i64>) -> tensor<?xi64>
+  %w1 = onnx.Slice(%w, %one, %two, %one) : (tensor<?x2xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x1xf32>
+  %m10 = onnx.Equal(%k1, %e0) : (tensor<?xi64>, tensor<i64>) -> tensor<?xi1>
+  %n10 = onnx.NonZero(%m10) : (tensor<?xi1>) -> tensor<1x?xi64>
+  %t10 = onnx.Transpose(%n10) {perm = array<i64: 1, 0>} : (tensor<1x?xi64>) -> tensor<?x1xi64>
+  %g10 = onnx.GatherND(%x, %t10) : (tensor<?x16xf32>, tensor<?x1xi64>) -> tensor<?x16xf32>
+  %h10 = onnx.MatMul(%g10, %a) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %f10 = onnx.Relu(%h10) : (tensor<?x16xf32>) -> tensor<?x16xf32>
+  %v10 = onnx.GatherND(%w1, %t10) : (tensor<?x1xf32>, tensor<?x1xi64>) -> tensor<?x1xf32>
+  %s10 = onnx.Mul(%v10, %f10) : (tensor<?x1xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %r10 = onnx.GatherND(%o02, %t10) : (tensor<?x16xf32>, tensor<?x1xi64>) -> tensor<?x16xf32>
+  %p10 = onnx.Add(%r10, %s10) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %o10 = onnx.ScatterND(%o02, %t10, %p10) : (tensor<?x16xf32>, tensor<?x1xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %m11 = onnx.Equal(%k1, %e1) : (tensor<?xi64>, tensor<i64>) -> tensor<?xi1>
+  %n11 = onnx.NonZero(%m11) : (tensor<?xi1>) -> tensor<1x?xi64>
+  %t11 = onnx.Transpose(%n11) {perm = array<i64: 1, 0>} : (tensor<1x?xi64>) -> tensor<?x1xi64>
+  %g11 = onnx.GatherND(%x, %t11) : (tensor<?x16xf32>, tensor<?x1xi64>) -> tensor<?x16xf32>
+  %h11 = onnx.MatMul(%g11, %b) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %f11 = onnx.Relu(%h11) : (tensor<?x16xf32>) -> tensor<?x16xf32>
+  %v11 = onnx.GatherND(%w1, %t11) : (tensor<?x1xf32>, tensor<?x1xi64>) -> tensor<?x1xf32>
+  %s11 = onnx.Mul(%v11, %f11) : (tensor<?x1xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %r11 = onnx.GatherND(%o10, %t11) : (tensor<?x16xf32>, tensor<?x1xi64>) -> tensor<?x16xf32>
+  %p11 = onnx.Add(%r11, %s11) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %o11 = onnx.ScatterND(%o10, %t11, %p11) : (tensor<?x16xf32>, tensor<?x1xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %m12 = onnx.Equal(%k1, %e2) : (tensor<?xi64>, tensor<i64>) -> tensor<?xi1>
+  %n12 = onnx.NonZero(%m12) : (tensor<?xi1>) -> tensor<1x?xi64>
+  %t12 = onnx.Transpose(%n12) {perm = array<i64: 1, 0>} : (tensor<1x?xi64>) -> tensor<?x1xi64>
+  %g12 = onnx.GatherND(%x, %t12) : (tensor<?x16xf32>, tensor<?x1xi64>) -> tensor<?x16xf32>
+  %h12 = onnx.MatMul(%g12, %c) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %f12 = onnx.Relu(%h12) : (tensor<?x16xf32>) -> tensor<?x16xf32>
+  %v12 = onnx.GatherND(%w1, %t12) : (tensor<?x1xf32>, tensor<?x1xi64>) -> tensor<?x1xf32>
+  %s12 = onnx.Mul(%v12, %f12) : (tensor<?x1xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %r12 = onnx.GatherND(%o11, %t12) : (tensor<?x16xf32>, tensor<?x1xi64>) -> tensor<?x16xf32>
+  %p12 = onnx.Add(%r12, %s12) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %o12 = onnx.ScatterND(%o11, %t12, %p12) : (tensor<?x16xf32>, tensor<?x1xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  return %o12 : tensor<?x16xf32>
+}

@@ -129,3 +129,45 @@ func.func @head_of_sort(%x: tensor<?x6xf32> {moe.dims = ["t", 6]}) -> (tensor<?x
   %h = onnx.Slice(%u, %zero, %two, %one, %one) : (tensor<?x6xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x2xf32>
   return %w, %j, %h, %l : tensor<?x2xf32>, tensor<?x2xi64>, tensor<?x2xf32>, tensor<?x6xi64>
 }
+
+// A write of the elements under a mask of rows is one of rows, if there is an update for each place.
+// CHECK-LABEL: @masked_rows
+// CHECK: %[[N:.*]] = onnx.NonZero(%arg1)
+// CHECK: %[[R:.*]] = onnx.GatherND(%arg0
+// CHECK: %[[T:.*]] = onnx.Transpose(%[[N]]) {perm = array<i64: 1, 0>}
+// CHECK: onnx.ScatterND(%arg0, %[[T]], %[[R]])
+func.func @masked_rows(%x: tensor<?x16xf32> {moe.dims = ["tokens", 16]}, %mask: tensor<?xi1> {moe.dims = ["tokens"]}) -> tensor<?x16xf32> {
+  %last = onnx.Constant dense<-1> : tensor<1xi64>
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %n0 = onnx.NonZero(%mask) : (tensor<?xi1>) -> tensor<1x?xi64>
+  %t0 = onnx.Transpose(%n0) {perm = array<i64: 1, 0>} : (tensor<1x?xi64>) -> tensor<?x1xi64>
+  %rows = onnx.GatherND(%x, %t0) : (tensor<?x16xf32>, tensor<?x1xi64>) -> tensor<?x16xf32>
+  %shape = onnx.Shape(%x) : (tensor<?x16xf32>) -> tensor<2xi64>
+  %m1 = onnx.Unsqueeze(%mask, %one) : (tensor<?xi1>, tensor<1xi64>) -> tensor<?x1xi1>
+  %m2 = onnx.Expand(%m1, %shape) : (tensor<?x1xi1>, tensor<2xi64>) -> tensor<?x16xi1>
+  %n = onnx.NonZero(%m2) : (tensor<?x16xi1>) -> tensor<2x?xi64>
+  %t = onnx.Transpose(%n) {perm = array<i64: 1, 0>} : (tensor<2x?xi64>) -> tensor<?x2xi64>
+  %u = onnx.Reshape(%rows, %last) : (tensor<?x16xf32>, tensor<1xi64>) -> tensor<?xf32>
+  %y = onnx.ScatterND(%x, %t, %u) : (tensor<?x16xf32>, tensor<?x2xi64>, tensor<?xf32>) -> tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
+}
+
+// Rows of another mask: their number is not known to be that of the places.
+// CHECK-LABEL: @other_rows
+// CHECK: onnx.Expand
+// CHECK: onnx.ScatterND(%{{.*}}, %{{.*}}, %{{.*}}) : (tensor<?x16xf32>, tensor<?x2xi64>, tensor<?xf32>)
+func.func @other_rows(%x: tensor<?x16xf32> {moe.dims = ["tokens", 16]}, %mask: tensor<?xi1> {moe.dims = ["tokens"]}, %other: tensor<?xi1> {moe.dims = ["tokens"]}) -> tensor<?x16xf32> {
+  %last = onnx.Constant dense<-1> : tensor<1xi64>
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %n0 = onnx.NonZero(%other) : (tensor<?xi1>) -> tensor<1x?xi64>
+  %t0 = onnx.Transpose(%n0) {perm = array<i64: 1, 0>} : (tensor<1x?xi64>) -> tensor<?x1xi64>
+  %rows = onnx.GatherND(%x, %t0) : (tensor<?x16xf32>, tensor<?x1xi64>) -> tensor<?x16xf32>
+  %shape = onnx.Shape(%x) : (tensor<?x16xf32>) -> tensor<2xi64>
+  %m1 = onnx.Unsqueeze(%mask, %one) : (tensor<?xi1>, tensor<1xi64>) -> tensor<?x1xi1>
+  %m2 = onnx.Expand(%m1, %shape) : (tensor<?x1xi1>, tensor<2xi64>) -> tensor<?x16xi1>
+  %n = onnx.NonZero(%m2) : (tensor<?x16xi1>) -> tensor<2x?xi64>
+  %t = onnx.Transpose(%n) {perm = array<i64: 1, 0>} : (tensor<2x?xi64>) -> tensor<?x2xi64>
+  %u = onnx.Reshape(%rows, %last) : (tensor<?x16xf32>, tensor<1xi64>) -> tensor<?xf32>
+  %y = onnx.ScatterND(%x, %t, %u) : (tensor<?x16xf32>, tensor<?x2xi64>, tensor<?xf32>) -> tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
+}

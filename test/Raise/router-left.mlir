@@ -30,20 +30,41 @@ func.func @smallest(%logits: tensor<?x8xf32>, %rows: tensor<?x2x16xf32>) -> tens
 
 // -----
 
-// The experts' weights are gathered by the ids, but the routing weights come from another tensor.
+// Ids that keep keys of attention choose no experts: they make a mask.
 // CHECK: module attributes {moe.generic = [{node = "pick", op = "router", reason = "the weights are no known function of the picked scores"}]}
-// CHECK-LABEL: @foreign_weights
+// CHECK-LABEL: @keys
 // CHECK: onnx.TopK
-func.func @foreign_weights(%logits: tensor<?x8xf32>, %other: tensor<?x8xf32>, %x: tensor<?x16xf32>, %w: tensor<8x16x16xf32>) -> tensor<?x2x16xf32> {
+// CHECK-NOT: moe.route
+func.func @keys(%scores: tensor<?x8xf32>, %s: tensor<?x8xf32>, %v: tensor<8x16xf32>) -> tensor<?x16xf32> {
   %k = onnx.Constant dense<2> : tensor<1xi64>
-  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %low = onnx.Constant dense<-3.4e38> : tensor<f32>
+  %none = onnx.Constant dense<0.0> : tensor<f32>
+  %v2, %i = onnx.TopK(%scores, %k) : (tensor<?x8xf32>, tensor<1xi64>) -> (tensor<?x2xf32>, tensor<?x2xi64>) loc("pick")
+  %shape = onnx.Shape(%s) : (tensor<?x8xf32>) -> tensor<2xi64>
+  %ishape = onnx.Shape(%i) : (tensor<?x2xi64>) -> tensor<2xi64>
+  %m = onnx.Expand(%low, %shape) : (tensor<f32>, tensor<2xi64>) -> tensor<?x8xf32>
+  %z = onnx.Expand(%none, %ishape) : (tensor<f32>, tensor<2xi64>) -> tensor<?x2xf32>
+  %mask = onnx.ScatterElements(%m, %i, %z) {axis = 1 : i64} : (tensor<?x8xf32>, tensor<?x2xi64>, tensor<?x2xf32>) -> tensor<?x8xf32>
+  %y = onnx.MatMul(%mask, %v) : (tensor<?x8xf32>, tensor<8x16xf32>) -> tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
+}
+
+// -----
+
+// The routing weights come from another tensor: the route gives the ids.
+// CHECK-LABEL: @foreign_weights
+// CHECK: %[[R:.*]]:2 = moe.route %arg0 {k = 2 : i64, score = #moe.score<none>}
+// CHECK: onnx.GatherElements(%arg1, %[[R]]#1)
+func.func @foreign_weights(%logits: tensor<?x8xf32>, %other: tensor<?x8xf32>, %x: tensor<?x16xf32>) -> tensor<?x2x16xf32> {
+  %k = onnx.Constant dense<2> : tensor<1xi64>
   %last = onnx.Constant dense<-1> : tensor<1xi64>
+  %w = onnx.Constant dense<0.5> : tensor<8x16x16xf32>
   %v, %i = onnx.TopK(%logits, %k) : (tensor<?x8xf32>, tensor<1xi64>) -> (tensor<?x2xf32>, tensor<?x2xi64>) loc("pick")
+  %p = onnx.GatherElements(%other, %i) {axis = 1 : i64} : (tensor<?x8xf32>, tensor<?x2xi64>) -> tensor<?x2xf32>
   %g = onnx.Gather(%w, %i) {axis = 0 : i64} : (tensor<8x16x16xf32>, tensor<?x2xi64>) -> tensor<?x2x16x16xf32>
-  %x1 = onnx.Unsqueeze(%x, %one) : (tensor<?x16xf32>, tensor<1xi64>) -> tensor<?x1x16xf32>
-  %x2 = onnx.Unsqueeze(%x1, %last) : (tensor<?x1x16xf32>, tensor<1xi64>) -> tensor<?x1x16x1xf32>
-  %h = onnx.MatMul(%g, %x2) : (tensor<?x2x16x16xf32>, tensor<?x1x16x1xf32>) -> tensor<?x2x16x1xf32>
-  %s = onnx.Squeeze(%h, %last) : (tensor<?x2x16x1xf32>, tensor<1xi64>) -> tensor<?x2x16xf32>
+  %h = onnx.Einsum(%x, %g) {equation = "td,tkde->tke"} : (tensor<?x16xf32>, tensor<?x2x16x16xf32>) -> tensor<?x2x16xf32>
+  %p1 = onnx.Unsqueeze(%p, %last) : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x2x1xf32>
+  %s = onnx.Mul(%h, %p1) : (tensor<?x2x16xf32>, tensor<?x2x1xf32>) -> tensor<?x2x16xf32>
   return %s : tensor<?x2x16xf32>
 }
 

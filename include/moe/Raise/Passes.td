@@ -6,8 +6,9 @@ def NormalizeOnnx : Pass<"moe-normalize-onnx", "::mlir::func::FuncOp"> {
   let summary = "One form for what exporters write in several: no idle layout ops, writes of slices as Concat";
   let description = [{
     Removes Expand, Reshape, Slice, Cast and Transpose ops that ShapeFacts prove to change nothing, merges chains of layout ops,
-    writes x * x for Pow(x, 2), and turns a ScatterND over a Range (a slice that is written) into Concat. Result types get the
-    extents the facts know. Values stay the same; the recognisers stand on this form.
+    writes x * x for Pow(x, 2), turns a ScatterND over a Range (a slice that is written) into Concat, and one of all elements under
+    a mask of rows into one of rows. Result types get the extents the facts know. Values stay the same; the recognisers stand on
+    this form.
   }];
   let dependentDialects = ["::mlir::onnx::OnnxDialect"];
   let statistics = [Statistic<"numRefined", "refined", "Result types that got known extents">];
@@ -87,7 +88,9 @@ def CheckRaised : Pass<"moe-check-raised", "::mlir::ModuleOp"> {
 def RaiseRouters : Pass<"moe-raise-routers", "::mlir::ModuleOp"> {
   let summary = "The score algebra around a TopK or ArgMax over experts becomes moe.route";
   let description = [{
-    A TopK that feeds experts but is no router known here is left and reported in the module attribute `moe.generic`.
+    Where the weights are a formula of the picked scores that moe.route does not have, it gives the ids and the picked scores, and
+    the formula stays. A TopK that feeds experts but is no router known here is left and reported in the module attribute
+    `moe.generic`.
   }];
   let statistics = [Statistic<"numRouters", "routers", "Routers raised">];
   let dependentDialects = ["::mlir::moe::MoeDialect", "::mlir::onnx::OnnxDialect"];
@@ -97,7 +100,9 @@ def RaiseExperts : Pass<"moe-raise-experts", "::mlir::ModuleOp"> {
   let summary = "Experts gathered by id, or computed densely, or one chain each, become moe.experts";
   let description = [{
     Starts at the sum of weighted expert outputs and walks to the rows of x; each op between becomes an op of the region on one
-    expert's rows and slices of the weights. Unrolled chains must be equal but for their weights, which a recipe stacks.
+    expert's rows and slices of the weights. Unrolled chains (one an expert, a slot, or both) must be equal but for their weights,
+    which a recipe stacks; they may be summed, or joined (side by side, or each pair that of its expert) and summed afterwards.
+    Routing weights are the route's, or any number a slot that the layer makes of them.
     Where no such sum follows rows sorted by expert, what is computed run by run becomes a bank of one slot on these rows.
     What looks like a bank but cannot be read is left and reported in the module attribute `moe.generic`.
   }];
