@@ -188,7 +188,7 @@ bool RaiseExperts::raise(RouteOp route, ShapeFacts &facts, Value weights, Operat
   unsigned banks = 0;
   std::string bankReason;
   for (auto &[join, runs] : values.sortedRuns)
-    if (Value y = raiseSortedRuns(b, values, join, bankReason)) {
+    if (Value y = values.mixesAxes() ? Value() : raiseSortedRuns(b, values, join, bankReason)) {
       join->getResult(0).replaceAllUsesWith(y);
       ++banks;
     }

@@ -1,4 +1,15 @@
 // RUN: moe-opt %s -moe-raise-experts -split-input-file | FileCheck %s
+// Rows that do not add but take the largest are no sum, whether they go to zeros or are read and written back.
+// RUN: sed -E '/@index_add/,/^}/ s/(ScatterElements\(%z.*axis = 0 : i64)/\1, reduction = "max"/; /@in_place/,/^}/ s/(ScatterND\(.*%new.\)) :/\1 {reduction = "max"} :/' %s > %t.mlir
+// RUN: moe-opt %t.mlir -moe-raise-experts -split-input-file | FileCheck %s --check-prefix=MAX
+// MAX-LABEL: @index_add
+// MAX: reduction = "max"
+// MAX-NOT: moe.experts
+// MAX-LABEL: @other_place
+// MAX-LABEL: @in_place
+// MAX: reduction = "max"
+// MAX-NOT: moe.experts
+// MAX-LABEL: @other_columns
 // One term an expert, rolled into one function with the weights stacked.
 
 // All tokens through each expert, times its column of the routing matrix. The weights are four separate tensors.
