@@ -130,7 +130,7 @@ LogicalResult Importer::checkOperators() {
         bool plain = llvm::all_of(node.opType, [](char c) { return llvm::isAlnum(c); });
         bool microsoft = domain == "com.microsoft" || node.opType == "SimplifiedLayerNormalization";
         std::string name = ("onnx." + Twine(microsoft ? "ms." : "") + node.opType).str();
-        it->second = plain && (microsoft || domain.empty()) && (RegisteredOperationName::lookup(name, context) || (domain.empty() && isOldOperator(node.opType)));
+        it->second = plain && (microsoft || domain.empty()) && (RegisteredOperationName::lookup(name, context) || isNormalizedAway(node.opType, microsoft));
       }
       if (it->second)
         continue;

@@ -124,11 +124,11 @@ private:
   bool hasFailed = false;
 };
 
-/// Rewrites a node of an older opset to the newest form.
+/// Rewrites a node of an older opset to the newest form, and one of com.microsoft that is two standard ones.
 LogicalResult normalizeNode(Importer &importer, NodeState &node);
 
 /// Operators that normalization knows beyond those of the dialect.
-bool isOldOperator(StringRef opType);
+bool isNormalizedAway(StringRef opType, bool isMicrosoft);
 
 } // namespace mlir::moe
 

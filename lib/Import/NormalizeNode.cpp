@@ -6,6 +6,10 @@
 //   Squeeze {axes = [1]}  (opset 11)   ->   Squeeze(x, Constant [1])
 //   Softmax {axis = 1}    (opset 11)   ->   Reshape(Softmax(Flatten(x, 1), axis = -1), Shape(x))
 //
+// And com.microsoft's nodes that are two standard ones:
+//
+//   FusedGemm {activation = "Sigmoid"} ->   Sigmoid(Gemm(a, b, c))
+//
 //===----------------------------------------------------------------------===//
 #include "Importer.h"
 
@@ -82,6 +86,7 @@ struct Normalizer {
   LogicalResult flattenedSoftmax();
   LogicalResult resize();
   LogicalResult groupNorm();
+  LogicalResult fusedGemm();
 };
 } // namespace
 
@@ -217,9 +222,40 @@ LogicalResult Normalizer::groupNorm() {
   return success();
 }
 
+/// A product and what ONNX Runtime found behind it; the activation's own attributes have its name in front.
+LogicalResult Normalizer::fusedGemm() {
+  auto activation = take<StringAttr>("activation");
+  NamedAttrList attributes;
+  static constexpr StringLiteral parameters[] = {"alpha", "beta", "gamma"};
+  for (StringRef name : parameters)
+    if (auto given = take<FloatAttr>(("activation_" + name).str()))
+      attributes.set(name, given);
+  if (!activation)
+    return fail("expects the attribute 'activation'");
+  static constexpr struct {
+    StringLiteral name;
+    unsigned takes; // bits: which of the parameters are its attributes
+  } known[] = {{"Elu", 1}, {"HardSigmoid", 3}, {"LeakyRelu", 1}, {"Relu", 0}, {"Selu", 5}, {"Sigmoid", 0},
+               {"Softplus", 0}, {"Softsign", 0}, {"Tanh", 0}, {"ThresholdedRelu", 1}};
+  auto it = llvm::find_if(known, [&](const auto &entry) { return entry.name == activation.getValue(); });
+  if (it == std::end(known))
+    return fail("expects 'activation' to be one of Elu, HardSigmoid, LeakyRelu, Relu, Selu, Sigmoid, Softplus, Softsign, Tanh and "
+                "ThresholdedRelu, but it is '" + activation.getValue() + "'");
+  for (auto [i, name] : llvm::enumerate(parameters))
+    if (!(it->takes >> i & 1))
+      attributes.erase(name);
+  node.opType = "Gemm", node.isMicrosoft = false;
+  node.finish = [&importer = importer, loc = node.loc, name = it->name, attributes](Value result) {
+    return importer.createOne(name, loc, {result}, attributes).value_or(Value());
+  };
+  return success();
+}
+
 LogicalResult Normalizer::run() {
   StringRef op = node.opType;
   int64_t version = node.version;
+  if (node.isMicrosoft)
+    return op == "FusedGemm" ? fusedGemm() : success();
   if (version < 6)
     node.attributes.erase("consumed_inputs"); // a hint about memory
   if (version < 7 && llvm::is_contained({"Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Equal", "Less", "Greater"}, op))
@@ -272,7 +308,7 @@ LogicalResult Normalizer::run() {
 }
 
 LogicalResult moe::normalizeNode(Importer &importer, NodeState &node) {
-  return node.isMicrosoft ? success() : Normalizer{importer, node}.run();
+  return Normalizer{importer, node}.run();
 }
 
-bool moe::isOldOperator(StringRef opType) { return opType == "Scatter"; }
+bool moe::isNormalizedAway(StringRef opType, bool isMicrosoft) { return opType == (isMicrosoft ? "FusedGemm" : "Scatter"); }

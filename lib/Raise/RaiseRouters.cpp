@@ -198,8 +198,6 @@ void RaiseRouters::runOnBlock(Block &block, ShapeFacts &facts) {
       AxisAnalysis mixerAxes(facts);
       if (std::optional<Router> mixer = matchSparseMixer(anchor, mixerAxes)) {
         std::string reason;
-        Operation *second = mixer->indices.front().getDefiningOp();
-        mixer->anchor = second;
         if (succeeded(RouterWriter(*mixer, mixerAxes).write(reason))) {
           ++numRouters;
           continue;

@@ -4,7 +4,9 @@
 // CHECK-LABEL: @two_picks
 // CHECK: %[[R:.*]]:2 = moe.route %arg0 {k = 2 : i64, score = #moe.score<sparsemixer>} : (tensor<?x6xf32>) -> (tensor<?x2xf32>, tensor<?x2xi64>)
 // CHECK-NOT: onnx.ArgMax
-// CHECK: return %[[R]]#0, %[[R]]#1
+// What reads the weights may stand before the indices.
+// CHECK: onnx.Relu(%[[R]]#0)
+// CHECK: return %{{.*}}, %[[R]]#1
 func.func @two_picks(%l: tensor<?x6xf32>) -> (tensor<?x2xf32>, tensor<?x2xi64>) {
   %last = onnx.Constant dense<-1> : tensor<1xi64>
   %bound = onnx.Constant dense<0.02> : tensor<f32>
@@ -32,6 +34,7 @@ func.func @two_picks(%l: tensor<?x6xf32>) -> (tensor<?x2xf32>, tensor<?x2xi64>) 
   %p2 = onnx.Softmax(%v2) : (tensor<?x6xf32>) -> tensor<?x6xf32>
   %w2 = onnx.GatherElements(%p2, %i2) {axis = -1 : i64} : (tensor<?x6xf32>, tensor<?x1xi64>) -> tensor<?x1xf32>
   %weights = onnx.Concat(%w1, %w2) {axis = -1 : i64} : (tensor<?x1xf32>, tensor<?x1xf32>) -> tensor<?x2xf32>
+  %used = onnx.Relu(%weights) : (tensor<?x2xf32>) -> tensor<?x2xf32>
   %ids = onnx.Concat(%i, %i2) {axis = -1 : i64} : (tensor<?x1xi64>, tensor<?x1xi64>) -> tensor<?x2xi64>
-  return %weights, %ids : tensor<?x2xf32>, tensor<?x2xi64>
+  return %used, %ids : tensor<?x2xf32>, tensor<?x2xi64>
 }

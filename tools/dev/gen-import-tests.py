@@ -48,6 +48,11 @@ def good():
          node("Softmax", ["c"], ["d"], axis=1), node("ReduceSum", ["d"], ["e"], axes=[2], keepdims=0), node("Dropout", ["e"], ["f"], ratio=0.25),
          node("TopK", ["f"], ["v", "i"], k=2)],
         [value("x", F, [1, "n", 5, 6])], [value("v", F, ["n", 2])], version=9)
+    fused = dict(domain="com.microsoft", alpha=0.5, transB=1)
+    yield "fused", model(
+        [node("FusedGemm", ["x", "w", "b"], ["a"], name="plain", activation="Sigmoid", **fused),
+         node("FusedGemm", ["a", "w"], ["y"], name="slope", activation="LeakyRelu", activation_alpha=0.25, activation_beta=7.0, **fused)],
+        [x, value("w", F, [4, 4]), value("b", F, [4])], [value("y", F, ["n", 4])], opsets=[opset("com.microsoft", 1)])
     body = [node("Mul", ["x", "x"], ["s"]), node("Softmax", ["s"], ["y"])]
     reference = AttributeProto(name="axis", ref_attr_name="dim", type=AttributeProto.INT)
     body[1].attribute.append(reference)
@@ -72,6 +77,8 @@ def bad():
     yield "truncated", whole[:-20]
     yield "text", b"this is no model\n"
     yield "empty", b""
+    yield "fused", model([node("FusedGemm", ["x", "w"], ["y"], name="product", domain="com.microsoft", activation="Sine")],
+                         [x, value("w", F, [4, 4])], [y], opsets=[opset("com.microsoft", 1)])
     yield "operators", model([node("Mystery", ["x"], ["a"], name="first"), node("Mystery", ["a"], ["b"]), node("Loop", ["b"], ["c"]), node("Odd", ["c"], ["y"], domain="org.example")], [x], [y])
     yield "cycle", model([node("Add", ["x", "b"], ["a"], name="one"), node("Relu", ["a"], ["b"], name="two"), node("Relu", ["b"], ["y"])], [x], [y])
     yield "undefined", model([node("Add", ["x", "ghost"], ["y"], name="use")], [x], [y])
