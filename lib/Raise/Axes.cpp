@@ -57,9 +57,13 @@ int AxisSpace::make(Extent extent) {
 }
 
 int AxisSpace::root(int axis) const {
-  while (atoms[axis].parent >= 0)
-    axis = atoms[axis].parent;
-  return axis;
+  int top = axis;
+  while (atoms[top].parent >= 0)
+    top = atoms[top].parent;
+  // Long chains of ops make long chains of parents: each is walked once.
+  while (axis != top)
+    axis = std::exchange(atoms[axis].parent, top);
+  return top;
 }
 
 Axes AxisSpace::leaves(ArrayRef<int> axes) const {

@@ -57,7 +57,7 @@ public:
 private:
   struct Atom {
     Extent extent;
-    int parent = -1;
+    mutable int parent = -1; // shortened by `root`
     SmallVector<int, 2> parts;
   };
   int root(int axis) const;

@@ -96,8 +96,29 @@ std::unique_ptr<RouteValues::Bank> RouteValues::findBank(Operation *op) {
   return bank;
 }
 
+/// How many ops of the kind of `op` stand in a row up to it, each made of the one before.
+int64_t RouteValues::chainLength(Operation *op) {
+  unsigned place = isOnnx(op, {"Where"}) ? 2 : 0;
+  SmallVector<Operation *> chain;
+  int64_t length = 0;
+  for (; op; op = op->getOperand(place).getDefiningOp()) {
+    if (!chain.empty() && op->getName() != chain.back()->getName())
+      break;
+    if (auto known = chainLengths.find(op); known != chainLengths.end()) {
+      length = known->second;
+      break;
+    }
+    chain.push_back(op);
+  }
+  for (Operation *link : llvm::reverse(chain))
+    chainLengths[link] = ++length;
+  return length;
+}
+
 const RouteValues::Bank *RouteValues::bankOf(Operation *op) {
   if (!isOnnx(op, {"Concat", "Where", "ScatterND"}))
+    return nullptr;
+  if (!isOnnx(op, {"Concat"}) && chainLength(op) < numExperts())
     return nullptr;
   auto it = banks.find(op);
   if (it == banks.end())

@@ -45,8 +45,12 @@ bool ExpertsBody::isIds(Value value) {
 /// A number that the result of a pair is multiplied by.
 bool ExpertsBody::isWeight(Value value) {
   RouteFact fact = route.of(value);
-  if (term && term->ofSlot)
-    return fact.kind == RouteKind::SlotWeights || (fact.kind == RouteKind::SlotSpread && fact.expert && term->ofExpert);
+  if (term && term->ofSlot) {
+    // Of one expert as well: its own rows have the slot's weight, all rows have it where the slot picks the expert.
+    bool ofPicked = !term->ofExpert || term->nonZero;
+    return (fact.kind == RouteKind::SlotWeights && ofPicked) ||
+           (fact.kind == RouteKind::SlotSpread && fact.expert && term->ofExpert);
+  }
   if (term)
     return fact.kind == RouteKind::Matrix && fact.expert;
   return fact.kind == RouteKind::Weights || (fact.kind == RouteKind::Matrix && (!fact.expert || isPartOfBank(value)));
@@ -145,6 +149,9 @@ bool moe::isGather(Operation *op) { return isOnnx(op, {"Gather", "GatherND", "Ga
 /// A gather by the coordinates of an expert's tokens: its rows are the columns of the NonZero.
 bool ExpertsBody::relateCoordinates(Operation *gather) {
   std::optional<Coordinates> at = route.coordinates(gather->getOperand(1));
+  auto listsRows = [&](const RouteValues::Bank *bank) { return bank->nonZero == at->nonZero; };
+  if (!term && at->nonZero && llvm::none_of(banks, listsRows))
+    return fail(describeNode(gather) + " reads rows that are not those of one expert");
   if (failed(axes.relate(gather, reason)))
     return fail("");
   Axes rows = route.rowsOf(*at);
@@ -186,11 +193,13 @@ bool ExpertsBody::relateCoordinates(Operation *gather) {
 
 bool ExpertsBody::relateAll(Value sum) {
   SmallVector<Operation *> ops;
+  SmallVector<Value> read; // no leaves
   auto take = [&](Value value) {
     if (!visited.insert(value).second)
       return true;
     if (llvm::any_of(route.sortedRuns, [&](auto &entry) { return entry.second.firstRun == value; }))
       return true; // stands for the rows that were cut
+    numOps = ops.size();
     if (visited.size() > 4096)
       return fail("more than 4096 values belong to one expert");
     Operation *op = value.getDefiningOp();
@@ -198,6 +207,7 @@ bool ExpertsBody::relateAll(Value sum) {
       return true;
     if (!isOnnx(op))
       return fail("'" + op->getName().getStringRef() + "' is no ONNX node");
+    read.push_back(value);
     std::string why;
     if (const RouteValues::Bank *bank = bankOf(op)) {
       if (!llvm::is_contained(banks, bank)) {
@@ -226,6 +236,9 @@ bool ExpertsBody::relateAll(Value sum) {
         return relateCoordinates(op);
       }
     }
+    // Rows that are written one set after the other end here: walking on would read the chain once for each of its ops.
+    if (isOnnx(op, {"ScatterND"}) && (reductionOf(op) != "add" || !isFilledWith(op->getOperand(0), 0)))
+      return fail(describeNode(op) + " is not understood inside an expert");
     if (route.sortedRuns.count(op) ? !relateRuns(op) : failed(axes.relate(op, why)))
       return fail(describeNode(op) + (why.empty() ? "" : ": " + why));
     ops.push_back(op);
@@ -247,6 +260,49 @@ bool ExpertsBody::relateAll(Value sum) {
           return false;
   }
   numOps = ops.size();
+  return keepsTermsApart(read);
+}
+
+/// Whether `result`, which is the same for all terms, reads an operand of one of them: what a certain expert makes, or
+/// the router's values of one expert or slot.
+bool ExpertsBody::readsOneTerm(Value result, Value operand) {
+  using Leaves = DenseMap<Value, SmallVector<Value>>;
+  bool isOne = false, inTerm = false, together = false;
+  auto look = [&](const DenseSet<Value> &differs, const Leaves &leaves) {
+    auto leaf = leaves.find(operand);
+    bool one = differs.contains(operand) && (leaf == leaves.end() || !llvm::all_equal(leaf->second));
+    bool here = differs.contains(result);
+    isOne |= one;
+    inTerm |= here;
+    together |= one && here;
+  };
+  if (term)
+    look(term->differs, term->leaves);
+  for (const RouteValues::Bank *bank : banks)
+    look(bank->differs, bank->leaves);
+  for (auto &[join, runs] : route.sortedRuns)
+    if (visited.contains(join->getResult(0)))
+      look(runs.differs, runs.leaves);
+  std::optional<Coordinates> at = route.coordinates(operand);
+  RouteFact fact = at && at->nonZero ? route.maskOf(*at) : route.of(operand);
+  return (isOne && !together) || ((fact.expert || fact.slot) && !inTerm);
+}
+
+/// One function stands for all terms, so what lies outside of them may not read the values of one.
+bool ExpertsBody::keepsTermsApart(ArrayRef<Value> read) {
+  if (!term && banks.empty() && route.sortedRuns.empty())
+    return true;
+  for (Value value : read) {
+    Operation *op = value.getDefiningOp();
+    if (bankOf(op) || route.sortedRuns.count(op))
+      continue;
+    SmallVector<Value> operands = operandsOf(op);
+    if (isGather(op) || isOnnx(op, {"ScatterND"}))
+      operands.push_back(op->getOperand(1));
+    for (Value operand : operands)
+      if (readsOneTerm(value, operand))
+        return fail(describeNode(op) + " is part of all experts and reads what belongs to one");
+  }
   return true;
 }
 
@@ -493,7 +549,7 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalNew(Value value) {
     return evalConstant(value);
   if (isParameter(value))
     return param({value}, value, {});
-  if (op && isGather(op)) {
+  if (op && isGather(op) && visited.contains(value)) {
     Value data = op->getOperand(0);
     if (isIds(op->getOperand(1)) && !ofExpert()) {
       int64_t axis = isOnnx(op, {"GatherND"}) ? 0 : axisOf(op, "axis", 0, tensorType(data).getRank());
@@ -529,10 +585,6 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalNew(Value value) {
         llvm::append_range(masked, axes.leaves(mask, dim));
       }
       RouteFact dataFact = route.of(data);
-      if (!term && llvm::none_of(banks, [&](const RouteValues::Bank *bank) { return bank->nonZero == at->nonZero; })) {
-        fail(describeNode(op) + " reads rows that are not those of one expert");
-        return std::nullopt;
-      }
       if (picked != masked && !axes.space.unify(picked, masked)) {
         fail(describeNode(op) + " reads with coordinates of other dimensions");
         return std::nullopt;
@@ -609,9 +661,14 @@ bool ExpertsBody::read(Value sum, bool weightOnInput) {
   MLIRContext *ctx = route.route.getContext();
   if (!relateAll(sum))
     return false;
-  // What is left of the rows of a sum are the tokens.
-  if (!term && rowsOf(axes.leaves(sum)) != route.tokens())
+  // What is left of the rows of a sum are the tokens, and a token's features lie side by side.
+  Axes all = axes.leaves(sum), rows = rowsOf(all);
+  if (!term && rows != route.tokens())
     return fail("the experts' results are not summed");
+  if (term && !term->nonZero && rows != route.tokens())
+    return fail("the terms of the sum are not by token");
+  if (!ArrayRef<int>(all).take_front(rows.size()).equals(rows))
+    return fail("the tokens of the experts' results are not in the leading dimensions");
   bodyLoc = sum.getLoc();
   region = std::make_unique<Region>();
   body = new Block;
@@ -637,10 +694,10 @@ bool ExpertsBody::read(Value sum, bool weightOnInput) {
   Axes features = featuresOf(axes.leaves(sum));
   if (!axes.space.extent(features).isStatic())
     return fail("the width of the experts' result is not constant");
-  Value rows = regroup(result, {features});
+  Value summed = regroup(result, {features});
   Type element = tensorType(body->getArgument(0)).getElementType();
-  rows = onnxCast(*builder, bodyLoc, rows, element);
-  YieldOp::create(*builder, bodyLoc, rows);
+  summed = onnxCast(*builder, bodyLoc, summed, element);
+  YieldOp::create(*builder, bodyLoc, summed);
   // Dead copies (a term read twice) only confuse readers.
   eraseDeadOnnxOps(*body);
   return true;

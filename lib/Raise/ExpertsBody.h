@@ -62,6 +62,8 @@ private:
   bool relateCoordinates(Operation *gather);
   bool relateRuns(Operation *op);
   bool relateBank(Operation *op, const RouteValues::Bank &bank);
+  bool readsOneTerm(Value result, Value operand);
+  bool keepsTermsApart(ArrayRef<Value> read);
   const RouteValues::Bank *bankOf(Operation *op) { return term ? nullptr : route.bankOf(op); }
   bool ofExpert() { return term && term->ofExpert; }
   bool isPartOfBank(Value value);

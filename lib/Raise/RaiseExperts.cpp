@@ -80,8 +80,9 @@ static SmallVector<Value> ownWeights(RouteOp route, ShapeFacts &facts) {
   for (Operation *op : ops) {
     Value value = op->getResult(0);
     bool isNumber = op->getNumResults() == 1 && isFloat(value) && isa<RankedTensorType>(value.getType());
+    // (Masks, and weights under a mask, are known as what they are.)
     if (isNumber && succeeded(axes.relate(op, ignored)) && !isLayoutOp(op) && !isOnnx(op, {"Cast"}) &&
-        axes.leaves(value) == axes.space.leaves(slots))
+        values.of(value).kind == RouteKind::None && axes.leaves(value) == axes.space.leaves(slots))
       found.push_back(value);
   }
   std::reverse(found.begin(), found.end());
@@ -121,8 +122,8 @@ bool RaiseExperts::raise(RouteOp route, ShapeFacts &facts, Value weights, Operat
   Operation *last = nullptr;
   bool lastOnInput = false;
   unsigned failures = 0, farthest = 0;
+  UnrolledExperts unrolled(values, fromRoute);
   for (Operation *op : ops) {
-    UnrolledExperts unrolled(values, fromRoute);
     if (unrolled.isSum(op)) {
       if (Value y = unrolled.raise(b, op)) {
         op->getResult(0).replaceAllUsesWith(y);

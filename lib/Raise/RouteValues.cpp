@@ -55,6 +55,12 @@ static std::optional<std::pair<int64_t, int64_t>> unitSlice(Operation *slice) {
   return std::make_pair((*axes)[0], *start);
 }
 
+/// Whether result i of a Split is element i along its axis.
+static bool splitsIntoOnes(Operation *split, int64_t axis) {
+  return static_cast<int64_t>(split->getNumResults()) == tensorType(split->getOperand(0)).getDimSize(axis) &&
+         llvm::all_of(split->getResults(), [axis](Value part) { return tensorType(part).getDimSize(axis) == 1; });
+}
+
 RouteFact RouteValues::compute(Value value) {
   if (value == weights)
     return {RouteKind::Weights, {}};
@@ -208,6 +214,10 @@ RouteFact RouteValues::compute(Value value) {
     bool weights = of(op->getOperand(2)).kind == RouteKind::Weights;
     if (!weights && !isFilledWith(op->getOperand(2), 1))
       return {};
+    // The ids of a token differ, so a sum is what was put there, and the larger of 0 and 1 is 1.
+    StringRef how = reductionOf(op);
+    if (how != "none" && how != "add" && (how != "max" || weights))
+      return {};
     showExperts(value, axis);
     return {weights ? RouteKind::Matrix : RouteKind::MultiHot, {}};
   }
@@ -227,7 +237,7 @@ RouteFact RouteValues::compute(Value value) {
       int64_t extent = tensorType(data).getDimSize(axis);
       if (index && *index < 0)
         index = ShapedType::isDynamic(extent) ? std::optional<int64_t>() : *index + extent;
-    } else if (static_cast<int64_t>(op->getNumResults()) == tensorType(data).getDimSize(axis)) {
+    } else if (splitsIntoOnes(op, axis)) {
       index = cast<OpResult>(value).getResultNumber();
     }
     bool hasSlots = fact.kind == RouteKind::Indices || fact.kind == RouteKind::Weights ||
@@ -347,7 +357,7 @@ std::optional<Coordinates> RouteValues::coordinates(Value value) {
       return slice && slice->first == in->axis ? choose(slice->second, 1) : std::nullopt;
     }
     if (name == "Split" && in->axis >= 0) {
-      if (axisOf(op, "axis", 0, tensorType(op->getOperand(0)).getRank()) != in->axis || op->getNumResults() != in->dims.size())
+      if (axisOf(op, "axis", 0, tensorType(op->getOperand(0)).getRank()) != in->axis || !splitsIntoOnes(op, in->axis))
         return std::nullopt;
       return choose(cast<OpResult>(value).getResultNumber(), 1);
     }

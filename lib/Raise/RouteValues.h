@@ -76,6 +76,7 @@ public:
   struct SortedRuns {
     Value source, firstRun, first;
     DenseMap<Value, SmallVector<Value>> leaves; // constants of the first run's function, with those of all experts
+    DenseSet<Value> differs;                    // values of the first run that are others in other runs
   };
   llvm::MapVector<Operation *, SortedRuns> sortedRuns;
   Operation *sort = nullptr;
@@ -99,6 +100,8 @@ public:
 
 private:
   std::unique_ptr<Bank> findBank(Operation *op);
+  int64_t chainLength(Operation *op);
+  DenseMap<Operation *, int64_t> chainLengths;
   bool isIndicatorOfPairs(Value mask);
   llvm::MapVector<Operation *, std::unique_ptr<Bank>> banks;
   RouteFact compute(Value value);

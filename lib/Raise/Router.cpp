@@ -436,8 +436,9 @@ bool WeightReader::multiplies(Value value) {
         Value other = user->getOperand(0) == work[i] ? user->getOperand(1) : user->getOperand(0);
         SmallVector<Value> back = {other};
         DenseSet<Value> behind;
-        for (size_t b = 0; b < back.size() && b < 256; ++b) {
-          Operation *op = back[b].getDefiningOp();
+        // Depth first: what stands for all experts at once has as many operands.
+        for (size_t steps = 0; !back.empty() && steps < 256; ++steps) {
+          Operation *op = back.pop_back_val().getDefiningOp();
           if (!op || !isOnnx(op))
             continue;
           if (isOnnx(op, {"MatMul", "Gemm", "Einsum", "LayerNormalization", "RMSNormalization"}))

@@ -117,6 +117,8 @@ bool RouteValues::matchRun(Value rootA, Value rootB, Operation *split, int64_t e
         return false;
       continue;
     }
+    if (a != b)
+      runs.differs.insert(a);
     if (a == split->getResult(0)) {
       if (b != split->getResult(expert))
         return false;

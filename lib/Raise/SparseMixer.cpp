@@ -77,7 +77,7 @@ std::optional<Router> moe::matchSparseMixer(Operation *first, AxisAnalysis &axes
   for (Operation *scatter : first->getResult(0).getUsers()) {
     int64_t rank = type.getRank();
     if (!isOnnx(scatter, {"ScatterElements"}) || scatter->getOperand(0) != logits || scatter->getOperand(1) != first->getResult(0) ||
-        axisOf(scatter, "axis", 0, rank) != rank - 1 || fillOf(scatter->getOperand(2)).value_or(0) > -1e30)
+        axisOf(scatter, "axis", 0, rank) != rank - 1 || reductionOf(scatter) != "none" || fillOf(scatter->getOperand(2)).value_or(0) > -1e30)
       continue;
     for (Operation *user : scatter->getResult(0).getUsers())
       if (isOnnx(user, {"ArgMax"}) && lastAxisKept(user))

@@ -14,31 +14,45 @@ void TermMatch::restart() {
   slotsB.clear();
 }
 
-/// Both run in step, so the cost is the size of the term.
+/// Experts and slots that the router's values behind `a` and `b` are of.
+void TermMatch::noteNumbers(Value a, Value b) {
+  auto factOf = [&](Value value) {
+    std::optional<Coordinates> at = route.coordinates(value);
+    return at && at->nonZero ? route.maskOf(*at) : route.of(value);
+  };
+  RouteFact fa = factOf(a), fb = factOf(b);
+  if (fa.expert && fb.expert) {
+    idsA.push_back(*fa.expert);
+    idsB.push_back(*fb.expert);
+  }
+  if (fa.slot && fb.slot) {
+    slotsA.push_back(*fa.slot);
+    slotsB.push_back(*fb.slot);
+  }
+}
+
+/// Both run in step, so the cost is the size of the term. What is `b` in one place is `b` in all: also a value that both
+/// terms have may not be another's in a second place.
 bool TermMatch::compare(Value rootA, Value rootB) {
   SmallVector<std::pair<Value, Value>> work = {{rootA, rootB}};
   while (!work.empty()) {
     auto [a, b] = work.pop_back_val();
-    RouteFact fa = route.of(a), fb = route.of(b);
-    if (fa.expert && fb.expert) {
-      idsA.push_back(*fa.expert);
-      idsB.push_back(*fb.expert);
-    }
-    if (fa.slot && fb.slot) {
-      slotsA.push_back(*fa.slot);
-      slotsB.push_back(*fb.slot);
-    }
-    if (a == b)
-      continue;
     auto [it, isNew] = pairs.try_emplace(a, b);
     if (!isNew) {
       if (it->second != b)
         return false;
       continue;
     }
+    noteNumbers(a, b);
+    if (a == b) {
+      if (isConstantDerived(a))
+        leafPairs.push_back({a, a});
+      continue;
+    }
     if (a.getType() != b.getType())
       return false;
     differs.insert(a);
+    RouteFact fa = route.of(a), fb = route.of(b);
     if (fa.kind != fb.kind)
       return false;
     if (fa.kind != RouteKind::None) {

@@ -13,6 +13,11 @@ public:
 
   /// Forgets the pair of terms, but not which values differed.
   void restart();
+  /// Forgets all of a first term.
+  void clear() {
+    restart();
+    differs.clear();
+  }
   /// Whether `b` in another term is what `a` is in the first.
   bool compare(Value a, Value b);
   /// Whether two scatters write to the same part of what their experts' coordinates are.
@@ -24,6 +29,8 @@ public:
   DenseSet<Value> differs;                        // values of first terms that are others elsewhere
 
 private:
+  void noteNumbers(Value a, Value b);
+
   RouteValues &route;
   AxisAnalysis &axes;
   DenseMap<Value, Value> pairs;

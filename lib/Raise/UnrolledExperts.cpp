@@ -44,10 +44,19 @@ Value UnrolledExperts::addedToRead(Operation *scatter) {
              !written->linear && read->dims == written->dims &&
              (read->dims.size() > 1 || (inOneDim(from) && inOneDim(to)));
     }
-    if (same)
+    // What is added may not be one number for several features.
+    RankedTensorType type = tensorType(add->getResult(0)), rows = tensorType(add->getOperand(1 - i));
+    if (same && rows.getRank() == type.getRank() && rows.getShape().drop_front() == type.getShape().drop_front())
       return add->getOperand(1 - i);
   }
   return {};
+}
+
+/// The accumulator is read by the scatter alone (and by its own gather).
+static bool isReadBy(Value data, Operation *scatter) {
+  return llvm::all_of(data.getUsers(), [scatter](Operation *user) {
+    return user == scatter || isOnnx(user, {"Gather", "GatherND", "GatherElements", "Shape"});
+  });
 }
 
 bool UnrolledExperts::isAccumulation(Operation *op) {
@@ -119,9 +128,7 @@ void UnrolledExperts::flatten(Value root, bool) {
     }
     summands.push_back({addedRows(op), op});
     Value data = op->getOperand(0);
-    // The accumulator is read by the scatter alone (and by its own gather).
-    bool own = llvm::all_of(data.getUsers(), [op](Operation *user) { return user == op || isOnnx(user, {"Gather", "GatherND", "GatherElements", "Shape"}); });
-    if (own && data.getDefiningOp() && isAccumulation(data.getDefiningOp()) && fromRoute.contains(data) && !data.hasOneUse()) {
+    if (isReadBy(data, op) && data.getDefiningOp() && isAccumulation(data.getDefiningOp()) && fromRoute.contains(data) && !data.hasOneUse()) {
       // walk on although the gather uses it as well
       Operation *inner = data.getDefiningOp();
       if (isOnnx(inner, {"ScatterND", "ScatterElements"})) {
@@ -133,8 +140,32 @@ void UnrolledExperts::flatten(Value root, bool) {
   }
 }
 
+/// The scatters of a chain that `op` ends and that nothing else is added to; nullopt for other sums. Asked in program
+/// order, each costs one step: a chain is not walked once for each of its ops.
+std::optional<int64_t> UnrolledExperts::chainLength(Operation *op) {
+  auto [known, isNew] = chains.try_emplace(op);
+  if (!isNew || !isOnnx(op, {"ScatterND", "ScatterElements"}))
+    return known->second;
+  Value data = op->getOperand(0);
+  Operation *inner = data.getDefiningOp();
+  std::optional<int64_t> length;
+  if (!fromRoute.contains(data) || isFilledWith(data, 0))
+    length = 1;
+  else if (inner && isAccumulation(inner) && (hasOneReader(data) || isReadBy(data, op)))
+    if (std::optional<int64_t> before = chainLength(inner))
+      length = *before + 1;
+  return chains[op] = length;
+}
+
 bool UnrolledExperts::isSum(Operation *op) {
+  reason.clear();
   if (!isFloat(op->getResult(0)) || !isAccumulation(op))
+    return false;
+  int64_t experts = route.numExperts(), slots = tensorType(route.route->getResult(0)).getDimSize(1);
+  auto isWhole = [&](int64_t count) {
+    return count > 1 && (count == experts || count == slots || count == experts * slots);
+  };
+  if (std::optional<int64_t> length = chainLength(op); length && !isWhole(*length))
     return false;
   // Only the last op of a chain.
   Value result = op->getResult(0);
@@ -144,9 +175,7 @@ bool UnrolledExperts::isSum(Operation *op) {
   summands.clear();
   others.clear();
   flatten(result, true);
-  int64_t count = summands.size(), experts = route.numExperts(),
-          slots = tensorType(route.route->getResult(0)).getDimSize(1);
-  return count > 1 && (count == experts || count == slots || count == experts * slots);
+  return isWhole(summands.size());
 }
 
 /// Whether an index of elements [n, width] has one place along each row: it is a column, or one that was expanded.
@@ -159,7 +188,7 @@ static bool isColumn(Value index) {
 }
 
 /// The scatter adds row n to the token of coordinate n of its expert's mask.
-bool UnrolledExperts::checkScatter(const Summand &summand) {
+bool UnrolledExperts::checkScatter(const Summand &summand, bool ofSlot) {
   if (!summand.scatter)
     return true;
   Operation *op = summand.scatter;
@@ -171,10 +200,11 @@ bool UnrolledExperts::checkScatter(const Summand &summand) {
   Value mask = at->nonZero->getOperand(0);
   RouteFact fact = route.of(mask);
   Axes all = axes.leaves(mask), tokens = route.tokens(), slots = route.slots();
-  bool isMask =
-      (fact.kind == RouteKind::Indicator && all.size() == tokens.size() + slots.size()) ||
-      ((fact.kind == RouteKind::MultiHot || fact.kind == RouteKind::SlotIndicator) && all.size() == tokens.size());
-  if (!isMask || !fact.expert) {
+  bool ofPairs = fact.kind == RouteKind::Indicator && all.size() == tokens.size() + slots.size();
+  bool ofTokens =
+      (fact.kind == RouteKind::MultiHot || fact.kind == RouteKind::SlotIndicator) && all.size() == tokens.size();
+  // A term of one slot adds the rows of which this slot picks the expert.
+  if ((!ofPairs && !ofTokens) || !fact.expert || (fact.kind == RouteKind::SlotIndicator) != ofSlot) {
     reason = "the rows of a term are not the tokens of one expert";
     return false;
   }
@@ -217,6 +247,7 @@ Value UnrolledExperts::raise(OpBuilder &b, Operation *op) {
     number = found.empty() ? -1 : found.front();
     return found.empty() || llvm::all_equal(found);
   };
+  match.clear();
   for (int64_t i = 1; i < count; ++i) {
     match.restart();
     bool same = static_cast<bool>(summands[0].scatter) == static_cast<bool>(summands[i].scatter) &&
@@ -264,7 +295,7 @@ Value UnrolledExperts::raise(OpBuilder &b, Operation *op) {
     return {};
   }
   for (const Summand &summand : summands)
-    if (!checkScatter(summand))
+    if (!checkScatter(summand, term.ofSlot))
       return {};
   term.differs = match.differs;
   for (auto &[leaf, list] : byTerm) {

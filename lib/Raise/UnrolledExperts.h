@@ -28,7 +28,8 @@ private:
     Operation *scatter = nullptr; // adds the rows to their tokens; null: the value has a row for every token
   };
   void flatten(Value value, bool outermost);
-  bool checkScatter(const Summand &summand);
+  std::optional<int64_t> chainLength(Operation *op);
+  bool checkScatter(const Summand &summand, bool ofSlot);
   Value addedRows(Operation *scatter);
   Value addedToRead(Operation *scatter);
   bool isAccumulation(Operation *op);
@@ -39,6 +40,7 @@ private:
   SmallVector<Summand> summands;
   SmallVector<Value> others;
   TermMatch match;
+  DenseMap<Operation *, std::optional<int64_t>> chains;
 };
 
 } // namespace mlir::moe

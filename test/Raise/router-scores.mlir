@@ -245,3 +245,49 @@ func.func @bias_of_the_logits(%logits: tensor<?x4xf32>, %rows: tensor<?x2x16xf32
   %y = onnx.MatMul(%u, %rows) : (tensor<?x1x2xf32>, tensor<?x2x16xf32>) -> tensor<?x1x16xf32>
   return %y : tensor<?x1x16xf32>
 }
+
+// -----
+
+// Scores without the bias, over a sum of scores with it: the division is no step of the router.
+// CHECK-LABEL: @half_a_bias
+// CHECK-NOT: normalize
+// CHECK: onnx.Div
+func.func @half_a_bias(%logits: tensor<?x4xf32>, %rows: tensor<?x16xf32>) -> tensor<?x2x16xf32> {
+  %k = onnx.Constant dense<2> : tensor<1xi64>
+  %last = onnx.Constant dense<-1> : tensor<1xi64>
+  %bias = onnx.Constant dense<[0.0, 0.1, 0.2, 0.3]> : tensor<4xf32>
+  %m = onnx.Constant dense<0.5> : tensor<4x16x16xf32>
+  %c = onnx.Add(%logits, %bias) : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  %v, %i = onnx.TopK(%c, %k) : (tensor<?x4xf32>, tensor<1xi64>) -> (tensor<?x2xf32>, tensor<?x2xi64>)
+  %p = onnx.GatherElements(%logits, %i) {axis = -1 : i64} : (tensor<?x4xf32>, tensor<?x2xi64>) -> tensor<?x2xf32>
+  %sum = onnx.ReduceSum(%v, %last) : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %w = onnx.Div(%p, %sum) : (tensor<?x2xf32>, tensor<?x1xf32>) -> tensor<?x2xf32>
+  %g = onnx.Gather(%m, %i) {axis = 0 : i64} : (tensor<4x16x16xf32>, tensor<?x2xi64>) -> tensor<?x2x16x16xf32>
+  %h = onnx.Einsum(%rows, %g) {equation = "td,tkde->tke"} : (tensor<?x16xf32>, tensor<?x2x16x16xf32>) -> tensor<?x2x16xf32>
+  %w1 = onnx.Unsqueeze(%w, %last) : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x2x1xf32>
+  %y = onnx.Mul(%h, %w1) : (tensor<?x2x16xf32>, tensor<?x2x1xf32>) -> tensor<?x2x16xf32>
+  return %y : tensor<?x2x16xf32>
+}
+
+// -----
+
+// Scores that are compared with the picked ones are compared bit by bit: with those that were picked.
+// CHECK-LABEL: @compared
+// CHECK: %[[P:.*]] = onnx.Softmax
+// CHECK: %[[V:.*]], %{{.*}} = onnx.TopK(%[[P]]
+// CHECK: moe.route %arg0
+// CHECK: %[[U:.*]] = onnx.Unsqueeze(%[[V]]
+// CHECK: onnx.Equal(%{{.*}}, %[[U]])
+func.func @compared(%logits: tensor<?x4xf32>, %rows: tensor<?x2x16xf32>) -> (tensor<?x1x16xf32>, tensor<?x2x4xi1>) {
+  %k = onnx.Constant dense<2> : tensor<1xi64>
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %last = onnx.Constant dense<-1> : tensor<1xi64>
+  %p = onnx.Softmax(%logits) : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  %v, %i = onnx.TopK(%p, %k) : (tensor<?x4xf32>, tensor<1xi64>) -> (tensor<?x2xf32>, tensor<?x2xi64>)
+  %p1 = onnx.Unsqueeze(%p, %one) : (tensor<?x4xf32>, tensor<1xi64>) -> tensor<?x1x4xf32>
+  %v1 = onnx.Unsqueeze(%v, %last) : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x2x1xf32>
+  %same = onnx.Equal(%p1, %v1) : (tensor<?x1x4xf32>, tensor<?x2x1xf32>) -> tensor<?x2x4xi1>
+  %u = onnx.Unsqueeze(%v, %one) : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x1x2xf32>
+  %y = onnx.MatMul(%u, %rows) : (tensor<?x1x2xf32>, tensor<?x2x16xf32>) -> tensor<?x1x16xf32>
+  return %y, %same : tensor<?x1x16xf32>, tensor<?x2x4xi1>
+}

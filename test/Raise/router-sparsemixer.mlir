@@ -1,4 +1,9 @@
 // RUN: moe-opt %s -moe-raise-routers | FileCheck %s
+// The larger of -inf and a logit leaves the first expert among those that the second is picked from.
+// RUN: sed 's/{axis = -1 : i64} : (tensor<?x6xf32>, tensor<?x1xi64>, tensor<?x1xf32>)/{axis = -1 : i64, reduction = "max"} : (tensor<?x6xf32>, tensor<?x1xi64>, tensor<?x1xf32>)/' %s > %t.mlir
+// RUN: moe-opt %t.mlir -moe-raise-routers | FileCheck %s --check-prefix=MAX
+// MAX: reduction = "max"
+// MAX-NOT: sparsemixer
 // Two picks, each with a softmax over the experts near its own maximum.
 
 // CHECK-LABEL: @two_picks
