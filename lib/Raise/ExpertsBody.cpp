@@ -689,6 +689,9 @@ bool ExpertsBody::read(Value sum, bool weightOnInput) {
     return fail(onInput ? "routing weights multiply both ends of the experts" : "the experts' results are not weighted");
   if (!term && !result.summed && !route.slots().empty())
     return fail("the experts' results are not summed");
+  // A term that runs over all tokens runs over those of other experts too, with a weight of 0.
+  if (ofExpert() && !term->nonZero && onInput && !result.zeroAtZero)
+    return fail("experts that a token did not choose add something to its sum");
   if (term && result.summed)
     return fail("a sum within a sum over experts");
   Axes features = featuresOf(axes.leaves(sum));

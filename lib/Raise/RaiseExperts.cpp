@@ -187,12 +187,16 @@ bool RaiseExperts::raise(RouteOp route, ShapeFacts &facts, Value weights, Operat
   }
   // No sum over the slots: what is computed run by run of sorted rows is a bank all the same.
   unsigned banks = 0;
-  std::string bankReason;
-  for (auto &[join, runs] : values.sortedRuns)
+  for (auto &[join, runs] : values.sortedRuns) {
+    std::string bankReason;
     if (Value y = values.mixesAxes() ? Value() : raiseSortedRuns(b, values, join, bankReason)) {
       join->getResult(0).replaceAllUsesWith(y);
       ++banks;
+    } else if (!bankReason.empty()) {
+      reason = bankReason;
+      anchor = join;
     }
+  }
   numExperts += banks;
   return banks && banks == values.sortedRuns.size();
 }

@@ -29,6 +29,13 @@ RouteFact RouteValues::of(Value value) {
     return it->second;
   facts[value] = RouteFact(); // values are acyclic; this guards against recursion on odd IR
   RouteFact fact = compute(value);
+  // An axis in two dimensions: of what is made of one slot and another no kind speaks.
+  if (fact.kind != RouteKind::None) {
+    Axes leaves = axes.leaves(value);
+    llvm::sort(leaves);
+    if (std::adjacent_find(leaves.begin(), leaves.end()) != leaves.end())
+      fact = RouteFact();
+  }
   // One slot: what is spread over the experts is the matrix already.
   if (slots().empty() && fact.kind == RouteKind::Spread)
     fact.kind = RouteKind::Matrix;

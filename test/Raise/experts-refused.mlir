@@ -691,6 +691,48 @@ func.func @rows_of_any_slot(%x: tensor<?x8xf32> {moe.dims = ["tokens", 8]}, %l: 
 
 // -----
 
+// The input is weighted: experts that a token did not choose make something of 0 as well.
+// CHECK-LABEL: @bias_behind_weighted_input
+// CHECK-NOT: moe.experts
+// CHECK: return
+func.func @bias_behind_weighted_input(%x: tensor<?x8xf32> {moe.dims = ["tokens", 8]}, %l: tensor<?x3xf32> {moe.dims = ["tokens", 3]}) -> tensor<?x8xf32> {
+  %w, %i = moe.route %l {k = 2 : i64} : (tensor<?x3xf32>) -> (tensor<?x2xf32>, tensor<?x2xi64>)
+  %s0 = onnx.Constant dense<0.1> : tensor<8xf32>
+  %s1 = onnx.Constant dense<0.2> : tensor<8xf32>
+  %s2 = onnx.Constant dense<0.3> : tensor<8xf32>
+  %a0 = onnx.Constant dense<0.4> : tensor<8x8xf32>
+  %a1 = onnx.Constant dense<0.5> : tensor<8x8xf32>
+  %a2 = onnx.Constant dense<0.6> : tensor<8x8xf32>
+  %v7 = onnx.Shape(%l) : (tensor<?x3xf32>) -> tensor<2xi64>
+  %c8 = onnx.Constant dense<0.0> : tensor<f32>
+  %v9 = onnx.Expand(%c8, %v7) : (tensor<f32>, tensor<2xi64>) -> tensor<?x3xf32>
+  %v10 = onnx.ScatterElements(%v9, %i, %w) {axis = 1 : i64} : (tensor<?x3xf32>, tensor<?x2xi64>, tensor<?x2xf32>) -> tensor<?x3xf32>
+  %c11 = onnx.Constant dense<0> : tensor<1xi64>
+  %c12 = onnx.Constant dense<1> : tensor<1xi64>
+  %v13 = onnx.Slice(%v10, %c11, %c12, %c12) : (tensor<?x3xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x1xf32>
+  %v14 = onnx.Mul(%x, %v13) : (tensor<?x8xf32>, tensor<?x1xf32>) -> tensor<?x8xf32>
+  %v15 = onnx.MatMul(%v14, %a0) : (tensor<?x8xf32>, tensor<8x8xf32>) -> tensor<?x8xf32>
+  %v16 = onnx.Add(%v15, %s0) : (tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
+  %v17 = onnx.Relu(%v16) : (tensor<?x8xf32>) -> tensor<?x8xf32>
+  %c18 = onnx.Constant dense<2> : tensor<1xi64>
+  %v19 = onnx.Slice(%v10, %c12, %c18, %c12) : (tensor<?x3xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x1xf32>
+  %v20 = onnx.Mul(%x, %v19) : (tensor<?x8xf32>, tensor<?x1xf32>) -> tensor<?x8xf32>
+  %v21 = onnx.MatMul(%v20, %a1) : (tensor<?x8xf32>, tensor<8x8xf32>) -> tensor<?x8xf32>
+  %v22 = onnx.Add(%v21, %s1) : (tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
+  %v23 = onnx.Relu(%v22) : (tensor<?x8xf32>) -> tensor<?x8xf32>
+  %v24 = onnx.Add(%v17, %v23) : (tensor<?x8xf32>, tensor<?x8xf32>) -> tensor<?x8xf32>
+  %c25 = onnx.Constant dense<3> : tensor<1xi64>
+  %v26 = onnx.Slice(%v10, %c18, %c25, %c12) : (tensor<?x3xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x1xf32>
+  %v27 = onnx.Mul(%x, %v26) : (tensor<?x8xf32>, tensor<?x1xf32>) -> tensor<?x8xf32>
+  %v28 = onnx.MatMul(%v27, %a2) : (tensor<?x8xf32>, tensor<8x8xf32>) -> tensor<?x8xf32>
+  %v29 = onnx.Add(%v28, %s2) : (tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
+  %v30 = onnx.Relu(%v29) : (tensor<?x8xf32>) -> tensor<?x8xf32>
+  %v31 = onnx.Add(%v24, %v30) : (tensor<?x8xf32>, tensor<?x8xf32>) -> tensor<?x8xf32>
+  return %v31 : tensor<?x8xf32>
+}
+
+// -----
+
 // As many tokens as slots: the weights are those of other tokens and slots.
 // CHECK-LABEL: @tokens_as_many_as_slots
 // CHECK-NOT: moe.experts
