@@ -146,6 +146,16 @@ LogicalResult OpInference::oneHot() {
     return failure();
   shape.insert(shape.begin() + *axis, facts.scalar(in(1)));
   set(0, shape, element(2));
+  // Small integers by value: exporters put the repeats of a Tile together like this.
+  std::optional<SmallVector<int64_t>> at = constants(0), depth = constants(1);
+  std::optional<Dims> offOn = expressions(2);
+  if (!at || at->size() != 1 || !depth || depth->size() != 1 || !offOn || (*depth)[0] < 0 || (*depth)[0] > 64)
+    return success();
+  Dims values((*depth)[0], (*offOn)[0]);
+  int64_t on = (*at)[0] < 0 ? (*at)[0] + (*depth)[0] : (*at)[0];
+  if (on >= 0 && on < (*depth)[0])
+    values[on] = (*offOn)[1];
+  setValues(0, values);
   return success();
 }
 

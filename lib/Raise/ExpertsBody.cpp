@@ -137,7 +137,7 @@ SmallVector<Value> ExpertsBody::operandsOf(Operation *op) {
     return {bank->first};
   if (auto it = route.sortedRuns.find(op); it != route.sortedRuns.end())
     return {it->second.source, it->second.first};
-  if (isElementwise(op) || isOnnx(op, {"MatMul", "Gemm", "Einsum", "Concat"}))
+  if (isElementwise(op) || isa<RmsNormOp>(op) || isOnnx(op, {"MatMul", "Gemm", "Einsum", "Concat"}))
     return SmallVector<Value>(op->getOperands());
   if (isOnnx(op, {"ScatterND"}))
     return {op->getOperand(2)};
@@ -205,6 +205,11 @@ bool ExpertsBody::relateAll(Value sum) {
     Operation *op = value.getDefiningOp();
     if (!op || route.of(value).kind != RouteKind::None || isConstantDerived(value) || isParameter(value))
       return true;
+    if (auto norm = dyn_cast<RmsNormOp>(op)) {
+      read.push_back(value);
+      ops.push_back(op);
+      return relateNorm(norm);
+    }
     if (!isOnnx(op))
       return fail("'" + op->getName().getStringRef() + "' is no ONNX node");
     read.push_back(value);
@@ -625,6 +630,8 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalNew(Value value) {
   }
   if (auto it = route.sortedRuns.find(op); it != route.sortedRuns.end())
     return eval(it->second.first);
+  if (auto norm = dyn_cast<RmsNormOp>(op))
+    return evalNorm(norm);
   if (isLayoutOp(op))
     return eval(op->getOperand(0));
   if (isGather(op) && axes.positions(op->getOperand(1)))
@@ -683,7 +690,7 @@ bool ExpertsBody::read(Value sum, bool weightOnInput) {
     return fail("tokens, slots and experts are not told apart");
   if (!result.value || !result.rows || !xBase)
     return fail("no function of the tokens");
-  if (params.empty())
+  if (params.empty() && !ofExpert())
     return fail("no parameters of experts");
   if (result.weighted == onInput)
     return fail(onInput ? "routing weights multiply both ends of the experts" : "the experts' results are not weighted");
@@ -708,7 +715,7 @@ bool ExpertsBody::read(Value sum, bool weightOnInput) {
 
 Value ExpertsBody::paramOperand(OpBuilder &b, Location loc, const Param &param) {
   SmallVector<int64_t> shape = shapeOf(param.groups, false);
-  int64_t experts = route.numExperts();
+  int64_t experts = param.values.size() > 1 ? param.values.size() : route.numExperts();
   if (param.values.size() > 1) {
     Value stacked = stackWeights(b, loc, param.values);
     if (!stacked) {
@@ -745,7 +752,38 @@ Value ExpertsBody::paramOperand(OpBuilder &b, Location loc, const Param &param) 
   return onnxReshape(b, loc, value, target);
 }
 
+bool ExpertsBody::isIdentity() {
+  return params.empty() && result.isX && body->getTerminator()->getOperand(0) == body->getArgument(0);
+}
+
+/// `y` [tokens, features] in the shape of the sum `like`; null (with a reason) if that is none of the tokens.
+Value ExpertsBody::likeSum(OpBuilder &b, Location loc, Value y, Value like) {
+  y = onnxCast(b, loc, y, tensorType(like).getElementType());
+  RankedTensorType likeType = tensorType(like);
+  if (llvm::count_if(likeType.getShape(), ShapedType::isDynamic) <= 1)
+    return onnxReshape(b, loc, y, likeType.getShape());
+  RankedTensorType base = tensorType(xBase);
+  int64_t lead = base.getRank() - 1;
+  if (likeType.getRank() < lead || llvm::any_of(likeType.getShape().drop_front(lead), ShapedType::isDynamic)) {
+    fail("the sum over experts has a shape that cannot be restored");
+    return {};
+  }
+  Value extents =
+      onnxOp(b, loc, "Shape", RankedTensorType::get({lead}, b.getI64Type()), xBase,
+             {b.getNamedAttr("start", b.getI64IntegerAttr(0)), b.getNamedAttr("end", b.getI64IntegerAttr(lead))})
+          ->getResult(0);
+  Value rest = onnxInts(b, loc, likeType.getShape().drop_front(lead));
+  Value shape = onnxOp(b, loc, "Concat", RankedTensorType::get({likeType.getRank()}, b.getI64Type()), {extents, rest},
+                       b.getNamedAttr("axis", b.getI64IntegerAttr(0)))
+                    ->getResult(0);
+  return onnxOp(b, loc, "Reshape", likeType, {y, shape})->getResult(0);
+}
+
 Value ExpertsBody::write(OpBuilder &b, Location loc, Value like) {
+  if (params.empty() && !isIdentity()) {
+    fail("no parameters of experts");
+    return {};
+  }
   SmallVector<Value> operands;
   for (auto &[key, param] : params) {
     Value operand = paramOperand(b, loc, param);
@@ -754,35 +792,44 @@ Value ExpertsBody::write(OpBuilder &b, Location loc, Value like) {
     operands.push_back(operand);
   }
   auto xType = cast<RankedTensorType>(body->getArgument(0).getType());
-  int64_t tokens = tensorType(route.route->getResult(0)).getDimSize(0);
+  RankedTensorType pairs = tensorType(route.route->getResult(0));
+  int64_t tokens = pairs.getDimSize(0);
   Value x = onnxReshape(b, loc, xBase, {tokens, xType.getDimSize(1)});
+  Value weights = route.weights, ids = route.route->getResult(1);
+  if (weights != route.route->getResult(0))
+    weights = onnxCast(b, loc, onnxReshape(b, loc, weights, pairs.getShape()), b.getF32Type());
+  if (term && !term->experts.empty()) {
+    // Experts by their place among those that have a term. A slot of another one has weight 0.
+    SmallVector<int64_t> place(route.numExperts(), 0), has(route.numExperts(), 0);
+    for (auto [i, expert] : llvm::enumerate(term->experts)) {
+      place[expert] = i;
+      has[expert] = 1;
+    }
+    auto lookUp = [&](ArrayRef<int64_t> table) {
+      return onnxOp(b, loc, "Gather", tensorType(ids), {onnxInts(b, loc, table), ids},
+                    b.getNamedAttr("axis", b.getI64IntegerAttr(0)))
+          ->getResult(0);
+    };
+    Value kept = onnxCast(b, loc, lookUp(has), b.getI1Type());
+    weights = onnxOp(b, loc, "Where", pairs, {kept, weights, onnxFloat(b, loc, b.getF32Type(), 0)})->getResult(0);
+    if (!params.empty())
+      ids = lookUp(place);
+  }
+  if (params.empty()) {
+    auto column = RankedTensorType::get({tokens, 1}, b.getF32Type());
+    Value sum = onnxOp(b, loc, "ReduceSum", column, {weights, onnxInts(b, loc, {1})},
+                       b.getNamedAttr("keepdims", b.getI64IntegerAttr(1)))
+                    ->getResult(0);
+    x = onnxCast(b, loc, x, b.getF32Type());
+    return likeSum(b, loc, onnxBinary(b, loc, "Mul", x, sum, tensorType(x)), like);
+  }
   auto yielded = cast<RankedTensorType>(body->getTerminator()->getOperand(0).getType());
   auto type = RankedTensorType::get({tokens, yielded.getDimSize(1)}, xType.getElementType());
-  Value weights = route.weights;
-  if (weights != route.route->getResult(0))
-    weights = onnxCast(b, loc, onnxReshape(b, loc, weights, tensorType(route.route->getResult(0)).getShape()),
-                       b.getF32Type());
-  auto experts =
-      ExpertsOp::create(b, loc, TypeRange{type}, x, weights, route.route->getResult(1), operands, ValueRange(),
-                        WeightOnAttr::get(b.getContext(), onInput ? WeightOn::Input : WeightOn::Output));
+  auto experts = ExpertsOp::create(b, loc, TypeRange{type}, x, weights, ids, operands, ValueRange(),
+                                   WeightOnAttr::get(b.getContext(), onInput ? WeightOn::Input : WeightOn::Output));
   experts.getBody().takeBody(*region);
-  Value y = onnxCast(b, loc, experts->getResult(0), tensorType(like).getElementType());
-  RankedTensorType likeType = tensorType(like);
-  if (llvm::count_if(likeType.getShape(), ShapedType::isDynamic) <= 1)
-    return onnxReshape(b, loc, y, likeType.getShape());
-  RankedTensorType base = tensorType(xBase);
-  int64_t lead = base.getRank() - 1;
-  if (likeType.getRank() >= lead && llvm::none_of(likeType.getShape().drop_front(lead), ShapedType::isDynamic)) {
-    Value extents = onnxOp(b, loc, "Shape", RankedTensorType::get({lead}, b.getI64Type()), xBase,
-                           {b.getNamedAttr("start", b.getI64IntegerAttr(0)), b.getNamedAttr("end", b.getI64IntegerAttr(lead))})
-                        ->getResult(0);
-    Value rest = onnxInts(b, loc, likeType.getShape().drop_front(lead));
-    Value shape = onnxOp(b, loc, "Concat", RankedTensorType::get({likeType.getRank()}, b.getI64Type()), {extents, rest},
-                         b.getNamedAttr("axis", b.getI64IntegerAttr(0)))
-                      ->getResult(0);
-    return onnxOp(b, loc, "Reshape", likeType, {y, shape})->getResult(0);
-  }
-  experts->erase();
-  fail("the sum over experts has a shape that cannot be restored");
-  return {};
+  Value y = likeSum(b, loc, experts->getResult(0), like);
+  if (!y)
+    experts->erase();
+  return y;
 }

@@ -26,6 +26,7 @@ struct ExpertTerm {
   Operation *nonZero = nullptr;               // lists the expert's tokens; null: the term runs over all tokens
   bool ofSlot = false;                        // of one slot of each token
   bool ofExpert = true;                       // of one expert; else it picks its slot's parameters by id
+  SmallVector<int64_t> experts;               // those that have a term, ascending; empty: all of the route
 };
 
 class ExpertsBody {
@@ -38,6 +39,11 @@ public:
   /// Makes moe.experts at the builder's place; null (with a reason) if a parameter cannot be brought into form. The
   /// result has the shape of `like`.
   Value write(OpBuilder &b, Location loc, Value like);
+
+  /// Whether the experts that were read give back their rows as they are.
+  bool isIdentity();
+  /// The value whose rows they read.
+  Value input() const { return xBase; }
 
   std::string reason;
   /// Ops of the layer that were looked at, for the choice between candidates.
@@ -82,6 +88,8 @@ private:
   std::optional<Term> evalProduct(Operation *op);
   std::optional<Term> evalCut(Value value);
   std::optional<Term> evalReduction(Operation *op);
+  bool relateNorm(RmsNormOp norm);
+  std::optional<Term> evalNorm(RmsNormOp norm);
   std::optional<Term> contract(Term a, Term b, ArrayRef<int> contracted, Type element);
   std::optional<Term> sumOver(Term term, ArrayRef<int> rows);
   std::optional<Term> evalX(Value value);
@@ -96,6 +104,7 @@ private:
   Value regroup(const Term &term, const Layout &target);
   std::optional<Value> broadcast(const Term &term, const Layout &target);
   Value paramOperand(OpBuilder &b, Location loc, const Param &param);
+  Value likeSum(OpBuilder &b, Location loc, Value y, Value like);
 
   RouteValues &route;
   AxisAnalysis &axes;

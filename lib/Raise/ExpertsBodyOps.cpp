@@ -345,6 +345,61 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalReduction(Operation *op) {
   return t;
 }
 
+bool ExpertsBody::relateNorm(RmsNormOp norm) {
+  Layout in = axes.layout(norm.getX()), out = axes.layout(norm->getResult(0));
+  for (auto [a, b] : llvm::zip(in, out))
+    if (!axes.space.unify(a, b))
+      return fail("a norm has other dimensions than what it normalizes");
+  return !norm.getWeight() || axes.space.unify(in.back(), axes.layout(norm.getWeight())[0]) ||
+         fail("a norm has other dimensions than its weight");
+}
+
+/// A norm of all features of one dimension, written out.
+std::optional<ExpertsBody::Term> ExpertsBody::evalNorm(RmsNormOp norm) {
+  Value x = norm.getX();
+  Axes last = axes.leaves(x, tensorType(x).getRank() - 1);
+  std::optional<Term> t = eval(x), weight;
+  if (t && norm.getWeight())
+    weight = eval(norm.getWeight());
+  if (!t || (norm.getWeight() && !weight))
+    return std::nullopt;
+  if (!t->value || !t->rows || t->weighted || t->summed || last.empty() || !rowsOf(last).empty() ||
+      (onInput && t->isX) || (weight && (!weight->value || weight->rows))) {
+    fail("a norm reads something else than what one expert makes of a token");
+    return std::nullopt;
+  }
+  Term out;
+  for (int axis : axes.leaves(x))
+    if (!llvm::is_contained(last, axis) && rowsOf({axis}).empty())
+      out.groups.push_back({axis});
+  out.groups.push_back(last);
+  out.rows = true;
+  out.zeroAtZero = t->zeroAtZero && norm.getEpsilon().convertToFloat() > 0;
+  OpBuilder &b = *builder;
+  Value value = onnxCast(b, bodyLoc, regroup(*t, out.groups), b.getF32Type());
+  RankedTensorType type = tensorType(value);
+  SmallVector<int64_t> shape(type.getShape());
+  shape.back() = 1;
+  auto mean = RankedTensorType::get(shape, b.getF32Type());
+  Value squares = onnxBinary(b, bodyLoc, "Mul", value, value, type);
+  Value root = onnxOp(b, bodyLoc, "ReduceMean", mean, {squares, onnxInts(b, bodyLoc, {type.getRank() - 1})},
+                      b.getNamedAttr("keepdims", b.getI64IntegerAttr(1)))
+                   ->getResult(0);
+  root = onnxBinary(b, bodyLoc, "Add", root, onnxFloat(b, bodyLoc, b.getF32Type(), norm.getEpsilon().convertToDouble()),
+                    mean);
+  value = onnxBinary(b, bodyLoc, "Div", value, onnxUnary(b, bodyLoc, "Sqrt", root), type);
+  if (weight) {
+    std::optional<Value> shaped = broadcast(*weight, {last});
+    if (!shaped) {
+      fail("the weight of a norm has other features");
+      return std::nullopt;
+    }
+    value = onnxBinary(b, bodyLoc, "Mul", value, onnxCast(b, bodyLoc, *shaped, b.getF32Type()), type);
+  }
+  out.value = onnxCast(b, bodyLoc, value, tensorType(norm->getResult(0)).getElementType());
+  return out;
+}
+
 /// Slice, Split, Gather of one place and Concat along features.
 std::optional<ExpertsBody::Term> ExpertsBody::evalCut(Value value) {
   Operation *op = value.getDefiningOp();
@@ -413,7 +468,9 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalCut(Value value) {
     int64_t at = (*index)[0] < 0 ? (*index)[0] + tensorType(data).getDimSize(axis) : (*index)[0];
     cuts.push_back({axis, at, at + 1, 1});
   } else {
-    auto numbers = [&](unsigned i) { return getInput(op, i) ? onnx::getConstantInts(getInput(op, i)) : std::nullopt; };
+    auto numbers = [&](unsigned i) {
+      return getInput(op, i) ? axes.shapeFacts().constants(getInput(op, i)) : std::nullopt;
+    };
     std::optional<SmallVector<int64_t>> starts = numbers(1), ends = numbers(2), steps = numbers(4), dims = cutAxes(op);
     if (!starts || !ends || !dims || (getInput(op, 4) && !steps)) {
       fail(describeNode(op) + " has bounds that are not constant");

@@ -13,6 +13,7 @@
 //
 // The function of one expert is kept as onnx ops in the region. A bank that cannot be converted is left and reported.
 //===----------------------------------------------------------------------===//
+#include "ChosenIds.h"
 #include "OnnxMake.h"
 #include "OnnxMatch.h"
 #include "Reports.h"
@@ -33,12 +34,19 @@ using namespace mlir;
 using namespace mlir::moe;
 
 namespace {
+/// Experts of a route that were not raised: where, and why.
+struct Left {
+  RouteOp route;
+  Operation *anchor = nullptr;
+  std::string reason;
+};
+
 struct RaiseExperts : moe::impl::RaiseExpertsBase<RaiseExperts> {
   using Base::Base;
   void runOnOperation() override;
   void runOnBlock(Block &block, ShapeFacts &facts);
-  void raise(RouteOp route, ShapeFacts &facts);
-  bool raise(RouteOp route, ShapeFacts &facts, Value weights, Operation *&anchor, std::string &reason);
+  bool raise(RouteOp route, ShapeFacts &facts, Left &left);
+  bool raise(RouteOp route, ShapeFacts &facts, Value weights, bool distinct, Left &left);
 };
 } // namespace
 
@@ -51,7 +59,7 @@ static void collect(RouteOp route, SmallVector<Operation *> &ops, DenseSet<Value
       continue;
     if (isa<RouteOp>(op))
       return;
-    if (!isOnnx(op))
+    if (!isOnnx(op) && !isa<RmsNormOp>(op))
       continue;
     ops.push_back(op);
     for (Value result : op->getResults())
@@ -65,53 +73,58 @@ static bool mayEndSum(Operation *op, bool oneSlot) {
   return oneSlot || isOnnx(op, {"ReduceSum", "MatMul", "Gemm", "Einsum", "ScatterND"});
 }
 
-/// Values that may be the experts' weights where the layer makes them of the route's by a formula of its own: a number
-/// for each slot of each token. The last come first.
+/// Values that may be the experts' weights where the layer makes its own: a number for each slot of each token, that
+/// something which depends on the route reads. The last come first.
 static SmallVector<Value> ownWeights(RouteOp route, ShapeFacts &facts) {
   DenseSet<Value> fromRoute;
   SmallVector<Operation *> ops;
   collect(route, ops, fromRoute);
   AxisAnalysis axes(facts);
   RouteValues values(route, axes);
-  Axes slots = values.tokens();
-  llvm::append_range(slots, values.slots());
-  SmallVector<Value> found;
-  std::string ignored;
-  for (Operation *op : ops) {
-    Value value = op->getResult(0);
-    bool isNumber = op->getNumResults() == 1 && isFloat(value) && isa<RankedTensorType>(value.getType());
+  Extent pairs = axes.space.extent(axes.leaves(route->getResult(0)));
+  int64_t numSlots = tensorType(route->getResult(0)).getDimSize(1);
+  auto isNumberOfPairs = [&](Value value) {
+    if (!isFloat(value) || !isa<RankedTensorType>(value.getType()) || isConstantDerived(value))
+      return false;
+    Axes leaves = axes.leaves(value);
+    // Slots lie next to each other.
+    bool slots = numSlots == 1 || (!leaves.empty() && axes.space.extent(leaves.back()) == Extent{numSlots, {}});
     // (Masks, and weights under a mask, are known as what they are.)
-    if (isNumber && succeeded(axes.relate(op, ignored)) && !isLayoutOp(op) && !isOnnx(op, {"Cast"}) &&
-        values.of(value).kind == RouteKind::None && axes.leaves(value) == axes.space.leaves(slots))
-      found.push_back(value);
-  }
-  std::reverse(found.begin(), found.end());
-  found.resize(std::min<size_t>(found.size(), 8));
-  return found;
+    return slots && axes.space.extent(leaves) == pairs && values.of(value).kind == RouteKind::None;
+  };
+  llvm::SmallSetVector<Value, 8> found;
+  for (Operation *op : ops)
+    for (Value operand : op->getOperands()) {
+      Value value = operand;
+      while (Operation *layout = definedBy(
+                 value, {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Cast", "Identity", "Expand", "Transpose"}))
+        value = layout->getOperand(0);
+      if (found.size() < 8 && value != route->getResult(0) && isNumberOfPairs(value))
+        found.insert(value);
+    }
+  SmallVector<Value> result(found.begin(), found.end());
+  std::reverse(result.begin(), result.end());
+  return result;
 }
 
-void RaiseExperts::raise(RouteOp route, ShapeFacts &facts) {
-  for (Operation *user : route->getUsers())
-    if (isa<ExpertsOp>(user))
-      return;
-  Operation *anchor = nullptr;
-  std::string reason;
-  if (raise(route, facts, {}, anchor, reason))
-    return;
+bool RaiseExperts::raise(RouteOp route, ShapeFacts &facts, Left &left) {
+  left.route = route;
+  if (raise(route, facts, {}, /*distinct=*/true, left))
+    return true;
   for (Value weights : ownWeights(route, facts)) {
-    Operation *ignoredAnchor = nullptr;
-    std::string ignored;
-    if (raise(route, facts, weights, ignoredAnchor, ignored))
-      return;
+    Left ignored;
+    if (raise(route, facts, weights, /*distinct=*/true, ignored))
+      return true;
   }
-  reportGeneric(anchor ? anchor : route.getOperation(), "experts",
-                reason.empty() ? "no weighted sum over the chosen experts was found" : reason);
+  return false;
 }
 
 /// Whether all experts of the route were raised; if not, with the place and the reason.
-bool RaiseExperts::raise(RouteOp route, ShapeFacts &facts, Value weights, Operation *&anchor, std::string &reason) {
+bool RaiseExperts::raise(RouteOp route, ShapeFacts &facts, Value weights, bool distinct, Left &left) {
+  Operation *&anchor = left.anchor;
+  std::string &reason = left.reason;
   AxisAnalysis axes(facts);
-  RouteValues values(route, axes, weights);
+  RouteValues values(route, axes, weights, distinct);
   DenseSet<Value> fromRoute;
   SmallVector<Operation *> ops;
   collect(route, ops, fromRoute);
@@ -211,7 +224,44 @@ void RaiseExperts::runOnOperation() {
 }
 
 void RaiseExperts::runOnBlock(Block &block, ShapeFacts &facts) {
-  for (RouteOp route : llvm::to_vector(block.getOps<RouteOp>()))
-    raise(route, facts);
+  SmallVector<Left> lefts;
+  for (RouteOp route : llvm::to_vector(block.getOps<RouteOp>())) {
+    if (llvm::any_of(route->getUsers(), [](Operation *user) { return isa<ExpertsOp>(user); }))
+      continue;
+    Left left;
+    if (!raise(route, facts, left))
+      lefts.push_back(std::move(left));
+  }
+  eraseDeadOnnxOps(block);
+  DenseSet<Operation *> alive;
+  for (Operation &op : block)
+    alive.insert(&op);
+  for (Left &left : lefts)
+    if (!alive.contains(left.anchor))
+      left.anchor = nullptr;
+  // Ids that are no route's, or no longer.
+  for (const ChosenIds &chosen : findChosenIds(block)) {
+    auto isSource = [&](const Left &left) { return llvm::is_contained(chosen.routers, left.route); };
+    if (!chosen.routers.empty() && llvm::none_of(lefts, isSource))
+      continue;
+    bool raised = false;
+    Left left;
+    {
+      StandInRoute standIn(chosen);
+      for (Value weights : ownWeights(standIn.route, facts))
+        if ((raised = raise(standIn.route, facts, weights, chosen.distinct, left)))
+          break;
+    }
+    if (raised)
+      llvm::erase_if(lefts, isSource);
+    bool byScores = !chosen.routers.empty() || definedBy(skipCasts(chosen.ids), {"TopK", "ArgMax"});
+    if (!byScores && (raised || chosen.picks))
+      reportGeneric(chosen.ids.getDefiningOp(), "router", "the ids of its experts are no places of largest scores");
+    if (!raised && chosen.routers.empty() && chosen.picks && left.anchor)
+      reportGeneric(left.anchor, "experts", left.reason);
+  }
+  for (Left &left : lefts)
+    reportGeneric(left.anchor ? left.anchor : left.route.getOperation(), "experts",
+                  left.reason.empty() ? "no weighted sum over the chosen experts was found" : left.reason);
   eraseDeadOnnxOps(block);
 }

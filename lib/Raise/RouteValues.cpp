@@ -5,12 +5,14 @@
 using namespace mlir;
 using namespace mlir::moe;
 
-RouteValues::RouteValues(RouteOp route, AxisAnalysis &axes, Value own)
-    : route(route), axes(axes), weights(own ? own : Value(route->getResult(0))) {
+RouteValues::RouteValues(RouteOp route, AxisAnalysis &axes, Value own, bool distinct)
+    : route(route), axes(axes), weights(own ? own : Value(route->getResult(0))), distinct(distinct) {
   Layout weights = axes.layout(route->getResult(0)), ids = axes.layout(route->getResult(1));
   for (auto [a, b] : llvm::zip(weights, ids))
     axes.space.unify(a, b);
   axes.space.unify(axes.layout(route.getLogits())[0], weights[0]);
+  if (own)
+    axes.space.unify(axes.leaves(own), axes.space.leaves(weights));
 }
 
 int64_t RouteValues::numExperts() { return cast<RankedTensorType>(route.getLogits().getType()).getDimSize(1); }
@@ -208,7 +210,7 @@ RouteFact RouteValues::compute(Value value) {
       return {};
     if (fact.kind == RouteKind::Spread)
       return name == "ReduceSum" ? RouteFact{RouteKind::Matrix, fact.expert} : RouteFact();
-    return {RouteKind::MultiHot, fact.expert};
+    return name == "ReduceMax" || distinct ? RouteFact{RouteKind::MultiHot, fact.expert} : RouteFact();
   }
   if (name == "ScatterElements") {
     int64_t rank = tensorType(value).getRank(), axis = axisOf(op, "axis", 0, rank);
@@ -221,9 +223,10 @@ RouteFact RouteValues::compute(Value value) {
     bool weights = of(op->getOperand(2)).kind == RouteKind::Weights;
     if (!weights && !isFilledWith(op->getOperand(2), 1))
       return {};
-    // The ids of a token differ, so a sum is what was put there, and the larger of 0 and 1 is 1.
+    // Ids that differ say where each weight goes; others are added up, and mark the same place once.
     StringRef how = reductionOf(op);
-    if (how != "none" && how != "add" && (how != "max" || weights))
+    bool marks = !weights && (how == "none" || how == "max"), places = distinct && (how == "none" || how == "add");
+    if (!marks && !places && !(weights && how == "add"))
       return {};
     showExperts(value, axis);
     return {weights ? RouteKind::Matrix : RouteKind::MultiHot, {}};

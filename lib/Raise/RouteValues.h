@@ -47,12 +47,13 @@ struct Coordinates {
 
 class RouteValues {
 public:
-  /// `weights` [tokens, slots]: the experts' weights, where a layer makes its own of the route's; null: they are the
-  /// route's.
-  RouteValues(RouteOp route, AxisAnalysis &axes, Value weights = {});
+  /// `weights` [tokens, slots]: the experts' weights, where a layer makes its own; null: they are the route's.
+  /// `distinct`: no expert is chosen twice by one token.
+  RouteValues(RouteOp route, AxisAnalysis &axes, Value weights = {}, bool distinct = true);
   RouteOp route;
   AxisAnalysis &axes;
   Value weights;
+  bool distinct;
   Axes experts; // the axis of experts, once a value has shown it
 
   RouteFact of(Value value);

@@ -72,8 +72,8 @@ bool TermMatch::compare(Value rootA, Value rootB) {
     }
     Operation *opA = a.getDefiningOp(), *opB = b.getDefiningOp();
     if (!opA || !opB || opA->getName() != opB->getName() || opA->getNumOperands() != opB->getNumOperands() ||
-        cast<OpResult>(a).getResultNumber() != cast<OpResult>(b).getResultNumber() || opA->getAttrDictionary() != opB->getAttrDictionary() ||
-        !isOnnx(opA))
+        cast<OpResult>(a).getResultNumber() != cast<OpResult>(b).getResultNumber() ||
+        opA->getAttrDictionary() != opB->getAttrDictionary() || (!isOnnx(opA) && !isa<RmsNormOp>(opA)))
       return false;
     for (auto [x, y] : llvm::zip(opA->getOperands(), opB->getOperands()))
       work.push_back({x, y});

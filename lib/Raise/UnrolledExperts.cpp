@@ -64,8 +64,10 @@ bool UnrolledExperts::isAccumulation(Operation *op) {
     return true;
   if (!isOnnx(op, {"ScatterND", "ScatterElements"}) || !route.coordinates(op->getOperand(1)) || !route.coordinates(op->getOperand(1))->nonZero)
     return false;
-  // The rows of one expert are different tokens: they are added where they are written to zeros, or to what was read there.
-  return reductionOf(op) == "add" || addedToRead(op) || (reductionOf(op) == "none" && isFilledWith(op->getOperand(0), 0));
+  // The rows of one expert are different tokens: they are added where they are written to zeros, or to what was read
+  // there.
+  return reductionOf(op) == "add" ||
+         (route.distinct && (addedToRead(op) || (reductionOf(op) == "none" && isFilledWith(op->getOperand(0), 0))));
 }
 
 /// Slice of the first entry along dimension 0 (of none if there is none).
@@ -159,14 +161,21 @@ std::optional<int64_t> UnrolledExperts::chainLength(Operation *op) {
 
 bool UnrolledExperts::isSum(Operation *op) {
   reason.clear();
+  isPartial = false;
   if (!isFloat(op->getResult(0)) || !isAccumulation(op))
     return false;
   int64_t experts = route.numExperts(), slots = tensorType(route.route->getResult(0)).getDimSize(1);
   auto isWhole = [&](int64_t count) {
     return count > 1 && (count == experts || count == slots || count == experts * slots);
   };
-  if (std::optional<int64_t> length = chainLength(op); length && !isWhole(*length))
-    return false;
+  if (std::optional<int64_t> length = chainLength(op); length && !isWhole(*length)) {
+    // Some experts may have no term. Only the last op of a chain is asked for these.
+    bool goesOn = llvm::any_of(op->getResult(0).getUsers(), [&](Operation *user) {
+      return isAccumulation(user) && isReadBy(op->getResult(0), user);
+    });
+    if (*length < 2 || *length > experts || goesOn)
+      return false;
+  }
   // Only the last op of a chain.
   Value result = op->getResult(0);
   for (Operation *user : result.getUsers())
@@ -175,7 +184,58 @@ bool UnrolledExperts::isSum(Operation *op) {
   summands.clear();
   others.clear();
   flatten(result, true);
-  return isWhole(summands.size());
+  int64_t count = summands.size();
+  if (count > 1 && (count == experts || count == experts * slots))
+    return true;
+  if (count < 2 || (count > experts && count != slots))
+    return false;
+  DenseSet<int64_t> seen;
+  isPartial = llvm::all_of(summands, [&](const Summand &summand) {
+    DenseSet<Value> values;
+    std::optional<int64_t> expert = expertOf(summand, values);
+    return expert && seen.insert(*expert).second;
+  });
+  return isPartial || count == slots;
+}
+
+/// The one expert whose routing values a term reads, and the `values` of the term that depend on these; nullopt if
+/// there are several, or slots too.
+std::optional<int64_t> UnrolledExperts::expertOf(const Summand &summand, DenseSet<Value> &values) {
+  std::optional<int64_t> expert;
+  bool single = true;
+  DenseMap<Value, bool> known;
+  std::function<bool(Value)> depends = [&](Value value) {
+    auto [it, isNew] = known.try_emplace(value, false);
+    if (!isNew)
+      return it->second;
+    if (known.size() > 512 || !fromRoute.contains(value))
+      return false;
+    bool result = false;
+    RouteFact fact = route.of(value);
+    if (fact.kind != RouteKind::None) {
+      single &= !fact.slot && (!fact.expert || !expert || expert == fact.expert);
+      if (fact.expert)
+        expert = fact.expert;
+      result = fact.expert.has_value();
+    } else if (Operation *op = value.getDefiningOp()) {
+      for (Value operand : op->getOperands())
+        result |= depends(operand);
+    }
+    if (result)
+      values.insert(value);
+    return known[value] = result;
+  };
+  bool found = depends(summand.value);
+  if (summand.scatter)
+    found &= depends(route.coordinates(summand.scatter->getOperand(1))->nonZero->getResult(0));
+  return found && single && *expert >= 0 && *expert < route.numExperts() ? expert : std::nullopt;
+}
+
+/// Whether both terms are one function of the tokens.
+bool UnrolledExperts::matches(const Summand &a, const Summand &b, TermMatch &match) {
+  match.restart();
+  return static_cast<bool>(a.scatter) == static_cast<bool>(b.scatter) && match.compare(a.value, b.value) &&
+         (!a.scatter || match.comparePlaces(a.scatter, b.scatter));
 }
 
 /// Whether an index of elements [n, width] has one place along each row: it is a column, or one that was expanded.
@@ -236,6 +296,49 @@ static bool sameConstant(Value a, Value b) {
 }
 
 Value UnrolledExperts::raise(OpBuilder &b, Operation *op) {
+  SmallVector<SmallVector<Summand>> kinds;
+  for (const Summand &summand : summands) {
+    auto kind = llvm::find_if(kinds, [&](ArrayRef<Summand> terms) {
+      TermMatch match(route);
+      return matches(terms.front(), summand, match);
+    });
+    if (kind == kinds.end()) {
+      if (kinds.size() == 4) {
+        reason = "terms of the sum over experts are different functions";
+        return {};
+      }
+      kind = kinds.insert(kind, SmallVector<Summand>());
+    }
+    kind->push_back(summand);
+  }
+  SmallVector<Value> sums;
+  Operation *before = op->getPrevNode();
+  inputs.clear();
+  given.clear();
+  for (ArrayRef<Summand> terms : kinds) {
+    Value y = raiseKind(b, op, terms, isPartial || kinds.size() > 1);
+    if (!y)
+      break;
+    sums.push_back(y);
+  }
+  // Rows that are given back are those that other experts read; another value is no expert's.
+  bool isBank = !inputs.empty() && llvm::all_of(given, [&](Value x) { return llvm::is_contained(inputs, x); });
+  if (sums.size() != kinds.size() || !isBank) {
+    if (sums.size() == kinds.size() || kinds.size() > 1)
+      reason = "terms of the sum over experts are different functions";
+    while (before && op->getPrevNode() != before)
+      op->getPrevNode()->erase();
+    return {};
+  }
+  llvm::append_range(sums, others);
+  for (Value other : ArrayRef<Value>(sums).drop_front())
+    sums[0] = onnxBinary(b, op->getLoc(), "Add", sums[0], other, tensorType(sums[0]));
+  return sums[0];
+}
+
+/// The sum of `terms`, which are one function.
+Value UnrolledExperts::raiseKind(OpBuilder &b, Operation *op, ArrayRef<Summand> summands, bool partial) {
+  TermMatch match(route);
   int64_t count = summands.size(), numSlots = tensorType(route.route->getResult(0)).getDimSize(1);
   struct Key {
     int64_t expert = -1, slot = -1;
@@ -247,13 +350,8 @@ Value UnrolledExperts::raise(OpBuilder &b, Operation *op) {
     number = found.empty() ? -1 : found.front();
     return found.empty() || llvm::all_equal(found);
   };
-  match.clear();
   for (int64_t i = 1; i < count; ++i) {
-    match.restart();
-    bool same = static_cast<bool>(summands[0].scatter) == static_cast<bool>(summands[i].scatter) &&
-                match.compare(summands[0].value, summands[i].value) &&
-                (!summands[0].scatter || match.comparePlaces(summands[0].scatter, summands[i].scatter));
-    if (!same) {
+    if (!matches(summands[0], summands[i], match)) {
       reason = "terms of the sum over experts are different functions";
       return {};
     }
@@ -273,9 +371,22 @@ Value UnrolledExperts::raise(OpBuilder &b, Operation *op) {
     }
   }
   ExpertTerm term;
+  if (count == 1)
+    keys[0].expert = expertOf(summands[0], term.differs).value_or(-1);
   term.ofExpert = keys[0].expert >= 0;
   term.ofSlot = keys[0].slot >= 0;
-  int64_t experts = term.ofExpert ? route.numExperts() : 1, slots = term.ofSlot ? numSlots : 1;
+  if (partial && term.ofExpert && !term.ofSlot && count < route.numExperts()) {
+    for (const Key &key : keys)
+      if (key.expert >= 0 && key.expert < route.numExperts())
+        term.experts.push_back(key.expert);
+    llvm::sort(term.experts);
+    for (Key &key : keys)
+      key.expert = llvm::find(term.experts, key.expert) - term.experts.begin();
+  }
+  int64_t experts = !term.ofExpert         ? 1
+                    : term.experts.empty() ? route.numExperts()
+                                           : term.experts.size(),
+          slots = term.ofSlot ? numSlots : 1;
   if (!term.ofExpert && !term.ofSlot) {
     reason = "a term of the sum over experts is not chosen by the ids of one expert";
     return {};
@@ -297,7 +408,8 @@ Value UnrolledExperts::raise(OpBuilder &b, Operation *op) {
   for (const Summand &summand : summands)
     if (!checkScatter(summand, term.ofSlot))
       return {};
-  term.differs = match.differs;
+  if (count > 1)
+    term.differs = match.differs;
   for (auto &[leaf, list] : byTerm) {
     SmallVector<Value> ordered;
     for (int64_t id = 0; id < experts; ++id) {
@@ -320,14 +432,13 @@ Value UnrolledExperts::raise(OpBuilder &b, Operation *op) {
         reason = body.reason;
       continue;
     }
+    (body.isIdentity() ? given : inputs).push_back(body.input());
     b.setInsertionPoint(op);
     Value y = body.write(b, op->getLoc(), op->getResult(0));
     if (!y) {
       reason = body.reason;
       return {};
     }
-    for (Value other : others)
-      y = onnxBinary(b, op->getLoc(), "Add", y, other, tensorType(y));
     return y;
   }
   return {};

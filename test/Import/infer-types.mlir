@@ -121,3 +121,21 @@ func.func @run_time_axes(%x: tensor<3x4xf32>, %one: tensor<1xi64>, %two: tensor<
   %3 = onnx.ReduceSum(%x, %one) {keepdims = 0 : i64} : (tensor<3x4xf32>, tensor<1xi64>) -> tensor<0xf32>
   return
 }
+
+// -----
+
+// Repeats of one dim, put together by OneHot out of an extent (repeat_interleave of the TorchScript exporter).
+// CHECK-LABEL: @one_hot_repeats
+// CHECK: onnx.Tile{{.*}} -> tensor<?x2x16xf32>
+func.func @one_hot_repeats(%x: tensor<?x1x16xf32> {moe.dims = ["tokens", 1, 16]}, %ids: tensor<?x2xi64> {moe.dims = ["tokens", 2]}) {
+  %at = onnx.Constant dense<1> : tensor<1xi64>
+  %depth = onnx.Constant dense<3> : tensor<i64>
+  %off = onnx.Constant dense<1> : tensor<1xi64>
+  %on = onnx.Shape(%ids) {start = 1 : i64} : (tensor<?x2xi64>) -> tensor<0xi64>
+  %values = onnx.Concat(%off, %on) {axis = 0 : i64} : (tensor<1xi64>, tensor<0xi64>) -> tensor<0xi64>
+  %hot = onnx.OneHot(%at, %depth, %values) : (tensor<1xi64>, tensor<i64>, tensor<0xi64>) -> tensor<0xi64>
+  %flat = onnx.Constant dense<-1> : tensor<1xi64>
+  %repeats = onnx.Reshape(%hot, %flat) : (tensor<0xi64>, tensor<1xi64>) -> tensor<0xi64>
+  %y = onnx.Tile(%x, %repeats) : (tensor<?x1x16xf32>, tensor<0xi64>) -> tensor<0xf32>
+  return
+}

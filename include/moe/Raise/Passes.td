@@ -102,7 +102,9 @@ def RaiseExperts : Pass<"moe-raise-experts", "::mlir::ModuleOp"> {
     Starts at the sum of weighted expert outputs and walks to the rows of x; each op between becomes an op of the region on one
     expert's rows and slices of the weights. Unrolled chains (one an expert, a slot, or both) must be equal but for their weights,
     which a recipe stacks; they may be summed, or joined (side by side, or each pair that of its expert) and summed afterwards.
-    Routing weights are the route's, or any number a slot that the layer makes of them.
+    Experts of several kinds in one sum, or some that have no term, become a bank for each kind; those that give back their rows
+    become x times the sum of their weights. Routing weights are the route's, or any number a slot that the layer makes. Ids may be
+    others than a route's (of a router that stays generic, of a table, changed ones), where they are provably numbers of experts.
     Where no such sum follows rows sorted by expert, what is computed run by run becomes a bank of one slot on these rows.
     What looks like a bank but cannot be read is left and reported in the module attribute `moe.generic`.
   }];
