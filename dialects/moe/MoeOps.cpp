@@ -6,6 +6,7 @@
 #include "OpSupport.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Transforms/RegionUtils.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Matchers.h"
 
@@ -173,12 +174,27 @@ LogicalResult ExpertsOp::verifyRegions() {
       return emitOpError() << "expects the region's argument for " << param.getType()
                            << " to be one expert's slice of it, but it is " << arg.getType();
   }
-  // experts_c5
+  // experts_c5: ops that are alike inside and outside may have become one, as long as they are the same for all tokens.
+  DenseSet<Operation *> known;
+  auto isSameForAll = [&](Value value) {
+    SmallVector<Value> work = {value};
+    while (!work.empty()) {
+      Operation *made = work.pop_back_val().getDefiningOp();
+      if (!made || !isPure(made))
+        return false;
+      if (!known.insert(made).second)
+        continue;
+      llvm::append_range(work, made->getOperands());
+      SetVector<Value> captured;
+      getUsedValuesDefinedAbove(made->getRegions(), captured);
+      llvm::append_range(work, captured);
+    }
+    return true;
+  };
   WalkResult outside = getBody().walk([&](Operation *op) {
     for (Value v : op->getOperands())
-      if (!getBody().isAncestor(v.getParentRegion()) && !matchPattern(v, m_Constant()) &&
-          !v.getDefiningOp<GetWeightOp>()) {
-        op->emitOpError() << "uses a value from outside the region of 'moe.experts'; only constants and weights may be";
+      if (!getBody().isAncestor(v.getParentRegion()) && !isSameForAll(v)) {
+        op->emitOpError() << "uses a value from outside the region of 'moe.experts'; only what is made of constants and weights may be";
         return WalkResult::interrupt();
       }
     return WalkResult::advance();

@@ -121,12 +121,12 @@ def Moe_ExpertsOp : Moe_ComputeOp<"experts", [AttrSizedOperandSegments, SingleBl
 
     The region holds the function of one expert on a block of its rows: its first argument is `tensor<?xH>` (rows of x),
     the others are the expert's slices of `params` (leading dim E dropped); it yields `tensor<?xH'>`. Row r of the
-    result may depend on row r of the first argument alone. The region sees nothing from outside but constants
-    and weights.
+    result may depend on row r of the first argument alone. The region sees nothing from outside but constants,
+    weights and what pure ops make of them alone.
     x [T, H]; weights [T, k] float; indices [T, k] integer in [0, E); params [E, ...]; result [T, H'].
     (C1) x, weights, indices have rank 2 and agree in T; weights and indices agree in k.
     (C2) every param has the same static leading dim E.   (C3) the region's arguments are as above.
-    (C4) the region yields one rank-2 tensor of x's element type; result [T, H'].   (C5) the region is isolated but for constants and weights.
+    (C4) the region yields one rank-2 tensor of x's element type; result [T, H'].   (C5) the region is isolated but for those.
     Example: test/Dialect/moe/ops.mlir
   }];
   let arguments = (ins Moe_Array:$x, Moe_Array:$weights, Moe_Array:$indices, Variadic<Moe_Array>:$params,

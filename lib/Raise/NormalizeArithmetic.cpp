@@ -2,6 +2,7 @@
 //
 //   Pow(%x, 2)          ->  Mul(%x, %x)          the same number: a square rounds once either way
 //   Div(1, %x)          ->  Reciprocal(%x)
+//   FusedMatMul(%a, %b) ->  Mul(MatMul(Transpose(%a), Transpose(%b)), alpha)        com.microsoft's; what is neutral is left out
 //   TopK(%x, n)[:k]     ->  TopK(%x, k)          sorted, and read by such slices alone: a sort that only its head is read of
 //===----------------------------------------------------------------------===//
 #include "NormalizeOnnx.h"
@@ -37,6 +38,34 @@ struct DivToReciprocal : OpRewritePattern<onnx::DivOp> {
         OnnxBuild::typeOf(one).getRank() > OnnxBuild::typeOf(x).getRank() || OnnxBuild::typeOf(one).getNumElements() != 1)
       return rewriter.notifyMatchFailure(op, "does not divide 1 by a float");
     rewriter.replaceOpWithNewOp<onnx::ReciprocalOp>(op, op->getResult(0).getType(), x);
+    return success();
+  }
+};
+
+/// Narrow floats stay: the scaled sum would be rounded twice.
+struct SplitFusedMatMul : OpRewritePattern<onnx::MsFusedMatMulOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(onnx::MsFusedMatMulOp op, PatternRewriter &rewriter) const override {
+    Type element = OnnxBuild::typeOf(op->getResult(0)).getElementType();
+    double alpha = op.getAlpha();
+    if (op.getTransBatchA() || op.getTransBatchB())
+      return rewriter.notifyMatchFailure(op, "transposes batches");
+    if (alpha != 1 && element.getIntOrFloatBitWidth() < 32)
+      return rewriter.notifyMatchFailure(op, "scales before it rounds");
+    OnnxBuild make{rewriter, op.getLoc()};
+    auto factor = [&](unsigned i, bool transposed) {
+      Value v = op->getOperand(i);
+      auto perm = llvm::to_vector(llvm::seq<int64_t>(0, OnnxBuild::typeOf(v).getRank()));
+      if (!transposed || perm.size() < 2)
+        return v;
+      std::swap(perm[perm.size() - 1], perm[perm.size() - 2]);
+      return make.transpose(v, perm);
+    };
+    Value a = factor(0, op.getTransA()), b = factor(1, op.getTransB());
+    Value product = onnx::MatMulOp::create(rewriter, op.getLoc(), op->getResult(0).getType(), a, b);
+    if (alpha != 1)
+      product = make.binary<onnx::MulOp>(product, make.scalar(element, alpha));
+    rewriter.replaceOp(op, product);
     return success();
   }
 };
@@ -100,6 +129,6 @@ private:
 } // namespace
 
 void moe::populateNormalizeArithmetic(RewritePatternSet &patterns, ShapeFacts &facts) {
-  patterns.add<SimplifyPow, DivToReciprocal>(patterns.getContext());
+  patterns.add<SimplifyPow, DivToReciprocal, SplitFusedMatMul>(patterns.getContext());
   patterns.add<HeadOfSort>(patterns.getContext(), facts);
 }

@@ -101,6 +101,10 @@ private:
 
 bool Search::findSoftmax() {
   Value v = product->getOperand(0);
+  // One that transposes or scales is no plain product of weights and values.
+  if (auto fused = dyn_cast<onnx::MsFusedMatMulOp>(product))
+    if (fused.getAlpha() != 1 || fused.getTransA() || fused.getTransB() || fused.getTransBatchA() || fused.getTransBatchB())
+      return false;
   for (unsigned steps = 0; steps < 12; ++steps) {
     Operation *op = v.getDefiningOp();
     if (!op || !isFloat(v))

@@ -171,3 +171,23 @@ func.func @other_rows(%x: tensor<?x16xf32> {moe.dims = ["tokens", 16]}, %mask: t
   %y = onnx.ScatterND(%x, %t, %u) : (tensor<?x16xf32>, tensor<?x2xi64>, tensor<?xf32>) -> tensor<?x16xf32>
   return %y : tensor<?x16xf32>
 }
+
+// What com.microsoft fused: stored transposes are there, a factor of 1 is not.
+// CHECK-LABEL: @fused_product
+// CHECK: %[[T:.*]] = onnx.Transpose(%arg1) {perm = array<i64: 0, 2, 1>} : (tensor<2x5x4xf32>) -> tensor<2x4x5xf32>
+// CHECK: %[[P:.*]] = onnx.MatMul(%arg0, %[[T]])
+// CHECK: onnx.Mul(%[[P]], %{{.*}}) : (tensor<2x3x5xf32>, tensor<f32>) -> tensor<2x3x5xf32>
+// CHECK: onnx.MatMul(%arg1, %arg2)
+func.func @fused_product(%a: tensor<2x3x4xf32>, %b: tensor<2x5x4xf32>, %v: tensor<4xf32>) -> (tensor<2x3x5xf32>, tensor<2x5xf32>) {
+  %y = onnx.ms.FusedMatMul(%a, %b) {alpha = 0.25 : f32, transB = 1 : i64} : (tensor<2x3x4xf32>, tensor<2x5x4xf32>) -> tensor<2x3x5xf32>
+  %z = onnx.ms.FusedMatMul(%b, %v) {transB = 1 : i64} : (tensor<2x5x4xf32>, tensor<4xf32>) -> tensor<2x5xf32>
+  return %y, %z : tensor<2x3x5xf32>, tensor<2x5xf32>
+}
+
+// Of 16 bits the sum is scaled before it is rounded.
+// CHECK-LABEL: @fused_narrow
+// CHECK: onnx.ms.FusedMatMul
+func.func @fused_narrow(%a: tensor<3x4xf16>, %b: tensor<4x5xf16>) -> tensor<3x5xf16> {
+  %y = onnx.ms.FusedMatMul(%a, %b) {alpha = 0.25 : f32} : (tensor<3x4xf16>, tensor<4x5xf16>) -> tensor<3x5xf16>
+  return %y : tensor<3x5xf16>
+}

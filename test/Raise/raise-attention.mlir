@@ -223,6 +223,17 @@ func.func @weak_mask(%q: tensor<2x4x3x8xf32>, %keep: tensor<3x3xi1>) -> tensor<2
 
 // -----
 
+// The values are scaled behind their weights: no attention as it stands (it is one after -moe-normalize-onnx).
+// CHECK-LABEL: func @scaled_values
+// CHECK: onnx.Softmax
+// CHECK: onnx.ms.FusedMatMul
+func.func @scaled_values(%q: tensor<2x4x3x8xf32>, %k: tensor<2x4x5x8xf32>, %v: tensor<2x4x5x6xf32>) -> tensor<2x4x3x6xf32> {
+  %s = onnx.ms.FusedMatMul(%q, %k) {alpha = 0.25 : f32, transB = 1 : i64} : (tensor<2x4x3x8xf32>, tensor<2x4x5x8xf32>) -> tensor<2x4x3x5xf32>
+  %p = onnx.Softmax(%s) : (tensor<2x4x3x5xf32>) -> tensor<2x4x3x5xf32>
+  %y = onnx.ms.FusedMatMul(%p, %v) {alpha = 0.5 : f32} : (tensor<2x4x3x5xf32>, tensor<2x4x5x6xf32>) -> tensor<2x4x3x6xf32>
+  return %y : tensor<2x4x3x6xf32>
+}
+
 // Fused nodes: rank 3 with heads to split; causal by position from the start of the keys, so a mask unless lengths agree.
 // CHECK-LABEL: func @node_3d
 func.func @node_3d(%q: tensor<?x?x32xf32> {moe.dims = ["b", "s", 32]}, %k: tensor<?x?x16xf32> {moe.dims = ["b", "s", 16]}) -> tensor<?x?x32xf32> {

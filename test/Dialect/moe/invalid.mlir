@@ -286,7 +286,7 @@ func.func @experts_c4_terminator(%x: tensor<?x4xf32>, %weights: tensor<?x2xf32>,
 func.func @experts_c5(%x: tensor<?x4xf32>, %weights: tensor<?x2xf32>, %indices: tensor<?x2xi64>, %p: tensor<3x4xf32>, %outside: tensor<4xf32>) {
   %y = moe.experts %x, %weights, %indices params(%p) : (tensor<?x4xf32>, tensor<?x2xf32>, tensor<?x2xi64>, tensor<3x4xf32>) -> tensor<?x4xf32> {
   ^bb0(%rows: tensor<?x4xf32>, %b: tensor<4xf32>):
-    // expected-error @below {{uses a value from outside the region of 'moe.experts'; only constants and weights may be}}
+    // expected-error @below {{uses a value from outside the region of 'moe.experts'; only what is made of constants and weights may be}}
     %r = moe.rms_norm %rows weight(%outside) {epsilon = 0.0 : f32} : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
     moe.yield %r : tensor<?x4xf32>
   }

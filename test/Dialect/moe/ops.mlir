@@ -3,6 +3,7 @@
 
 // A weight is a recipe over pieces of files.
 // CHECK: moe.weight @plain : tensor<4xbf16> = #moe.piece<"w.bin", 0, 8, tensor<4xbf16>>
+moe.weight @w : tensor<4x4xf32> = #moe.piece<"w.bin", 16, 64, tensor<4x4xf32>>
 moe.weight @plain : tensor<4xbf16> = #moe.piece<"w.bin", 0, 8, tensor<4xbf16>>
 // CHECK: moe.weight @widened : tensor<4xf32> = #moe.recipe<cast, {}, [#moe.piece<"w.bin", 0, 8, tensor<4xbf16>>], tensor<4xf32>> {source = "norm.weight"}
 moe.weight @widened : tensor<4xf32> = #moe.recipe<cast, {}, [#moe.piece<"w.bin", 0, 8, tensor<4xbf16>>], tensor<4xf32>> {source = "norm.weight"}
@@ -56,6 +57,28 @@ func.func @experts(%x: tensor<?x4xf32>, %weights: tensor<?x2xf32>, %indices: ten
   ^bb0(%rows: tensor<?x4xf32>, %b: tensor<4xf32>):
     %r = moe.rms_norm %rows weight(%b) {epsilon = 1.0e-5 : f32} : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
     // CHECK: moe.yield %{{.*}} : tensor<?x4xf32>
+    moe.yield %r : tensor<?x4xf32>
+  }
+  return %y : tensor<?x4xf32>
+}
+
+// CSE makes one op of two that are alike: what is made of weights alone may stand outside.
+// CHECK-LABEL: func @experts_shared
+func.func @experts_shared(%x: tensor<?x4xf32>, %weights: tensor<?x2xf32>, %indices: tensor<?x2xi64>, %p: tensor<3x4x4xf32>) -> tensor<?x4xf32> {
+  %w = moe.get_weight @w : tensor<4x4xf32>
+  %none = tensor.empty() : tensor<4x4xf32>
+  %t = linalg.transpose ins(%w : tensor<4x4xf32>) outs(%none : tensor<4x4xf32>) permutation = [1, 0]
+  // CHECK: moe.experts
+  %y = moe.experts %x, %weights, %indices params(%p) : (tensor<?x4xf32>, tensor<?x2xf32>, tensor<?x2xi64>, tensor<3x4x4xf32>) -> tensor<?x4xf32> {
+  ^bb0(%rows: tensor<?x4xf32>, %own: tensor<4x4xf32>):
+    %zero = arith.constant 0.0 : f32
+    %c0 = arith.constant 0 : index
+    %n = tensor.dim %rows, %c0 : tensor<?x4xf32>
+    %empty = tensor.empty(%n) : tensor<?x4xf32>
+    %start = linalg.fill ins(%zero : f32) outs(%empty : tensor<?x4xf32>) -> tensor<?x4xf32>
+    %inner = linalg.transpose ins(%own : tensor<4x4xf32>) outs(%none : tensor<4x4xf32>) permutation = [1, 0]
+    %a = linalg.matmul ins(%rows, %t : tensor<?x4xf32>, tensor<4x4xf32>) outs(%start : tensor<?x4xf32>) -> tensor<?x4xf32>
+    %r = linalg.matmul ins(%a, %inner : tensor<?x4xf32>, tensor<4x4xf32>) outs(%start : tensor<?x4xf32>) -> tensor<?x4xf32>
     moe.yield %r : tensor<?x4xf32>
   }
   return %y : tensor<?x4xf32>
