@@ -1,12 +1,17 @@
-//===- FuzzOnnx.cpp - any bytes as a model: import and raise ---------------===//
+//===- FuzzOnnx.cpp - any bytes as a model ----------------------------------===//
 //
-// What moe-compile does with a file until raise is done. Files of external data need not be there, so that small inputs can
-// have large weights.
+// Two programs. moe-fuzz-onnx does what moe-compile does with a file until raise is done; moe-fuzz-compile (MOE_FUZZ_COMPILE)
+// goes on to the text that LLVM compiles, for either target, with and without FP8. Files of external data need not be there,
+// so that small inputs can have large weights.
 //
 //===----------------------------------------------------------------------===//
+#ifdef MOE_FUZZ_COMPILE
+#include "moe/Pipeline/Compiler.h"
+#else
 #include "moe/Import/ImportOnnx.h"
 #include "moe/Import/Passes.h"
 #include "moe/Raise/Passes.h"
+#endif
 
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
@@ -20,8 +25,8 @@ using namespace mlir;
 using namespace mlir::moe;
 
 /// LLVM's allocators poison what they have not given out, and lift that when they do. Half of that code is inlined here and half is
-/// in the libraries, which were built without it.
-extern "C" const char *__asan_default_options() { return "allow_user_poisoning=0"; }
+/// in the libraries, which were built without it. Passes' statistics are counters here and nothing there, so nobody sets them to 0.
+extern "C" const char *__asan_default_options() { return "allow_user_poisoning=0:malloc_fill_byte=0"; }
 
 /// One file in memory, written anew for each input.
 static const std::string &modelPath() {
@@ -39,7 +44,38 @@ static const std::string &modelPath() {
   return path;
 }
 
-static void compile(MLIRContext &context, StringRef path) {
+#ifdef MOE_FUZZ_COMPILE
+static void registerDialects(DialectRegistry &registry) { registerCompilerDialects(registry); }
+
+/// The bytes' number chooses target and precision: the same input always compiles the same way.
+static bool compile(MLIRContext &context, StringRef path, size_t size) {
+  CompileOptions options;
+  options.input = path.str(), options.output = "/dev/null", options.last = Phase::Lower, options.randomWeights = true;
+  if (size % 4 == 1)
+    options.target = "cuda", options.chip = "sm_90a";
+  if (size % 3 == 1)
+    options.fp8 = "blocks";
+  CompileReport report;
+  return succeeded(compileModel(options, &context, report));
+}
+#else
+static void registerDialects(DialectRegistry &) {}
+
+static bool compile(MLIRContext &context, StringRef path, size_t) {
+  ImportOptions import;
+  import.dataMayBeMissing = true;
+  OwningOpRef<ModuleOp> module = importOnnx(path, &context, import);
+  if (!module)
+    return false;
+  PassManager pm(&context, ModuleOp::getOperationName(), PassManager::Nesting::Implicit);
+  pm.enableVerifier(false);
+  buildImportPipeline(pm);
+  buildRaisePipeline(pm, RaiseOptions());
+  return succeeded(pm.run(*module)) && succeeded(verify(*module));
+}
+#endif
+
+static void compileOnce(MLIRContext &context, StringRef path, size_t size) {
   int errors = 0;
   std::string first;
   ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) {
@@ -51,17 +87,7 @@ static void compile(MLIRContext &context, StringRef path) {
       llvm::errs() << "error: " << diagnostic << "\n";
     return success();
   });
-  ImportOptions import;
-  import.dataMayBeMissing = true;
-  OwningOpRef<ModuleOp> module = importOnnx(path, &context, import);
-  bool good = bool(module);
-  if (good) {
-    PassManager pm(&context, ModuleOp::getOperationName(), PassManager::Nesting::Implicit);
-    pm.enableVerifier(false);
-    buildImportPipeline(pm);
-    buildRaisePipeline(pm, RaiseOptions());
-    good = succeeded(pm.run(*module)) && succeeded(verify(*module));
-  }
+  bool good = compile(context, path, size);
   if (good ? errors != 0 : errors != 1) {
     llvm::errs() << (good ? "compiled" : "refused") << ", but with " << errors << " errors; the first: " << first << "\n";
     abort();
@@ -79,6 +105,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (runs++ % 500 == 0) {
     context.reset();
     DialectRegistry registry;
+    registerDialects(registry);
     context = std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
     context->printOpOnDiagnostic(false);
   }
@@ -86,6 +113,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (fd < 0 || write(fd, data, size) != static_cast<ssize_t>(size))
     abort();
   close(fd);
-  compile(*context, modelPath());
+  compileOnce(*context, modelPath(), size);
   return 0;
 }
