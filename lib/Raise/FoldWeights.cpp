@@ -1,6 +1,7 @@
 //===- FoldWeights.cpp - moe-fold-weights: data movement of weights into recipes ----===//
 // A Cast, Transpose, Reshape, Squeeze, Unsqueeze, Slice, Split, Concat, Identity or contiguous Gather of a weight is another
-// weight, computed while the artefact is written. Values do not change.
+// weight, computed while the artefact is written. Values do not change. Codes of less than a byte that are dequantized become
+// bytes.
 //
 //   %w = moe.get_weight @w : tensor<4x8xbf16>
 //   %c = onnx.Cast(%w) {to = f32}                     moe.weight @w.cast : tensor<4x8xf32> = #moe.recipe<cast, {}, [...], ...>
@@ -49,9 +50,13 @@ public:
     auto result = cast<RankedTensorType>(op->getResult(0).getType());
     Attribute recipe = weight.getRecipe();
 
+    if (isa<onnx::DequantizeLinearOp>(op))
+      return widenCodes(op);
     if (isa<onnx::IdentityOp>(op))
       return replace(op, 0, weight, recipe, "");
     if (isa<onnx::CastOp, onnx::CastLikeOp>(op)) {
+      if (type.getElementType().isInteger() && type.getElementTypeBitWidth() < 8)
+        return widenCodes(op);
       if (!castable(type.getElementType(), result.getElementType()) || result.getElementType().getIntOrFloatBitWidth() <= 8)
         return false;
       return replace(op, 0, weight, step(RecipeStep::Cast, {}, {recipe}, result), "cast");
@@ -157,6 +162,24 @@ private:
     return replace(op, 0, weight, slice(weight.getRecipe(), offsets, strides, result), "slice");
   }
 
+  /// Codes and zero points of less than a byte in bytes: kernels read whole bytes.
+  bool widenCodes(Operation *op) {
+    bool widened = false;
+    for (OpOperand &operand : op->getOpOperands()) {
+      WeightOp weight = weightOf(operand.get());
+      auto type = weight ? cast<RankedTensorType>(weight.getType()) : RankedTensorType();
+      auto element = type ? dyn_cast<IntegerType>(type.getElementType()) : IntegerType();
+      if (!element || element.getWidth() >= 8 || element.getWidth() == 1)
+        continue;
+      auto bytes = type.clone(IntegerType::get(b.getContext(), 8, element.getSignedness()));
+      WeightOp wide = weightFor(step(RecipeStep::Cast, {}, {weight.getRecipe()}, bytes), weight, "bytes");
+      b.setInsertionPoint(op);
+      operand.set(GetWeightOp::create(b, op->getLoc(), bytes, FlatSymbolRefAttr::get(wide.getSymNameAttr())));
+      widened = true;
+    }
+    return widened;
+  }
+
   /// Indices that count up by one are a slice; a scalar index also drops the dim.
   bool foldGather(onnx::GatherOp op, ShapeFacts &facts, WeightOp weight, RankedTensorType type, RankedTensorType result) {
     auto indices = facts.constants(onnx::getInput(op, 1));
@@ -180,7 +203,7 @@ private:
     return replace(op, 0, weight, recipe, "slice");
   }
 
-  bool replace(Operation *op, unsigned i, WeightOp from, Attribute recipe, StringRef what, bool erase = true) {
+  WeightOp weightFor(Attribute recipe, WeightOp from, StringRef what) {
     WeightOp &weight = byRecipe[recipe];
     if (!weight) {
       b.setInsertionPointAfter(from);
@@ -188,6 +211,11 @@ private:
       weight = WeightOp::create(b, from.getLoc(), name, StringAttr(), getRecipeType(recipe), recipe, from.getSourceAttr());
       symbols.insert(weight);
     }
+    return weight;
+  }
+
+  bool replace(Operation *op, unsigned i, WeightOp from, Attribute recipe, StringRef what, bool erase = true) {
+    WeightOp weight = weightFor(recipe, from, what);
     b.setInsertionPoint(op);
     op->getResult(i).replaceAllUsesWith(
         GetWeightOp::create(b, op->getLoc(), op->getResult(i).getType(), FlatSymbolRefAttr::get(weight.getSymNameAttr())).getResult());

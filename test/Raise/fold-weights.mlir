@@ -58,3 +58,23 @@ func.func @stays(%i: tensor<?xi64>, %x: tensor<?x8xf32>) -> (tensor<9x4x8xf32>, 
   %2 = onnx.Concat(%w, %x) {axis = 0 : i64} : (tensor<4x8xf32>, tensor<?x8xf32>) -> tensor<?x8xf32>
   return %0, %1, %2 : tensor<9x4x8xf32>, tensor<?x8xf32>, tensor<?x8xf32>
 }
+
+// -----
+
+// Codes and zero points of 4 bits are read in bytes. Scales stay as they are.
+// CHECK: moe.weight @q.bytes : tensor<32x64xi8> = #moe.recipe<cast, {}, [#moe.piece<"w.bin", 0, 1024, tensor<32x64xi4>>], tensor<32x64xi8>>
+// CHECK: moe.weight @z.bytes : tensor<2x64xi8> = #moe.recipe<cast
+// CHECK-LABEL: func @codes
+// CHECK: %[[Q:.*]] = moe.get_weight @q.bytes : tensor<32x64xi8>
+// CHECK: %[[Z:.*]] = moe.get_weight @z.bytes : tensor<2x64xi8>
+// CHECK: onnx.DequantizeLinear(%[[Q]], %{{.*}}, %[[Z]]) {axis = 0 : i64, block_size = 16 : i64}
+moe.weight @q : tensor<32x64xi4> = #moe.piece<"w.bin", 0, 1024, tensor<32x64xi4>>
+moe.weight @z : tensor<2x64xi4> = #moe.piece<"w.bin", 1024, 64, tensor<2x64xi4>>
+moe.weight @s : tensor<2x64xf32> = #moe.piece<"w.bin", 1088, 512, tensor<2x64xf32>>
+func.func @codes() -> tensor<32x64xf32> {
+  %q = moe.get_weight @q : tensor<32x64xi4>
+  %z = moe.get_weight @z : tensor<2x64xi4>
+  %s = moe.get_weight @s : tensor<2x64xf32>
+  %0 = onnx.DequantizeLinear(%q, %s, %z) {axis = 0 : i64, block_size = 16 : i64} : (tensor<32x64xi4>, tensor<2x64xf32>, tensor<2x64xi4>) -> tensor<32x64xf32>
+  return %0 : tensor<32x64xf32>
+}
