@@ -377,7 +377,7 @@ Elem ElementFacts::atConstant(Value value, ArrayRef<AffineExpr> index) {
     }
   };
   bool isIntegral = isa<IntegerType>(data.getElementType());
-  if (!isIntegral && !isa<FloatType>(data.getElementType()))
+  if (data.getNumElements() == 0 || (!isIntegral && !isa<FloatType>(data.getElementType())))
     return makeElement(value, index);
   if (data.isSplat())
     return isIntegral ? number(data.getSplatValue<APInt>()) : number(data.getSplatValue<APFloat>());
@@ -389,7 +389,7 @@ Elem ElementFacts::atConstant(Value value, ArrayRef<AffineExpr> index) {
     known &= c && c.getValue() >= 0 && c.getValue() < extent;
     flat = known ? flat * extent + c.getValue() : 0;
   }
-  if (known && data.getNumElements())
+  if (known)
     return isIntegral ? number(data.getValues<APInt>()[flat]) : number(data.getValues<APFloat>()[flat]);
   if (isBool(value) || isFloat(value)) {
     SmallVector<double> all;

@@ -1,7 +1,7 @@
 //===- FoldWeights.cpp - moe-fold-weights: data movement of weights into recipes ----===//
 // A Cast, Transpose, Reshape, Squeeze, Unsqueeze, Slice, Split, Concat, Identity or contiguous Gather of a weight is another
-// weight, computed while the artefact is written. Values do not change. Codes of less than a byte that are dequantized become
-// bytes.
+// weight, computed while the artefact is written. Values do not change. Integers of less than a byte that
+// something else reads become bytes, which kernels can read.
 //
 //   %w = moe.get_weight @w : tensor<4x8xbf16>
 //   %c = onnx.Cast(%w) {to = f32}                     moe.weight @w.cast : tensor<4x8xf32> = #moe.recipe<cast, {}, [...], ...>
@@ -10,6 +10,8 @@
 //
 // Equal recipes are one weight. Ops that copy a weight many times (Expand, Tile) stay.
 //===----------------------------------------------------------------------===//
+#include "OnnxBuild.h"
+
 #include "moe/Import/ShapeFacts.h"
 #include "moe/Raise/Passes.h"
 
@@ -35,6 +37,26 @@ public:
       byRecipe.try_emplace(weight.getRecipe(), weight);
   }
 
+  /// Lets the op read bytes where it reads weights of less than a byte. Dequantization and casts take bytes as they are.
+  void readBytes(Operation *op) {
+    Value zero = isa<onnx::DequantizeLinearOp>(op) ? onnx::getInput(op, 2) : Value();
+    bool takesBytes = isa<onnx::CastOp>(op) || (isa<onnx::DequantizeLinearOp>(op) && (!zero || weightOf(zero)));
+    for (OpOperand &operand : op->getOpOperands()) {
+      WeightOp weight = weightOf(operand.get());
+      auto type = weight ? cast<RankedTensorType>(weight.getType()) : RankedTensorType();
+      auto element = type ? dyn_cast<IntegerType>(type.getElementType()) : IntegerType();
+      if (!element || element.getWidth() >= 8 || element.getWidth() == 1)
+        continue;
+      auto bytes = type.clone(IntegerType::get(b.getContext(), 8, element.getSignedness()));
+      WeightOp wide = weightFor(step(RecipeStep::Cast, {}, {weight.getRecipe()}, bytes), weight, "bytes");
+      b.setInsertionPoint(op);
+      Value value = GetWeightOp::create(b, op->getLoc(), bytes, FlatSymbolRefAttr::get(wide.getSymNameAttr()));
+      if (!takesBytes)
+        value = OnnxBuild{b, op->getLoc()}.castTo(value, element);
+      operand.set(value);
+    }
+  }
+
   /// Replaces the op by weights if it only moves weights.
   bool fold(Operation *op, ShapeFacts &facts) {
     Value data = onnx::getInput(op, 0);
@@ -50,13 +72,9 @@ public:
     auto result = cast<RankedTensorType>(op->getResult(0).getType());
     Attribute recipe = weight.getRecipe();
 
-    if (isa<onnx::DequantizeLinearOp>(op))
-      return widenCodes(op);
     if (isa<onnx::IdentityOp>(op))
       return replace(op, 0, weight, recipe, "");
     if (isa<onnx::CastOp, onnx::CastLikeOp>(op)) {
-      if (type.getElementType().isInteger() && type.getElementTypeBitWidth() < 8)
-        return widenCodes(op);
       if (!castable(type.getElementType(), result.getElementType()) || result.getElementType().getIntOrFloatBitWidth() <= 8)
         return false;
       return replace(op, 0, weight, step(RecipeStep::Cast, {}, {recipe}, result), "cast");
@@ -162,24 +180,6 @@ private:
     return replace(op, 0, weight, slice(weight.getRecipe(), offsets, strides, result), "slice");
   }
 
-  /// Codes and zero points of less than a byte in bytes: kernels read whole bytes.
-  bool widenCodes(Operation *op) {
-    bool widened = false;
-    for (OpOperand &operand : op->getOpOperands()) {
-      WeightOp weight = weightOf(operand.get());
-      auto type = weight ? cast<RankedTensorType>(weight.getType()) : RankedTensorType();
-      auto element = type ? dyn_cast<IntegerType>(type.getElementType()) : IntegerType();
-      if (!element || element.getWidth() >= 8 || element.getWidth() == 1)
-        continue;
-      auto bytes = type.clone(IntegerType::get(b.getContext(), 8, element.getSignedness()));
-      WeightOp wide = weightFor(step(RecipeStep::Cast, {}, {weight.getRecipe()}, bytes), weight, "bytes");
-      b.setInsertionPoint(op);
-      operand.set(GetWeightOp::create(b, op->getLoc(), bytes, FlatSymbolRefAttr::get(wide.getSymNameAttr())));
-      widened = true;
-    }
-    return widened;
-  }
-
   /// Indices that count up by one are a slice; a scalar index also drops the dim.
   bool foldGather(onnx::GatherOp op, ShapeFacts &facts, WeightOp weight, RankedTensorType type, RankedTensorType result) {
     auto indices = facts.constants(onnx::getInput(op, 1));
@@ -241,17 +241,23 @@ struct FoldWeights : mlir::moe::impl::FoldWeightsBase<FoldWeights> {
       // In program order, so a chain of moves folds from its weight on.
       SmallVector<Operation *> ops;
       func.walk<WalkOrder::PreOrder>([&](Operation *op) {
-        if (isa<onnx::OnnxDialect>(op->getDialect()))
+        if (isa<onnx::OnnxDialect>(op->getDialect()) || isa<func::ReturnOp>(op))
           ops.push_back(op);
       });
       ShapeFacts facts(func);
+      DenseSet<Operation *> folded; // erased, most of them
       for (Operation *op : ops) {
-        if (op->getNumOperands() == 0 || !op->getOperand(0).getDefiningOp<GetWeightOp>())
+        if (op->getNumOperands() == 0 || !op->getOperand(0).getDefiningOp<GetWeightOp>() || isa<func::ReturnOp>(op))
           continue;
         facts.forget(op);
-        if (folder.fold(op, facts))
+        if (folder.fold(op, facts)) {
           ++numFolded;
+          folded.insert(op);
+        }
       }
+      for (Operation *op : ops)
+        if (!folded.contains(op))
+          folder.readBytes(op);
       // Weights that only fed the folded ops.
       func.walk([&](GetWeightOp get) {
         if (get.use_empty())

@@ -78,3 +78,20 @@ func.func @codes() -> tensor<32x64xf32> {
   %0 = onnx.DequantizeLinear(%q, %s, %z) {axis = 0 : i64, block_size = 16 : i64} : (tensor<32x64xi4>, tensor<2x64xf32>, tensor<2x64xi4>) -> tensor<32x64xf32>
   return %0 : tensor<32x64xf32>
 }
+
+// -----
+
+// What reads such codes otherwise casts them back; zero points that are no weight keep their type.
+// CHECK: %[[Q:.*]] = moe.get_weight @q.bytes : tensor<32x64xi8>
+// CHECK: %[[C:.*]] = onnx.Cast(%[[Q]]) {to = i4} : (tensor<32x64xi8>) -> tensor<32x64xi4>
+// CHECK: onnx.Gather(%[[C]], %arg0)
+// CHECK: onnx.DequantizeLinear(%{{.*}}, %{{.*}}, %{{.*}}) : (tensor<32x64xi4>, tensor<f32>, tensor<i4>)
+moe.weight @q : tensor<32x64xi4> = #moe.piece<"w.bin", 0, 1024, tensor<32x64xi4>>
+func.func @codes_read_otherwise(%ids: tensor<?xi64>) -> (tensor<?x64xi4>, tensor<32x64xf32>) {
+  %q = moe.get_weight @q : tensor<32x64xi4>
+  %s = onnx.Constant dense<0.5> : tensor<f32>
+  %z = onnx.Constant dense<1> : tensor<i4>
+  %0 = onnx.Gather(%q, %ids) : (tensor<32x64xi4>, tensor<?xi64>) -> tensor<?x64xi4>
+  %1 = onnx.DequantizeLinear(%q, %s, %z) : (tensor<32x64xi4>, tensor<f32>, tensor<i4>) -> tensor<32x64xf32>
+  return %0, %1 : tensor<?x64xi4>, tensor<32x64xf32>
+}

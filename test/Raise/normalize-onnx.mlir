@@ -191,3 +191,12 @@ func.func @fused_narrow(%a: tensor<3x4xf16>, %b: tensor<4x5xf16>) -> tensor<3x5x
   %y = onnx.ms.FusedMatMul(%a, %b) {alpha = 0.25 : f32} : (tensor<3x4xf16>, tensor<4x5xf16>) -> tensor<3x5xf16>
   return %y : tensor<3x5xf16>
 }
+
+// Nothing is written anywhere.
+// CHECK-LABEL: @write_nothing
+// CHECK: onnx.ScatterND
+func.func @write_nothing(%x: tensor<2x3xf32>, %u: tensor<0x3xf32>) -> tensor<2x3xf32> {
+  %i = onnx.Constant dense<> : tensor<0x1xi64>
+  %y = onnx.ScatterND(%x, %i, %u) : (tensor<2x3xf32>, tensor<0x1xi64>, tensor<0x3xf32>) -> tensor<2x3xf32>
+  return %y : tensor<2x3xf32>
+}

@@ -59,8 +59,8 @@ def FoldWeights : Pass<"moe-fold-weights", "::mlir::ModuleOp"> {
   let summary = "Casts, transposes, reshapes, slices and concatenations of weights become recipes";
   let description = [{
     The result is another `moe.weight`; equal recipes are one weight, and weights that nothing reads are dropped. Ops that
-    would write a weight many times (Expand, Tile) stay. Values do not change. Codes of less than a byte that are dequantized or
-    cast become bytes.
+    would write a weight many times (Expand, Tile) stay. Values do not change. Integers of less than a byte that
+    something else reads become bytes.
   }];
   let dependentDialects = ["::mlir::moe::MoeDialect"];
   let statistics = [Statistic<"numFolded", "folded", "ops that became recipes">,
