@@ -31,14 +31,14 @@ const onnxfile::Function *Importer::findFunction(const onnxfile::Node &node) {
 FailureOr<Value> Importer::lookup(StringRef name, Scope &scope) {
   if (auto it = scope.values.find(name); it != scope.values.end())
     return it->second;
-  if (&scope == &mainScope)
-    if (auto it = initializers.find(name); it != initializers.end()) {
+  if (scope.initializers)
+    if (auto it = scope.initializers->find(name); it != scope.initializers->end()) {
       FailureOr<Value> value = tensorValue(*it->second, name, "tensor '" + printable(name) + "'", NameLoc::get(StringAttr::get(context, name)));
       if (succeeded(value))
         scope.values[name] = *value;
       return value;
     }
-  return failure();
+  return scope.outer ? lookup(name, *scope.outer) : FailureOr<Value>(failure());
 }
 
 LogicalResult Importer::define(Scope &scope, StringRef name, Value value) {
@@ -51,6 +51,20 @@ LogicalResult Importer::define(Scope &scope, StringRef name, Value value) {
 // Order
 //===----------------------------------------------------------------------===//
 
+/// What the graphs of a node read, their own values among it.
+static void readByGraphs(const onnxfile::Node &node, std::vector<StringRef> &names) {
+  for (const onnxfile::Attribute &attribute : node.attributes) {
+    if (!attribute.graph)
+      continue;
+    for (const onnxfile::Node &inner : attribute.graph->nodes) {
+      names.insert(names.end(), inner.inputs.begin(), inner.inputs.end());
+      readByGraphs(inner, names);
+    }
+    for (const onnxfile::ValueInfo &output : attribute.graph->outputs)
+      names.push_back(output.name);
+  }
+}
+
 /// Nodes in an order in which each follows those it reads. The file's order, if it is one.
 std::optional<std::vector<unsigned>> Importer::order(ArrayRef<onnxfile::Node> nodes, std::string &error) {
   llvm::StringMap<unsigned> producer;
@@ -61,8 +75,18 @@ std::optional<std::vector<unsigned>> Importer::order(ArrayRef<onnxfile::Node> no
         error = "value '" + printable(output) + "' is defined twice, the second time by " + describe(node);
         return std::nullopt;
       }
+  llvm::DenseMap<unsigned, std::vector<StringRef>> branches; // all that nodes with graphs read
   for (auto [i, node] : llvm::enumerate(nodes))
-    for (StringRef input : node.inputs)
+    if (llvm::any_of(node.attributes, [](const onnxfile::Attribute &attribute) { return attribute.graph != nullptr; })) {
+      branches[i] = node.inputs;
+      readByGraphs(node, branches[i]);
+    }
+  auto reads = [&](unsigned i) -> ArrayRef<StringRef> {
+    auto it = branches.find(i);
+    return it == branches.end() ? nodes[i].inputs : it->second;
+  };
+  for (unsigned i = 0; i < nodes.size(); ++i)
+    for (StringRef input : reads(i))
       if (auto it = producer.find(input); it != producer.end())
         sorted &= it->second < i;
   std::vector<unsigned> result;
@@ -83,13 +107,13 @@ std::optional<std::vector<unsigned>> Importer::order(ArrayRef<onnxfile::Node> no
     stack.emplace_back(start, 0);
     while (!stack.empty()) {
       auto &[i, next] = stack.back();
-      if (next == nodes[i].inputs.size()) {
+      if (next == reads(i).size()) {
         state[i] = kDone;
         result.push_back(i);
         stack.pop_back();
         continue;
       }
-      auto it = producer.find(nodes[i].inputs[next++]);
+      auto it = producer.find(reads(i)[next++]);
       if (it == producer.end() || state[it->second] == kDone)
         continue;
       if (state[it->second] == kOpen) {
@@ -314,6 +338,8 @@ LogicalResult Importer::importConstant(const onnxfile::Node &node, Scope &scope,
 LogicalResult Importer::importNode(const onnxfile::Node &node, Scope &scope) {
   if (const onnxfile::Function *function = findFunction(node))
     return callFunction(*function, node, scope);
+  if (isBranch(node))
+    return importIf(node, scope);
   NodeState state(locationOf(node));
   StringRef domain = domainOf(node.domain);
   auto version = scope.opsets->find(domain);
@@ -363,6 +389,52 @@ LogicalResult Importer::importNode(const onnxfile::Node &node, Scope &scope) {
         return failure();
     }
     if (failed(define(scope, name, value)))
+      return failure();
+  }
+  return success();
+}
+
+bool moe::isBranch(const onnxfile::Node &node) { return domainOf(node.domain).empty() && node.opType == "If"; }
+
+/// Programs have no branches: the one that the condition takes is copied into the node's place. Exporters write such nodes where
+/// they do not know an extent, which shapes decide here.
+LogicalResult Importer::importIf(const onnxfile::Node &node, Scope &scope) {
+  auto refuse = [&](const Twine &message) { return fail(describe(node) + ": " + message); };
+  if (scope.depth >= kMaxCallDepth)
+    return refuse("expects functions that do not call themselves, but the call is " + Twine(kMaxCallDepth) + " deep");
+  if (node.inputs.size() != 1)
+    return refuse("expects one input, but has " + Twine(node.inputs.size()));
+  FailureOr<Value> condition = lookup(node.inputs[0], scope);
+  if (failed(condition) || !*condition)
+    return refuse("reads '" + printable(node.inputs[0]) + "', which no node, input or initializer defines");
+  std::optional<int64_t> taken = facts->constant(facts->scalar(*condition));
+  if (!taken)
+    return refuse("expects a condition that constants and known extents decide, since programs have no branches");
+  StringRef name = *taken ? "then_branch" : "else_branch";
+  const onnxfile::Graph *graph = nullptr;
+  for (const onnxfile::Attribute &attribute : node.attributes)
+    if (attribute.name == name)
+      if (const onnxfile::Attribute *given = resolve(attribute, scope))
+        graph = given->graph.get();
+  if (!graph)
+    return refuse("expects the attribute '" + name + "' to be a graph");
+  if (!graph->inputs.empty() || graph->hasSparse)
+    return refuse("expects '" + name + "' to have no inputs and no sparse tensors");
+  if (graph->outputs.size() != node.outputs.size())
+    return refuse("expects '" + name + "' to have " + Twine(node.outputs.size()) + " outputs, but it has " + Twine(graph->outputs.size()));
+  llvm::StringMap<const onnxfile::Tensor *> tensors;
+  if (failed(indexInitializers(*graph, tensors)))
+    return failure();
+  Scope inner;
+  inner.function = scope.function, inner.arguments = scope.arguments, inner.opsets = scope.opsets;
+  inner.initializers = &tensors, inner.outer = &scope, inner.depth = scope.depth + 1;
+  if (failed(importNodes(graph->nodes, inner, describe(node) + ": '" + name + "': ")))
+    return failure();
+  for (auto [output, given] : llvm::zip(graph->outputs, node.outputs)) {
+    FailureOr<Value> value = lookup(output.name, inner);
+    if (failed(value) || !*value)
+      return refuse("output '" + printable(output.name) + "' of '" + name + "' is not defined by a node, input or initializer");
+    if (!given.empty() && failed(define(scope, given, *value)))
       return failure();
   }
   return success();

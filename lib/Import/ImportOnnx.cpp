@@ -81,8 +81,12 @@ LogicalResult Importer::checkModel() {
     if (failed(readOpsets(*this, function.opsets, *imports)))
       return failure();
   }
-  for (const onnxfile::Tensor &tensor : model.graph.initializers)
-    if (!initializers.try_emplace(tensor.name, &tensor).second)
+  return indexInitializers(model.graph, initializers);
+}
+
+LogicalResult Importer::indexInitializers(const onnxfile::Graph &graph, llvm::StringMap<const onnxfile::Tensor *> &index) {
+  for (const onnxfile::Tensor &tensor : graph.initializers)
+    if (!index.try_emplace(tensor.name, &tensor).second)
       return fail("tensor '" + printable(tensor.name) + "' is defined twice");
   return success();
 }
@@ -94,6 +98,9 @@ LogicalResult Importer::checkSize() {
   std::function<int64_t(ArrayRef<onnxfile::Node>, int)> count = [&](ArrayRef<onnxfile::Node> nodes, int depth) {
     int64_t total = nodes.size();
     for (const onnxfile::Node &node : nodes) {
+      for (const onnxfile::Attribute &attribute : node.attributes)
+        if (attribute.graph)
+          total = std::min(kMaxNodes + 1, total + count(attribute.graph->nodes, depth));
       const onnxfile::Function *function = depth < kMaxCallDepth ? findFunction(node) : nullptr;
       if (!function)
         continue;
@@ -119,10 +126,16 @@ LogicalResult Importer::checkOperators() {
   std::map<std::string, Missing> missing;
   int64_t total = 0;
   llvm::StringMap<bool> known;
-  auto check = [&](ArrayRef<onnxfile::Node> nodes) {
+  std::function<void(ArrayRef<onnxfile::Node>)> check = [&](ArrayRef<onnxfile::Node> nodes) {
     for (const onnxfile::Node &node : nodes) {
       if (findFunction(node))
         continue;
+      if (isBranch(node)) {
+        for (const onnxfile::Attribute &attribute : node.attributes)
+          if (attribute.graph)
+            check(attribute.graph->nodes);
+        continue;
+      }
       StringRef domain = node.domain == "ai.onnx" ? StringRef() : node.domain;
       std::string key = (domain + "\1" + node.opType).str();
       auto [it, isNew] = known.try_emplace(key, false);
@@ -290,7 +303,7 @@ LogicalResult Importer::declareOutputs() {
 OwningOpRef<ModuleOp> Importer::run() {
   if (failed(readFile()) || failed(checkModel()) || failed(checkSize()) || failed(checkOperators()) || failed(declareInputs()))
     return {};
-  mainScope.opsets = &opsets;
+  mainScope.opsets = &opsets, mainScope.initializers = &initializers;
   if (failed(importNodes(model.graph.nodes, mainScope, "")) || failed(declareOutputs()))
     return {};
   std::string problem;

@@ -61,6 +61,8 @@ public:
     const onnxfile::Function *function = nullptr;
     const llvm::StringMap<const onnxfile::Attribute *> *arguments = nullptr; // attributes of the call
     const llvm::StringMap<int64_t> *opsets = nullptr;
+    const llvm::StringMap<const onnxfile::Tensor *> *initializers = nullptr;
+    Scope *outer = nullptr; // of a branch: what it reads beyond its own
     int depth = 0;
   };
   LogicalResult importNodes(ArrayRef<onnxfile::Node> nodes, Scope &scope, const Twine &where);
@@ -91,6 +93,8 @@ private:
   LogicalResult importNode(const onnxfile::Node &node, Scope &scope);
   LogicalResult callFunction(const onnxfile::Function &function, const onnxfile::Node &node, Scope &scope);
   LogicalResult importConstant(const onnxfile::Node &node, Scope &scope, Location loc);
+  LogicalResult importIf(const onnxfile::Node &node, Scope &scope);
+  LogicalResult indexInitializers(const onnxfile::Graph &graph, llvm::StringMap<const onnxfile::Tensor *> &index);
   FailureOr<Attribute> convert(const onnxfile::Attribute &attribute, const onnxfile::Node &node);
   const onnxfile::Attribute *resolve(const onnxfile::Attribute &attribute, Scope &scope);
   LogicalResult define(Scope &scope, StringRef name, Value value);
@@ -126,6 +130,9 @@ private:
 
 /// Rewrites a node of an older opset to the newest form, and one of com.microsoft that is two standard ones.
 LogicalResult normalizeNode(Importer &importer, NodeState &node);
+
+/// Whether the node is ONNX's If, which is replaced by one of its graphs.
+bool isBranch(const onnxfile::Node &node);
 
 /// Operators that normalization knows beyond those of the dialect.
 bool isNormalizedAway(StringRef opType, bool isMicrosoft);

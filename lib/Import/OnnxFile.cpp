@@ -136,8 +136,10 @@ public:
   }
 
 private:
+  static constexpr int kDeepest = 16;
   StringRef file;
   std::string &error;
+  int depth = 0; // graphs that the current one lies in
 };
 
 bool Reader::tensor(StringRef bytes, Tensor &out) {
@@ -246,10 +248,16 @@ bool Reader::attribute(StringRef bytes, Attribute &out) {
       note(Attribute::Tensor_);
       out.tensor = std::make_shared<Tensor>();
       return field.wire == kBytes && tensor(field.bytes, *out.tensor);
-    case 6:
-    case 11:
-      out.hasGraph = true;
-      return true;
+    case 6: {
+      note(Attribute::Graph_);
+      if (depth == kDeepest)
+        return fail(field.bytes, formatv("expects graphs in at most {0} others", kDeepest).str());
+      out.graph = std::make_shared<Graph>();
+      ++depth;
+      bool good = field.wire == kBytes && graph(field.bytes, *out.graph);
+      --depth;
+      return good;
+    }
     case 7: {
       note(Attribute::Floats);
       StringRef packed = field.bytes;

@@ -55,8 +55,10 @@ struct ValueInfo {
   std::vector<Dim> dims;
 };
 
+struct Graph;
+
 struct Attribute {
-  enum Kind { Undefined = 0, Float = 1, Int = 2, String = 3, Tensor_ = 4, Graph = 5, Floats = 6, Ints = 7, Strings = 8, Tensors = 9, Graphs = 10 };
+  enum Kind { Undefined = 0, Float = 1, Int = 2, String = 3, Tensor_ = 4, Graph_ = 5, Floats = 6, Ints = 7, Strings = 8, Tensors = 9, Graphs = 10 };
   StringRef name, reference, string;
   int64_t kind = 0;
   float number = 0;
@@ -65,7 +67,7 @@ struct Attribute {
   std::vector<float> floats;
   std::vector<int64_t> integers;
   std::vector<StringRef> strings;
-  bool hasGraph = false;
+  std::shared_ptr<Graph> graph;
 };
 
 struct Node {

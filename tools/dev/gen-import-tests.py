@@ -48,6 +48,16 @@ def good():
          node("Softmax", ["c"], ["d"], axis=1), node("ReduceSum", ["d"], ["e"], axes=[2], keepdims=0), node("Dropout", ["e"], ["f"], ratio=0.25),
          node("TopK", ["f"], ["v", "i"], k=2)],
         [value("x", F, [1, "n", 5, 6])], [value("v", F, ["n", 2])], version=9)
+    # What an exporter writes for squeeze(1) where it does not know the extent; the branch reads a value of the main graph that a
+    # later node of the file defines, and tensors of its own.
+    squeeze = helper.make_graph([node("Squeeze", ["late", "axis"], ["narrow"])], "then", [], [value("narrow", F, None)], [tensor("axis", np.int64([1]))])
+    keep = helper.make_graph([node("Identity", ["late"], ["wide"])], "else", [], [value("wide", F, None)])
+    inner = helper.make_graph([node("If", ["no"], ["deep"], then_branch=squeeze, else_branch=keep)], "inner", [], [value("deep", F, None)])
+    yield "branch", model(
+        [node("Shape", ["x"], ["shape"]), node("Gather", ["shape", "one"], ["extent"]), node("Equal", ["extent", "one"], ["is_one"], name="compare"),
+         node("If", ["is_one"], ["y"], name="squeeze", then_branch=squeeze, else_branch=keep),
+         node("If", ["is_one"], ["z"], name="nested", then_branch=inner, else_branch=squeeze), node("Neg", ["x"], ["late"], name="late")],
+        [value("x", F, ["n", 1, 4])], [value("y", F, ["n", 4]), value("z", F, ["n", 1, 4])], [tensor("one", np.int64(1)), tensor("no", np.bool_(False))])
     fused = dict(domain="com.microsoft", alpha=0.5, transB=1)
     yield "fused", model(
         [node("FusedGemm", ["x", "w", "b"], ["a"], name="plain", activation="Sigmoid", **fused),
@@ -77,6 +87,16 @@ def bad():
     yield "truncated", whole[:-20]
     yield "text", b"this is no model\n"
     yield "empty", b""
+    side = lambda name, count=1: helper.make_graph([node("Relu", ["x"], [f"{name}{i}"]) for i in range(count)], name, [], [value(f"{name}{i}", F, None) for i in range(count)])
+    choice = lambda **sides: [node("If", ["c"], ["y"], name="choice", **sides)]
+    yes = tensor("c", np.bool_(True))
+    yield "branch-open", model(choice(then_branch=side("a"), else_branch=side("b")), [x, value("c", TensorProto.BOOL, [])], [y])
+    yield "branch-outputs", model(choice(then_branch=side("a", 2), else_branch=side("b")), [x], [y], [yes])
+    yield "branch-missing", model(choice(else_branch=side("b")), [x], [y], [yes])
+    deep = side("a")
+    for i in range(20):
+        deep = helper.make_graph([node("If", ["c"], [f"d{i}"], then_branch=deep, else_branch=side("b"))], "deep", [], [value(f"d{i}", F, None)])
+    yield "branch-deep", model(choice(then_branch=deep, else_branch=side("b")), [x], [y], [yes])
     yield "fused", model([node("FusedGemm", ["x", "w"], ["y"], name="product", domain="com.microsoft", activation="Sine")],
                          [x, value("w", F, [4, 4])], [y], opsets=[opset("com.microsoft", 1)])
     yield "operators", model([node("Mystery", ["x"], ["a"], name="first"), node("Mystery", ["a"], ["b"]), node("Loop", ["b"], ["c"]), node("Odd", ["c"], ["y"], domain="org.example")], [x], [y])
