@@ -2,6 +2,7 @@
 #include "Importer.h"
 #include "moe/Support/Dtype.h"
 
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
@@ -51,17 +52,23 @@ LogicalResult Importer::define(Scope &scope, StringRef name, Value value) {
 // Order
 //===----------------------------------------------------------------------===//
 
-/// What the graphs of a node read, their own values among it.
+/// What the graphs of a node read that they do not make themselves.
 static void readByGraphs(const onnxfile::Node &node, std::vector<StringRef> &names) {
   for (const onnxfile::Attribute &attribute : node.attributes) {
     if (!attribute.graph)
       continue;
+    llvm::StringSet<> own;
+    std::vector<StringRef> reads;
+    for (const onnxfile::Tensor &tensor : attribute.graph->initializers)
+      own.insert(tensor.name);
     for (const onnxfile::Node &inner : attribute.graph->nodes) {
-      names.insert(names.end(), inner.inputs.begin(), inner.inputs.end());
-      readByGraphs(inner, names);
+      own.insert_range(inner.outputs);
+      reads.insert(reads.end(), inner.inputs.begin(), inner.inputs.end());
+      readByGraphs(inner, reads);
     }
     for (const onnxfile::ValueInfo &output : attribute.graph->outputs)
-      names.push_back(output.name);
+      reads.push_back(output.name);
+    llvm::copy_if(reads, std::back_inserter(names), [&](StringRef name) { return !own.contains(name); });
   }
 }
 

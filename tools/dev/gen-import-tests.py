@@ -58,6 +58,11 @@ def good():
          node("If", ["is_one"], ["y"], name="squeeze", then_branch=squeeze, else_branch=keep),
          node("If", ["is_one"], ["z"], name="nested", then_branch=inner, else_branch=squeeze), node("Neg", ["x"], ["late"], name="late")],
         [value("x", F, ["n", 1, 4])], [value("y", F, ["n", 4]), value("z", F, ["n", 1, 4])], [tensor("one", np.int64(1)), tensor("no", np.bool_(False))])
+    # Names of a branch are its own: the main graph uses them for what it makes of the branch's results.
+    name = lambda op: helper.make_graph([node(op, ["x"], ["y"]), node("Add", ["y", "t"], ["u"])], op, [], [value("y", F, None), value("u", F, None)], [tensor("t", np.float32([1, 2, 3, 4]))])
+    yield "branch-names", model(
+        [node("If", ["yes"], ["y", "v"], name="choice", then_branch=name("Neg"), else_branch=name("Exp")), node("Relu", ["y"], ["t"]), node("Sub", ["t", "v"], ["u"])],
+        [x], [value("u", F, ["n", 4])], [tensor("yes", np.bool_(True))])
     fused = dict(domain="com.microsoft", alpha=0.5, transB=1)
     yield "fused", model(
         [node("FusedGemm", ["x", "w", "b"], ["a"], name="plain", activation="Sigmoid", **fused),
