@@ -173,14 +173,22 @@ static std::optional<IdRange> rangeOf(Value value, int depth = 0) {
   return std::nullopt;
 }
 
-/// Whether the ids of a token differ: those of the largest numbers do, and a function that keeps them apart of such.
+/// Places of the largest numbers that lie next to each other: those of several rows of numbers, or of one each, may agree.
+static bool picksApart(Value value) {
+  Operation *op = definedBy(value, {"TopK"});
+  return value.getDefiningOp<RouteOp>() ||
+         (op && axisOf(op, "axis", -1, tensorType(value).getRank()) == tensorType(value).getRank() - 1);
+}
+
+/// Whether the ids along the last dimension differ: those of the largest numbers do, and a function that keeps them
+/// apart of such.
 static bool areDistinct(Value ids) {
   ids = skipCasts(ids);
-  if (picksFrom(ids))
+  if (picksApart(ids))
     return true;
   IdFunction function;
   std::optional<SmallVector<int64_t>> entries = function.of(ids);
-  if (!entries || !function.root)
+  if (!entries || !function.root || !picksApart(skipCasts(function.root)))
     return false;
   llvm::sort(*entries);
   return std::adjacent_find(entries->begin(), entries->end()) == entries->end();

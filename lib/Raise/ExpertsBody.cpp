@@ -42,6 +42,13 @@ bool ExpertsBody::isIds(Value value) {
   return term && term->ofSlot ? kind == RouteKind::SlotIndices : kind == RouteKind::Indices;
 }
 
+/// Whether what an expert makes of a token, with all weight that the token gives it, is added once for each slot that
+/// chose it.
+bool ExpertsBody::isCountedTwice() {
+  return !route.distinct &&
+         (!term || (term->nonZero && route.of(term->nonZero->getOperand(0)).kind == RouteKind::Indicator));
+}
+
 /// A number that the result of a pair is multiplied by.
 bool ExpertsBody::isWeight(Value value) {
   RouteFact fact = route.of(value);
@@ -52,8 +59,9 @@ bool ExpertsBody::isWeight(Value value) {
            (fact.kind == RouteKind::SlotSpread && fact.expert && term->ofExpert);
   }
   if (term)
-    return fact.kind == RouteKind::Matrix && fact.expert;
-  return fact.kind == RouteKind::Weights || (fact.kind == RouteKind::Matrix && (!fact.expert || isPartOfBank(value)));
+    return fact.kind == RouteKind::Matrix && fact.expert && !isCountedTwice();
+  return fact.kind == RouteKind::Weights ||
+         (fact.kind == RouteKind::Matrix && (!fact.expert || (route.distinct && isPartOfBank(value))));
 }
 
 bool ExpertsBody::isPartOfBank(Value value) {
@@ -558,8 +566,15 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalNew(Value value) {
     Value data = op->getOperand(0);
     if (isIds(op->getOperand(1)) && !ofExpert()) {
       int64_t axis = isOnnx(op, {"GatherND"}) ? 0 : axisOf(op, "axis", 0, tensorType(data).getRank());
-      if (isOnnx(op, {"GatherElements"}) && visited.contains(data) && route.isExpertDim(data, axis))
-        return eval(data); // of all experts' results those of the pairs' experts
+      if (isOnnx(op, {"GatherElements"}) && visited.contains(data) && route.isExpertDim(data, axis)) {
+        // Of all experts' results those of the pairs' experts.
+        std::optional<Term> all = eval(data);
+        if (all && all->weighted && isCountedTwice()) {
+          fail(describeNode(op) + " weighs an expert by all slots that chose it, for each of them");
+          return std::nullopt;
+        }
+        return all;
+      }
       if (tensorType(data).getDimSize(axis) != route.numExperts() || fromRoute.contains(data) ||
           hasRowAxis(data, true)) {
         fail(describeNode(op) + " picks other than one entry an expert");
@@ -597,7 +612,7 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalNew(Value value) {
       Axes all = axes.leaves(data);
       if (term && term->ofSlot
               ? isWeight(data)
-              : dataFact.kind == RouteKind::Weights || (dataFact.kind == RouteKind::Matrix && dataFact.expert)) {
+              : dataFact.kind == RouteKind::Weights || (dataFact.kind == RouteKind::Matrix && dataFact.expert && !isCountedTwice())) {
         if (axes.space.leaves(picked).size() != all.size()) {
           fail(describeNode(op) + " reads a routing weight by part of its coordinates");
           return std::nullopt;

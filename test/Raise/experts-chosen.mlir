@@ -293,3 +293,222 @@ func.func @largest(%x: tensor<?x16xf32> {moe.dims = ["tokens", 16]}, %l: tensor<
   %s1 = onnx.Add(%t0, %t1) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
   return %s1 : tensor<?x16xf32>
 }
+
+// -----
+
+// Ids that may be the same twice: each slot adds what all slots together give the expert.
+// CHECK-LABEL: @counted_twice
+// CHECK-NOT: moe.experts
+func.func @counted_twice(%x: tensor<?x16xf32> {moe.dims = ["tokens", 16]}, %l: tensor<?x3xf32> {moe.dims = ["tokens", 3]}, %token: tensor<?xi64> {moe.dims = ["tokens"]}) -> tensor<?x16xf32> {
+  %last = onnx.Constant dense<-1> : tensor<1xi64>
+  %zero = onnx.Constant dense<0> : tensor<1xi64>
+  %fzero = onnx.Constant dense<0.0> : tensor<f32>
+  %table = onnx.Constant dense<[[0, 1], [2, 1], [1, 0], [2, 2]]> : tensor<4x2xi64>
+  %ids = onnx.Gather(%table, %token) {axis = 0 : i64} : (tensor<4x2xi64>, tensor<?xi64>) -> tensor<?x2xi64>
+  %s = onnx.Sigmoid(%l) : (tensor<?x3xf32>) -> tensor<?x3xf32>
+  %w = onnx.GatherElements(%s, %ids) {axis = 1 : i64} : (tensor<?x3xf32>, tensor<?x2xi64>) -> tensor<?x2xf32>
+  %shape = onnx.Shape(%l) : (tensor<?x3xf32>) -> tensor<2xi64>
+  %zeros = onnx.Expand(%fzero, %shape) : (tensor<f32>, tensor<2xi64>) -> tensor<?x3xf32>
+  %m = onnx.ScatterElements(%zeros, %ids, %w) {axis = 1 : i64, reduction = "add"} : (tensor<?x3xf32>, tensor<?x2xi64>, tensor<?x2xf32>) -> tensor<?x3xf32>
+  %xs = onnx.Shape(%x) : (tensor<?x16xf32>) -> tensor<2xi64>
+  %none = onnx.Expand(%fzero, %xs) : (tensor<f32>, tensor<2xi64>) -> tensor<?x16xf32>
+  %n0 = onnx.Constant dense<0> : tensor<i64>
+  %is0 = onnx.Equal(%ids, %n0) : (tensor<?x2xi64>, tensor<i64>) -> tensor<?x2xi1>
+  %nz0 = onnx.NonZero(%is0) : (tensor<?x2xi1>) -> tensor<2x?xi64>
+  %at0 = onnx.Constant dense<0> : tensor<i64>
+  %t0 = onnx.Gather(%nz0, %at0) {axis = 0 : i64} : (tensor<2x?xi64>, tensor<i64>) -> tensor<?xi64>
+  %tu0 = onnx.Unsqueeze(%t0, %last) : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %r0 = onnx.Gather(%x, %t0) {axis = 0 : i64} : (tensor<?x16xf32>, tensor<?xi64>) -> tensor<?x16xf32>
+  %w0 = onnx.Constant dense<0.1> : tensor<16x16xf32>
+  %h0 = onnx.MatMul(%r0, %w0) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %e0 = onnx.Constant dense<0> : tensor<1xi64>
+  %c0 = onnx.Gather(%m, %e0) {axis = 1 : i64} : (tensor<?x3xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %g0 = onnx.Gather(%c0, %t0) {axis = 0 : i64} : (tensor<?x1xf32>, tensor<?xi64>) -> tensor<?x1xf32>
+  %p0 = onnx.Mul(%h0, %g0) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %y0 = onnx.ScatterND(%none, %tu0, %p0) {reduction = "add"} : (tensor<?x16xf32>, tensor<?x1xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %n1 = onnx.Constant dense<1> : tensor<i64>
+  %is1 = onnx.Equal(%ids, %n1) : (tensor<?x2xi64>, tensor<i64>) -> tensor<?x2xi1>
+  %nz1 = onnx.NonZero(%is1) : (tensor<?x2xi1>) -> tensor<2x?xi64>
+  %at1 = onnx.Constant dense<0> : tensor<i64>
+  %t1 = onnx.Gather(%nz1, %at1) {axis = 0 : i64} : (tensor<2x?xi64>, tensor<i64>) -> tensor<?xi64>
+  %tu1 = onnx.Unsqueeze(%t1, %last) : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %r1 = onnx.Gather(%x, %t1) {axis = 0 : i64} : (tensor<?x16xf32>, tensor<?xi64>) -> tensor<?x16xf32>
+  %w1 = onnx.Constant dense<0.2> : tensor<16x16xf32>
+  %h1 = onnx.MatMul(%r1, %w1) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %e1 = onnx.Constant dense<1> : tensor<1xi64>
+  %c1 = onnx.Gather(%m, %e1) {axis = 1 : i64} : (tensor<?x3xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %g1 = onnx.Gather(%c1, %t1) {axis = 0 : i64} : (tensor<?x1xf32>, tensor<?xi64>) -> tensor<?x1xf32>
+  %p1 = onnx.Mul(%h1, %g1) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %y1 = onnx.ScatterND(%y0, %tu1, %p1) {reduction = "add"} : (tensor<?x16xf32>, tensor<?x1xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %n2 = onnx.Constant dense<2> : tensor<i64>
+  %is2 = onnx.Equal(%ids, %n2) : (tensor<?x2xi64>, tensor<i64>) -> tensor<?x2xi1>
+  %nz2 = onnx.NonZero(%is2) : (tensor<?x2xi1>) -> tensor<2x?xi64>
+  %at2 = onnx.Constant dense<0> : tensor<i64>
+  %t2 = onnx.Gather(%nz2, %at2) {axis = 0 : i64} : (tensor<2x?xi64>, tensor<i64>) -> tensor<?xi64>
+  %tu2 = onnx.Unsqueeze(%t2, %last) : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %r2 = onnx.Gather(%x, %t2) {axis = 0 : i64} : (tensor<?x16xf32>, tensor<?xi64>) -> tensor<?x16xf32>
+  %w2 = onnx.Constant dense<0.3> : tensor<16x16xf32>
+  %h2 = onnx.MatMul(%r2, %w2) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %e2 = onnx.Constant dense<2> : tensor<1xi64>
+  %c2 = onnx.Gather(%m, %e2) {axis = 1 : i64} : (tensor<?x3xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %g2 = onnx.Gather(%c2, %t2) {axis = 0 : i64} : (tensor<?x1xf32>, tensor<?xi64>) -> tensor<?x1xf32>
+  %p2 = onnx.Mul(%h2, %g2) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %y2 = onnx.ScatterND(%y1, %tu2, %p2) {reduction = "add"} : (tensor<?x16xf32>, tensor<?x1xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  return %y2 : tensor<?x16xf32>
+}
+
+// -----
+
+// Places along another dimension than that of the slots: two slots may choose one expert, and one of them is overwritten.
+// CHECK-LABEL: @two_routers
+// CHECK-NOT: moe.experts
+func.func @two_routers(%x: tensor<?x16xf32> {moe.dims = ["tokens", 16]}, %l: tensor<?x4x2xf32> {moe.dims = ["tokens", 4, 2]}, %w: tensor<?x2xf32> {moe.dims = ["tokens", 2]}) -> tensor<?x16xf32> {
+  %last = onnx.Constant dense<-1> : tensor<1xi64>
+  %zero = onnx.Constant dense<0> : tensor<1xi64>
+  %fzero = onnx.Constant dense<0.0> : tensor<f32>
+  %ids = onnx.ArgMax(%l) {axis = 1 : i64, keepdims = 0 : i64} : (tensor<?x4x2xf32>) -> tensor<?x2xi64>
+  %xs = onnx.Shape(%x) : (tensor<?x16xf32>) -> tensor<2xi64>
+  %none = onnx.Expand(%fzero, %xs) : (tensor<f32>, tensor<2xi64>) -> tensor<?x16xf32>
+  %n0 = onnx.Constant dense<0> : tensor<i64>
+  %is0 = onnx.Equal(%ids, %n0) : (tensor<?x2xi64>, tensor<i64>) -> tensor<?x2xi1>
+  %nz0 = onnx.NonZero(%is0) : (tensor<?x2xi1>) -> tensor<2x?xi64>
+  %at0 = onnx.Constant dense<0> : tensor<i64>
+  %t0 = onnx.Gather(%nz0, %at0) {axis = 0 : i64} : (tensor<2x?xi64>, tensor<i64>) -> tensor<?xi64>
+  %tu0 = onnx.Unsqueeze(%t0, %last) : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %r0 = onnx.Gather(%x, %t0) {axis = 0 : i64} : (tensor<?x16xf32>, tensor<?xi64>) -> tensor<?x16xf32>
+  %w0 = onnx.Constant dense<0.1> : tensor<16x16xf32>
+  %h0 = onnx.MatMul(%r0, %w0) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %nt0 = onnx.Transpose(%nz0) {perm = array<i64: 1, 0>} : (tensor<2x?xi64>) -> tensor<?x2xi64>
+  %f0 = onnx.GatherND(%w, %nt0) : (tensor<?x2xf32>, tensor<?x2xi64>) -> tensor<?xf32>
+  %g0 = onnx.Unsqueeze(%f0, %last) : (tensor<?xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %p0 = onnx.Mul(%h0, %g0) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %y0 = onnx.ScatterND(%none, %tu0, %p0) : (tensor<?x16xf32>, tensor<?x1xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %n1 = onnx.Constant dense<1> : tensor<i64>
+  %is1 = onnx.Equal(%ids, %n1) : (tensor<?x2xi64>, tensor<i64>) -> tensor<?x2xi1>
+  %nz1 = onnx.NonZero(%is1) : (tensor<?x2xi1>) -> tensor<2x?xi64>
+  %at1 = onnx.Constant dense<0> : tensor<i64>
+  %t1 = onnx.Gather(%nz1, %at1) {axis = 0 : i64} : (tensor<2x?xi64>, tensor<i64>) -> tensor<?xi64>
+  %tu1 = onnx.Unsqueeze(%t1, %last) : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %r1 = onnx.Gather(%x, %t1) {axis = 0 : i64} : (tensor<?x16xf32>, tensor<?xi64>) -> tensor<?x16xf32>
+  %w1 = onnx.Constant dense<0.2> : tensor<16x16xf32>
+  %h1 = onnx.MatMul(%r1, %w1) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %nt1 = onnx.Transpose(%nz1) {perm = array<i64: 1, 0>} : (tensor<2x?xi64>) -> tensor<?x2xi64>
+  %f1 = onnx.GatherND(%w, %nt1) : (tensor<?x2xf32>, tensor<?x2xi64>) -> tensor<?xf32>
+  %g1 = onnx.Unsqueeze(%f1, %last) : (tensor<?xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %p1 = onnx.Mul(%h1, %g1) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %y1 = onnx.ScatterND(%none, %tu1, %p1) : (tensor<?x16xf32>, tensor<?x1xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %s1 = onnx.Add(%y0, %y1) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %n2 = onnx.Constant dense<2> : tensor<i64>
+  %is2 = onnx.Equal(%ids, %n2) : (tensor<?x2xi64>, tensor<i64>) -> tensor<?x2xi1>
+  %nz2 = onnx.NonZero(%is2) : (tensor<?x2xi1>) -> tensor<2x?xi64>
+  %at2 = onnx.Constant dense<0> : tensor<i64>
+  %t2 = onnx.Gather(%nz2, %at2) {axis = 0 : i64} : (tensor<2x?xi64>, tensor<i64>) -> tensor<?xi64>
+  %tu2 = onnx.Unsqueeze(%t2, %last) : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %r2 = onnx.Gather(%x, %t2) {axis = 0 : i64} : (tensor<?x16xf32>, tensor<?xi64>) -> tensor<?x16xf32>
+  %w2 = onnx.Constant dense<0.3> : tensor<16x16xf32>
+  %h2 = onnx.MatMul(%r2, %w2) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %nt2 = onnx.Transpose(%nz2) {perm = array<i64: 1, 0>} : (tensor<2x?xi64>) -> tensor<?x2xi64>
+  %f2 = onnx.GatherND(%w, %nt2) : (tensor<?x2xf32>, tensor<?x2xi64>) -> tensor<?xf32>
+  %g2 = onnx.Unsqueeze(%f2, %last) : (tensor<?xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %p2 = onnx.Mul(%h2, %g2) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %y2 = onnx.ScatterND(%none, %tu2, %p2) : (tensor<?x16xf32>, tensor<?x1xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %s2 = onnx.Add(%s1, %y2) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %n3 = onnx.Constant dense<3> : tensor<i64>
+  %is3 = onnx.Equal(%ids, %n3) : (tensor<?x2xi64>, tensor<i64>) -> tensor<?x2xi1>
+  %nz3 = onnx.NonZero(%is3) : (tensor<?x2xi1>) -> tensor<2x?xi64>
+  %at3 = onnx.Constant dense<0> : tensor<i64>
+  %t3 = onnx.Gather(%nz3, %at3) {axis = 0 : i64} : (tensor<2x?xi64>, tensor<i64>) -> tensor<?xi64>
+  %tu3 = onnx.Unsqueeze(%t3, %last) : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %r3 = onnx.Gather(%x, %t3) {axis = 0 : i64} : (tensor<?x16xf32>, tensor<?xi64>) -> tensor<?x16xf32>
+  %w3 = onnx.Constant dense<0.4> : tensor<16x16xf32>
+  %h3 = onnx.MatMul(%r3, %w3) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %nt3 = onnx.Transpose(%nz3) {perm = array<i64: 1, 0>} : (tensor<2x?xi64>) -> tensor<?x2xi64>
+  %f3 = onnx.GatherND(%w, %nt3) : (tensor<?x2xf32>, tensor<?x2xi64>) -> tensor<?xf32>
+  %g3 = onnx.Unsqueeze(%f3, %last) : (tensor<?xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %p3 = onnx.Mul(%h3, %g3) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %y3 = onnx.ScatterND(%none, %tu3, %p3) : (tensor<?x16xf32>, tensor<?x1xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %s3 = onnx.Add(%s2, %y3) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  return %s3 : tensor<?x16xf32>
+}
+
+// -----
+
+// The same, where the slots are the largest of two rows and numbered anew.
+// CHECK-LABEL: @two_rows
+// CHECK-NOT: moe.experts
+func.func @two_rows(%x: tensor<?x16xf32> {moe.dims = ["tokens", 16]}, %l: tensor<?x8xf32> {moe.dims = ["tokens", 8]}, %w: tensor<?x2xf32> {moe.dims = ["tokens", 2]}) -> tensor<?x16xf32> {
+  %last = onnx.Constant dense<-1> : tensor<1xi64>
+  %zero = onnx.Constant dense<0> : tensor<1xi64>
+  %fzero = onnx.Constant dense<0.0> : tensor<f32>
+  %one = onnx.Constant dense<1> : tensor<i64>
+  %four = onnx.Constant dense<4> : tensor<i64>
+  %as = onnx.Constant dense<[-1, 2]> : tensor<2xi64>
+  %halves = onnx.Constant dense<[-1, 4]> : tensor<2xi64>
+  %lr = onnx.Reshape(%l, %halves) : (tensor<?x8xf32>, tensor<2xi64>) -> tensor<?x4xf32>
+  %best = onnx.ArgMax(%lr) {axis = 1 : i64, keepdims = 0 : i64} : (tensor<?x4xf32>) -> tensor<?xi64>
+  %pair = onnx.Reshape(%best, %as) : (tensor<?xi64>, tensor<2xi64>) -> tensor<?x2xi64>
+  %next = onnx.Add(%pair, %one) : (tensor<?x2xi64>, tensor<i64>) -> tensor<?x2xi64>
+  %ids = onnx.Mod(%next, %four) : (tensor<?x2xi64>, tensor<i64>) -> tensor<?x2xi64>
+  %xs = onnx.Shape(%x) : (tensor<?x16xf32>) -> tensor<2xi64>
+  %none = onnx.Expand(%fzero, %xs) : (tensor<f32>, tensor<2xi64>) -> tensor<?x16xf32>
+  %n0 = onnx.Constant dense<0> : tensor<i64>
+  %is0 = onnx.Equal(%ids, %n0) : (tensor<?x2xi64>, tensor<i64>) -> tensor<?x2xi1>
+  %nz0 = onnx.NonZero(%is0) : (tensor<?x2xi1>) -> tensor<2x?xi64>
+  %at0 = onnx.Constant dense<0> : tensor<i64>
+  %t0 = onnx.Gather(%nz0, %at0) {axis = 0 : i64} : (tensor<2x?xi64>, tensor<i64>) -> tensor<?xi64>
+  %tu0 = onnx.Unsqueeze(%t0, %last) : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %r0 = onnx.Gather(%x, %t0) {axis = 0 : i64} : (tensor<?x16xf32>, tensor<?xi64>) -> tensor<?x16xf32>
+  %w0 = onnx.Constant dense<0.1> : tensor<16x16xf32>
+  %h0 = onnx.MatMul(%r0, %w0) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %nt0 = onnx.Transpose(%nz0) {perm = array<i64: 1, 0>} : (tensor<2x?xi64>) -> tensor<?x2xi64>
+  %f0 = onnx.GatherND(%w, %nt0) : (tensor<?x2xf32>, tensor<?x2xi64>) -> tensor<?xf32>
+  %g0 = onnx.Unsqueeze(%f0, %last) : (tensor<?xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %p0 = onnx.Mul(%h0, %g0) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %y0 = onnx.ScatterND(%none, %tu0, %p0) : (tensor<?x16xf32>, tensor<?x1xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %n1 = onnx.Constant dense<1> : tensor<i64>
+  %is1 = onnx.Equal(%ids, %n1) : (tensor<?x2xi64>, tensor<i64>) -> tensor<?x2xi1>
+  %nz1 = onnx.NonZero(%is1) : (tensor<?x2xi1>) -> tensor<2x?xi64>
+  %at1 = onnx.Constant dense<0> : tensor<i64>
+  %t1 = onnx.Gather(%nz1, %at1) {axis = 0 : i64} : (tensor<2x?xi64>, tensor<i64>) -> tensor<?xi64>
+  %tu1 = onnx.Unsqueeze(%t1, %last) : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %r1 = onnx.Gather(%x, %t1) {axis = 0 : i64} : (tensor<?x16xf32>, tensor<?xi64>) -> tensor<?x16xf32>
+  %w1 = onnx.Constant dense<0.2> : tensor<16x16xf32>
+  %h1 = onnx.MatMul(%r1, %w1) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %nt1 = onnx.Transpose(%nz1) {perm = array<i64: 1, 0>} : (tensor<2x?xi64>) -> tensor<?x2xi64>
+  %f1 = onnx.GatherND(%w, %nt1) : (tensor<?x2xf32>, tensor<?x2xi64>) -> tensor<?xf32>
+  %g1 = onnx.Unsqueeze(%f1, %last) : (tensor<?xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %p1 = onnx.Mul(%h1, %g1) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %y1 = onnx.ScatterND(%none, %tu1, %p1) : (tensor<?x16xf32>, tensor<?x1xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %s1 = onnx.Add(%y0, %y1) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %n2 = onnx.Constant dense<2> : tensor<i64>
+  %is2 = onnx.Equal(%ids, %n2) : (tensor<?x2xi64>, tensor<i64>) -> tensor<?x2xi1>
+  %nz2 = onnx.NonZero(%is2) : (tensor<?x2xi1>) -> tensor<2x?xi64>
+  %at2 = onnx.Constant dense<0> : tensor<i64>
+  %t2 = onnx.Gather(%nz2, %at2) {axis = 0 : i64} : (tensor<2x?xi64>, tensor<i64>) -> tensor<?xi64>
+  %tu2 = onnx.Unsqueeze(%t2, %last) : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %r2 = onnx.Gather(%x, %t2) {axis = 0 : i64} : (tensor<?x16xf32>, tensor<?xi64>) -> tensor<?x16xf32>
+  %w2 = onnx.Constant dense<0.3> : tensor<16x16xf32>
+  %h2 = onnx.MatMul(%r2, %w2) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %nt2 = onnx.Transpose(%nz2) {perm = array<i64: 1, 0>} : (tensor<2x?xi64>) -> tensor<?x2xi64>
+  %f2 = onnx.GatherND(%w, %nt2) : (tensor<?x2xf32>, tensor<?x2xi64>) -> tensor<?xf32>
+  %g2 = onnx.Unsqueeze(%f2, %last) : (tensor<?xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %p2 = onnx.Mul(%h2, %g2) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %y2 = onnx.ScatterND(%none, %tu2, %p2) : (tensor<?x16xf32>, tensor<?x1xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %s2 = onnx.Add(%s1, %y2) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %n3 = onnx.Constant dense<3> : tensor<i64>
+  %is3 = onnx.Equal(%ids, %n3) : (tensor<?x2xi64>, tensor<i64>) -> tensor<?x2xi1>
+  %nz3 = onnx.NonZero(%is3) : (tensor<?x2xi1>) -> tensor<2x?xi64>
+  %at3 = onnx.Constant dense<0> : tensor<i64>
+  %t3 = onnx.Gather(%nz3, %at3) {axis = 0 : i64} : (tensor<2x?xi64>, tensor<i64>) -> tensor<?xi64>
+  %tu3 = onnx.Unsqueeze(%t3, %last) : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %r3 = onnx.Gather(%x, %t3) {axis = 0 : i64} : (tensor<?x16xf32>, tensor<?xi64>) -> tensor<?x16xf32>
+  %w3 = onnx.Constant dense<0.4> : tensor<16x16xf32>
+  %h3 = onnx.MatMul(%r3, %w3) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %nt3 = onnx.Transpose(%nz3) {perm = array<i64: 1, 0>} : (tensor<2x?xi64>) -> tensor<?x2xi64>
+  %f3 = onnx.GatherND(%w, %nt3) : (tensor<?x2xf32>, tensor<?x2xi64>) -> tensor<?xf32>
+  %g3 = onnx.Unsqueeze(%f3, %last) : (tensor<?xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %p3 = onnx.Mul(%h3, %g3) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %y3 = onnx.ScatterND(%none, %tu3, %p3) : (tensor<?x16xf32>, tensor<?x1xi64>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %s3 = onnx.Add(%s2, %y3) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  return %s3 : tensor<?x16xf32>
+}
