@@ -42,11 +42,13 @@ bool ExpertsBody::isIds(Value value) {
   return term && term->ofSlot ? kind == RouteKind::SlotIndices : kind == RouteKind::Indices;
 }
 
-/// Whether what an expert makes of a token, with all weight that the token gives it, is added once for each slot that
-/// chose it.
-bool ExpertsBody::isCountedTwice() {
-  return !route.distinct &&
-         (!term || (term->nonZero && route.of(term->nonZero->getOperand(0)).kind == RouteKind::Indicator));
+/// Whether all the weight that a token gives an expert may stand for its slots' weights: not where slots choose one expert
+/// twice and each of them adds it, nor where what it makes of a sum is no sum.
+bool ExpertsBody::mayAddWeights() {
+  if (route.distinct)
+    return true;
+  bool ofPairs = term ? term->nonZero && route.of(term->nonZero->getOperand(0)).kind == RouteKind::Indicator : !banks.empty();
+  return !ofPairs && !onInput;
 }
 
 /// A number that the result of a pair is multiplied by.
@@ -59,9 +61,9 @@ bool ExpertsBody::isWeight(Value value) {
            (fact.kind == RouteKind::SlotSpread && fact.expert && term->ofExpert);
   }
   if (term)
-    return fact.kind == RouteKind::Matrix && fact.expert && !isCountedTwice();
+    return fact.kind == RouteKind::Matrix && fact.expert && mayAddWeights();
   return fact.kind == RouteKind::Weights ||
-         (fact.kind == RouteKind::Matrix && (!fact.expert || (route.distinct && isPartOfBank(value))));
+         (fact.kind == RouteKind::Matrix && mayAddWeights() && (!fact.expert || isPartOfBank(value)));
 }
 
 bool ExpertsBody::isPartOfBank(Value value) {
@@ -569,7 +571,7 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalNew(Value value) {
       if (isOnnx(op, {"GatherElements"}) && visited.contains(data) && route.isExpertDim(data, axis)) {
         // Of all experts' results those of the pairs' experts.
         std::optional<Term> all = eval(data);
-        if (all && all->weighted && isCountedTwice()) {
+        if (all && all->weighted && !route.distinct) {
           fail(describeNode(op) + " weighs an expert by all slots that chose it, for each of them");
           return std::nullopt;
         }
@@ -612,7 +614,7 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalNew(Value value) {
       Axes all = axes.leaves(data);
       if (term && term->ofSlot
               ? isWeight(data)
-              : dataFact.kind == RouteKind::Weights || (dataFact.kind == RouteKind::Matrix && dataFact.expert && !isCountedTwice())) {
+              : dataFact.kind == RouteKind::Weights || (dataFact.kind == RouteKind::Matrix && dataFact.expert && mayAddWeights())) {
         if (axes.space.leaves(picked).size() != all.size()) {
           fail(describeNode(op) + " reads a routing weight by part of its coordinates");
           return std::nullopt;

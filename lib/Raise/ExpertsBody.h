@@ -74,7 +74,7 @@ private:
   bool ofExpert() { return term && term->ofExpert; }
   bool isPartOfBank(Value value);
   bool isIds(Value value);
-  bool isCountedTwice();
+  bool mayAddWeights();
   bool isWeight(Value value);
   SmallVector<int> partialRows();
   bool isParameter(Value value);

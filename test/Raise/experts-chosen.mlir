@@ -512,3 +512,44 @@ func.func @two_rows(%x: tensor<?x16xf32> {moe.dims = ["tokens", 16]}, %l: tensor
   %s3 = onnx.Add(%s2, %y3) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
   return %s3 : tensor<?x16xf32>
 }
+
+// -----
+
+// Ids that may be the same twice: what an expert makes of rows times a sum of weights is no sum of what it makes.
+// CHECK-LABEL: @weighed_inputs
+// CHECK-NOT: moe.experts
+func.func @weighed_inputs(%x: tensor<?x16xf32> {moe.dims = ["tokens", 16]}, %l: tensor<?x3xf32> {moe.dims = ["tokens", 3]}, %token: tensor<?xi64> {moe.dims = ["tokens"]}) -> tensor<?x16xf32> {
+  %fzero = onnx.Constant dense<0.0> : tensor<f32>
+  %table = onnx.Constant dense<[[0, 1], [2, 1], [1, 0], [2, 2]]> : tensor<4x2xi64>
+  %ids = onnx.Gather(%table, %token) {axis = 0 : i64} : (tensor<4x2xi64>, tensor<?xi64>) -> tensor<?x2xi64>
+  %s = onnx.Sigmoid(%l) : (tensor<?x3xf32>) -> tensor<?x3xf32>
+  %w = onnx.GatherElements(%s, %ids) {axis = 1 : i64} : (tensor<?x3xf32>, tensor<?x2xi64>) -> tensor<?x2xf32>
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %n0 = onnx.Constant dense<0> : tensor<i64>
+  %is0 = onnx.Equal(%ids, %n0) : (tensor<?x2xi64>, tensor<i64>) -> tensor<?x2xi1>
+  %v0 = onnx.Where(%is0, %w, %fzero) : (tensor<?x2xi1>, tensor<?x2xf32>, tensor<f32>) -> tensor<?x2xf32>
+  %c0 = onnx.ReduceSum(%v0, %one) {keepdims = 1 : i64} : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %r0 = onnx.Mul(%x, %c0) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %w0 = onnx.Constant dense<0.1> : tensor<16x16xf32>
+  %h0 = onnx.MatMul(%r0, %w0) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %y0 = onnx.Mul(%h0, %h0) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %n1 = onnx.Constant dense<1> : tensor<i64>
+  %is1 = onnx.Equal(%ids, %n1) : (tensor<?x2xi64>, tensor<i64>) -> tensor<?x2xi1>
+  %v1 = onnx.Where(%is1, %w, %fzero) : (tensor<?x2xi1>, tensor<?x2xf32>, tensor<f32>) -> tensor<?x2xf32>
+  %c1 = onnx.ReduceSum(%v1, %one) {keepdims = 1 : i64} : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %r1 = onnx.Mul(%x, %c1) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %w1 = onnx.Constant dense<0.2> : tensor<16x16xf32>
+  %h1 = onnx.MatMul(%r1, %w1) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %y1 = onnx.Mul(%h1, %h1) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %s1 = onnx.Add(%y0, %y1) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %n2 = onnx.Constant dense<2> : tensor<i64>
+  %is2 = onnx.Equal(%ids, %n2) : (tensor<?x2xi64>, tensor<i64>) -> tensor<?x2xi1>
+  %v2 = onnx.Where(%is2, %w, %fzero) : (tensor<?x2xi1>, tensor<?x2xf32>, tensor<f32>) -> tensor<?x2xf32>
+  %c2 = onnx.ReduceSum(%v2, %one) {keepdims = 1 : i64} : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %r2 = onnx.Mul(%x, %c2) : (tensor<?x16xf32>, tensor<?x1xf32>) -> tensor<?x16xf32>
+  %w2 = onnx.Constant dense<0.3> : tensor<16x16xf32>
+  %h2 = onnx.MatMul(%r2, %w2) : (tensor<?x16xf32>, tensor<16x16xf32>) -> tensor<?x16xf32>
+  %y2 = onnx.Mul(%h2, %h2) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  %s2 = onnx.Add(%s1, %y2) : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  return %s2 : tensor<?x16xf32>
+}
