@@ -5,7 +5,7 @@
 //   codes   [..., K] of the bits' own integer type, or [..., ceil(K / (8 / bits))] bytes with the low bits first
 //   scales  [...] or [..., 1] with block = 0; else [..., ceil(K / block)]
 //   zeros   absent: `zero_point`, or 2^(bits - 1) when that is absent too; else shaped as scales, or with the last dim
-//           packed as in the codes
+//           packed as in the codes; where both shapes are one (a single block a row), packed if the codes are
 //
 //===----------------------------------------------------------------------===//
 #include "Source.h"
@@ -31,8 +31,11 @@ public:
     auto zero = params.getAs<IntegerAttr>("zero_point");
     zeroPoint = zero ? zero.getInt() : int64_t(1) << (bits - 1);
     codesPerByte = codes->shape.back() == shape.back() ? 1 : 8 / bits;
-    if (zeros)
-      zerosPerByte = zeros->shape.back() == scales->shape.back() ? 1 : 8 / bits;
+    if (zeros) {
+      // A byte that holds one zero point of fewer bits may hold anything above it.
+      bool one = scales->shape.back() == 1 && codesPerByte > 1 && packedBits(zeros->element) == 8 && isUnsigned(zeros->element);
+      zerosPerByte = zeros->shape.back() == scales->shape.back() && !one ? 1 : 8 / bits;
+    }
   }
 
   LogicalResult read(const Box &box, char *out) override {
