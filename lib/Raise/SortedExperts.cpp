@@ -94,8 +94,15 @@ std::optional<int64_t> RouteValues::countOf(Value value, int depth) {
     return std::nullopt;
   if (isOnnx(op, {"Cast", "Reshape", "Squeeze", "Unsqueeze", "Identity"}))
     return inner;
+  auto isOne = [](Value part) { return tensorType(part).hasStaticShape() && tensorType(part).getNumElements() == 1; };
+  if (isOnnx(op, {"Split"})) { // into single numbers
+    int64_t part = cast<OpResult>(value).getResultNumber();
+    if (!llvm::all_of(op->getResults(), isOne) || (*inner >= 0 && part != 0))
+      return std::nullopt;
+    return *inner >= 0 ? inner : part;
+  }
   std::optional<SmallVector<int64_t>> at;
-  if (isOnnx(op, {"Gather", "Slice"}) && tensorType(value).getNumElements() == 1)
+  if (isOnnx(op, {"Gather", "Slice"}) && isOne(value))
     at = onnx::getConstantInts(getInput(op, 1));
   if (!at || at->size() != 1 || (*at)[0] < 0)
     return std::nullopt;
