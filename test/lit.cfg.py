@@ -21,8 +21,9 @@ config.substitutions += [
 ]
 if os.path.isdir(models):
     config.available_features.add("models")
-if shutil.which("clang-22"):
-    config.available_features.add("clang-22")
+for tool in ("clang-22", "clang-format-22"):
+    if shutil.which(tool):
+        config.available_features.add(tool)
 # NVIDIA's assembler, to check what a kernel becomes.
 if shutil.which("ptxas", path=config.environment["PATH"]):
     config.available_features.add("ptxas")

@@ -23,8 +23,8 @@
 #define GET_ATTRDEF_CLASSES
 #include "dialects/moe/MoeAttrs.h.inc"
 #define GET_TYPEDEF_CLASSES
-#include "dialects/moe/MoeTypes.h.inc"
 #include "dialects/moe/MoeInterfaces.h.inc"
+#include "dialects/moe/MoeTypes.h.inc"
 #define GET_OP_CLASSES
 #include "dialects/moe/MoeOps.h.inc"
 

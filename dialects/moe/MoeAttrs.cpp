@@ -44,17 +44,18 @@ static std::optional<int64_t> packedBytes(RankedTensorType type) {
   return (bits + 7) / 8;
 }
 
-LogicalResult RandomAttr::verify(function_ref<InFlightDiagnostic()> emitError, Distribution distribution, FloatAttr first,
-                                 FloatAttr second, int64_t seed, RankedTensorType type) {
+LogicalResult RandomAttr::verify(function_ref<InFlightDiagnostic()> emitError, Distribution distribution,
+                                 FloatAttr first, FloatAttr second, int64_t seed, RankedTensorType type) {
   Type element = type.getElementType();
   if (!type.hasStaticShape() ||
       !(element.isF32() || element.isF16() || element.isBF16() || isa<Float8E4M3FNType, Float8E5M2Type>(element)))
-    return emitError() << "expects random values to have a static type of f32, f16, bf16, f8E4M3FN or f8E5M2, found " << type;
-  if (!first.getType().isF32() || !second.getType().isF32() || !first.getValue().isFinite() || !second.getValue().isFinite() ||
-      (distribution == Distribution::Normal && second.getValue().isNegative()))
+    return emitError() << "expects random values to have a static type of f32, f16, bf16, f8E4M3FN or f8E5M2, found "
+                       << type;
+  if (!first.getType().isF32() || !second.getType().isF32() || !first.getValue().isFinite() ||
+      !second.getValue().isFinite() || (distribution == Distribution::Normal && second.getValue().isNegative()))
     return emitError() << "expects " << stringifyDistribution(distribution) << " random values to have two finite f32"
-                       << (distribution == Distribution::Normal ? ", the second not negative" : "") << ", found " << first << " and "
-                       << second;
+                       << (distribution == Distribution::Normal ? ", the second not negative" : "") << ", found "
+                       << first << " and " << second;
   return success();
 }
 
@@ -156,11 +157,13 @@ LogicalResult RecipeAttr::verify(function_ref<InFlightDiagnostic()> emitError, R
     auto block = arrayParam(params, "block");
     auto codes = params.getAs<TypeAttr>("codes");
     if (types.size() != 1 || !isa<FloatType>(first.getElementType()) || !block || !codes ||
-        !isa<Float8E4M3FNType, Float8E5M2Type>(codes.getValue()) || static_cast<int64_t>(block->size()) != first.getRank() ||
+        !isa<Float8E4M3FNType, Float8E5M2Type>(codes.getValue()) ||
+        static_cast<int64_t>(block->size()) != first.getRank() ||
         llvm::any_of(*block, [](int64_t b) { return b < 0; }) ||
         ArrayRef<int64_t>(getScaleShape(first.getShape(), *block)) != type.getShape() ||
         (!type.getElementType().isF32() && !isa<Float8E8M0FNUType>(type.getElementType())))
-      return fail("floats, a 'block' for each dim, the type of the 'codes', and scales of f32 or f8E8M0FNU for each block");
+      return fail(
+          "floats, a 'block' for each dim, the type of the 'codes', and scales of f32 or f8E8M0FNU for each block");
     return success();
   }
   case RecipeStep::Quantize: {
@@ -169,7 +172,8 @@ LogicalResult RecipeAttr::verify(function_ref<InFlightDiagnostic()> emitError, R
     // Codes are made with the scales that are stored beside them: rounding them in between does not verify.
     if (!scales || scales.getStep() != RecipeStep::Scales || scales.getInputs()[0] != inputs[0] || !block ||
         scales.getParams().get("block") != params.get("block") ||
-        scales.getParams().getAs<TypeAttr>("codes").getValue() != type.getElementType() || first.getShape() != type.getShape())
+        scales.getParams().getAs<TypeAttr>("codes").getValue() != type.getElementType() ||
+        first.getShape() != type.getShape())
       return fail("values and the scales of these values with the same block and type of codes");
     return success();
   }
@@ -178,7 +182,8 @@ LogicalResult RecipeAttr::verify(function_ref<InFlightDiagnostic()> emitError, R
     auto bits = params.getAs<IntegerAttr>("bits");
     if (!bits || (bits.getInt() != 8 && bits.getInt() != 16))
       return fail("bits of 8 or 16");
-    if (n < 1 || n > 2 || first.getRank() != 2 || types[n - 1] != first || !first.getElementType().isF32() || !type.getElementType().isF32() ||
+    if (n < 1 || n > 2 || first.getRank() != 2 || types[n - 1] != first || !first.getElementType().isF32() ||
+        !type.getElementType().isF32() ||
         type.getShape() != ArrayRef<int64_t>{first.getDimSize(0), (first.getDimSize(1) * n + 255) / 256, 256})
       return fail("one vector [E, N] of f32 or two, and tiles of 256 of them");
     return success();
@@ -188,7 +193,8 @@ LogicalResult RecipeAttr::verify(function_ref<InFlightDiagnostic()> emitError, R
     bool rows = step == RecipeStep::TileRows;
     int64_t n = static_cast<int64_t>(types.size());
     auto up = [](int64_t a, int64_t by) { return (a + by - 1) / by; };
-    if (n < 1 || n > 2 || first.getRank() != 3 || types[n - 1] != first || type.getElementType() != first.getElementType())
+    if (n < 1 || n > 2 || first.getRank() != 3 || types[n - 1] != first ||
+        type.getElementType() != first.getElementType())
       return fail("one matrix [E, N, K] or two of one type, and a result of its elements");
     ArrayRef<int64_t> in = first.getShape();
     int64_t bits = first.getElementTypeBitWidth(), depth = bits == 16 ? 64 : 128; // 128 bytes

@@ -35,8 +35,7 @@ static bool isAll(Value v, double number) {
 namespace {
 
 /// Drops an optional operand that is everywhere neutral.
-template <typename OpTy>
-struct DropNeutral : OpRewritePattern<OpTy> {
+template <typename OpTy> struct DropNeutral : OpRewritePattern<OpTy> {
   using Getter = Value (*)(OpTy);
   using Clear = void (*)(OpTy);
   DropNeutral(MLIRContext *context, Getter get, double neutral, Clear clear)
@@ -119,12 +118,14 @@ struct ShrinkGroupedMatmul : OpRewritePattern<GroupedMatmulOp> {
 
 void RmsNormOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
   patterns.add<DropNeutral<RmsNormOp>>(
-      context, [](RmsNormOp op) -> Value { return op.getWeight(); }, 1.0, [](RmsNormOp op) { op.getWeightMutable().clear(); });
+      context, [](RmsNormOp op) -> Value { return op.getWeight(); }, 1.0,
+      [](RmsNormOp op) { op.getWeightMutable().clear(); });
 }
 
 void AttentionOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
   patterns.add<DropNeutral<AttentionOp>>(
-      context, [](AttentionOp op) -> Value { return op.getMask(); }, 0.0, [](AttentionOp op) { op.getMaskMutable().clear(); });
+      context, [](AttentionOp op) -> Value { return op.getMask(); }, 0.0,
+      [](AttentionOp op) { op.getMaskMutable().clear(); });
 }
 
 void RouteOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
@@ -137,9 +138,11 @@ void RouteOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRConte
 void CombineOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
   // The number of tokens comes from weights, residual or position / k: any of them may go.
   patterns.add<DropNeutral<CombineOp>>(
-      context, [](CombineOp op) -> Value { return op.getResidual(); }, 0.0, [](CombineOp op) { op.getResidualMutable().clear(); });
+      context, [](CombineOp op) -> Value { return op.getResidual(); }, 0.0,
+      [](CombineOp op) { op.getResidualMutable().clear(); });
   patterns.add<DropNeutral<CombineOp>>(
-      context, [](CombineOp op) -> Value { return op.getWeights(); }, 1.0, [](CombineOp op) { op.getWeightsMutable().clear(); });
+      context, [](CombineOp op) -> Value { return op.getWeights(); }, 1.0,
+      [](CombineOp op) { op.getWeightsMutable().clear(); });
 }
 
 void ExpertsOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {

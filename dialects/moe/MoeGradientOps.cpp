@@ -12,7 +12,8 @@ MOE_COMPUTE_OP(GroupedOuterProductOp)
 
 LogicalResult GroupedOuterProductOp::verify() {
   // grouped_outer_product_c1
-  if (failed(expectRank(*this, getDy(), 2, "dy")) || failed(expectFloats(*this, getDy(), "dy")) || failed(expectRank(*this, getX(), 2, "x")))
+  if (failed(expectRank(*this, getDy(), 2, "dy")) || failed(expectFloats(*this, getDy(), "dy")) ||
+      failed(expectRank(*this, getX(), 2, "x")))
     return failure();
   ShapedType dy = shaped(getDy()), x = shaped(getX()), offsets = shaped(getOffsets());
   if (dy.getElementType() != x.getElementType())
@@ -35,7 +36,8 @@ LogicalResult GroupedOuterProductOp::inferResultSizes(OpBuilder &b, Sizes &sizes
   if (auto constant = getConstantIntValue(groups))
     groups = b.getIndexAttr(*constant - 1);
   else
-    groups = b.createOrFold<arith::SubIOp>(getLoc(), cast<Value>(groups), arith::ConstantIndexOp::create(b, getLoc(), 1));
+    groups =
+        b.createOrFold<arith::SubIOp>(getLoc(), cast<Value>(groups), arith::ConstantIndexOp::create(b, getLoc(), 1));
   sizes.push_back({groups, dimOf(b, getLoc(), getDy(), 1), dimOf(b, getLoc(), getX(), 1)});
   return success();
 }

@@ -6,9 +6,9 @@
 #include "OpSupport.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Transforms/RegionUtils.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Matchers.h"
+#include "mlir/Transforms/RegionUtils.h"
 
 using namespace mlir;
 using namespace mlir::moe;
@@ -96,9 +96,8 @@ LogicalResult RouteOp::verify() {
   if (groups > 1 && getGroupScore() == GroupScore::Top2Sum && experts / groups < 2)
     return emitOpError() << "expects top2_sum to have two experts in a group, but there is " << experts / groups;
   // route_c7
-  if (getScore() == ScoreFn::SparseMixer &&
-      (k != 2 || groups != 1 || getSelectionBias() || getWeightFn() != WeightFn::Identity ||
-       getNormalize() != Normalize::None))
+  if (getScore() == ScoreFn::SparseMixer && (k != 2 || groups != 1 || getSelectionBias() ||
+                                             getWeightFn() != WeightFn::Identity || getNormalize() != Normalize::None))
     return emitOpError() << "expects sparsemixer to have k = 2, no groups, no bias, identity weights and no "
                             "normalization, but k is "
                          << k << " and num_groups " << groups;
@@ -122,13 +121,13 @@ LogicalResult RouteOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
 
 LogicalResult ExpertsOp::verify() {
   // experts_c1
-  for (auto [v, name] : {std::pair<Value, StringRef>(getX(), "x"), {getWeights(), "weights"}, {getIndices(), "indices"}})
+  for (auto [v, name] :
+       {std::pair<Value, StringRef>(getX(), "x"), {getWeights(), "weights"}, {getIndices(), "indices"}})
     if (failed(expectRank(*this, v, 2, name)))
       return failure();
   if (!dimsAgree(shaped(getX()).getDimSize(0), shaped(getWeights()).getDimSize(0)) ||
-      !shapesAgree(shaped(getWeights()).getShape(), shaped(getIndices()).getShape()) ||
-      !isFloat(shaped(getX())) || !isFloat(shaped(getWeights())) ||
-      !isa<IntegerType>(shaped(getIndices()).getElementType()))
+      !shapesAgree(shaped(getWeights()).getShape(), shaped(getIndices()).getShape()) || !isFloat(shaped(getX())) ||
+      !isFloat(shaped(getWeights())) || !isa<IntegerType>(shaped(getIndices()).getElementType()))
     return emitOpError() << "expects float x [T, H], float weights [T, k] and integer indices [T, k], but they are "
                          << getX().getType() << ", " << getWeights().getType() << " and " << getIndices().getType();
   // experts_c2
@@ -136,7 +135,8 @@ LogicalResult ExpertsOp::verify() {
   for (Value param : getParams()) {
     ShapedType type = shaped(param);
     if (type.getRank() < 1 || type.isDynamicDim(0) || (experts >= 0 && type.getDimSize(0) != experts))
-      return emitOpError() << "expects every param to have the same static number of experts first, but one is " << type;
+      return emitOpError() << "expects every param to have the same static number of experts first, but one is "
+                           << type;
     experts = type.getDimSize(0);
   }
   if (experts < 1)
@@ -150,9 +150,8 @@ LogicalResult ExpertsOp::verify() {
   if (!result || result.getRank() != 2 || result.getElementType() != shaped(getX()).getElementType())
     return emitOpError() << "expects its region to yield a rank-2 tensor of x's element type, but it yields "
                          << yield.getOperand(0).getType();
-  return verifyResults(*this, {{{shaped(getX()).getDimSize(0), result.getDimSize(1)},
-                                Expected::Same,
-                                shaped(getX()).getElementType()}});
+  return verifyResults(
+      *this, {{{shaped(getX()).getDimSize(0), result.getDimSize(1)}, Expected::Same, shaped(getX()).getElementType()}});
 }
 
 LogicalResult ExpertsOp::verifyRegions() {
@@ -194,7 +193,8 @@ LogicalResult ExpertsOp::verifyRegions() {
   WalkResult outside = getBody().walk([&](Operation *op) {
     for (Value v : op->getOperands())
       if (!getBody().isAncestor(v.getParentRegion()) && !isSameForAll(v)) {
-        op->emitOpError() << "uses a value from outside the region of 'moe.experts'; only what is made of constants and weights may be";
+        op->emitOpError() << "uses a value from outside the region of 'moe.experts'; only what is made of constants "
+                             "and weights may be";
         return WalkResult::interrupt();
       }
     return WalkResult::advance();
@@ -222,8 +222,8 @@ LogicalResult DispatchOp::verify() {
     return emitOpError() << "expects num_experts >= 1, but it is " << getNumExperts();
   // dispatch_c3
   ArrayRef<int64_t> shape = shaped(getIndices()).getShape();
-  int64_t rows = ShapedType::isDynamic(shape[0]) || ShapedType::isDynamic(shape[1]) ? ShapedType::kDynamic
-                                                                                  : shape[0] * shape[1];
+  int64_t rows =
+      ShapedType::isDynamic(shape[0]) || ShapedType::isDynamic(shape[1]) ? ShapedType::kDynamic : shape[0] * shape[1];
   return verifyResults(*this, {{{static_cast<int64_t>(getNumExperts()) + 1}, Expected::I32, {}},
                                {{rows}, Expected::I32, {}},
                                {{rows}, Expected::I32, {}}});
@@ -247,13 +247,15 @@ static std::string blockText(ArrayRef<int64_t> block) { return shapeText(block);
 static LogicalResult verifyScales(GroupedMatmulOp op) {
   auto x = dyn_cast<ScaledType>(op.getX().getType()), w = dyn_cast<ScaledType>(op.getWeights().front().getType());
   ShapedType xType = shaped(op.getX()), wType = shaped(op.getWeights().front());
-  bool split = op.getXScales() || !op.getWeightScales().empty() || !op.getXBlock().empty() || !op.getWeightBlock().empty();
+  bool split =
+      op.getXScales() || !op.getWeightScales().empty() || !op.getXBlock().empty() || !op.getWeightBlock().empty();
   SmallVector<int64_t> xBlock(op.getXBlock()), wBlock(op.getWeightBlock());
   Type xScale, wScale;
   if (x || w) {
     // grouped_matmul_c9
     if ((x && x.getLayout() != ScaledLayout::Row) || (w && w.getLayout() != ScaledLayout::Row))
-      return op.emitOpError() << "expects scaled operands in the layout 'row', but they are " << xType << " and " << wType;
+      return op.emitOpError() << "expects scaled operands in the layout 'row', but they are " << xType << " and "
+                              << wType;
     if (split)
       return op.emitOpError() << "expects scales in the type or as operands, but has both";
     if (x)
@@ -265,18 +267,21 @@ static LogicalResult verifyScales(GroupedMatmulOp op) {
     if (!split && !codes)
       return success();
     // grouped_matmul_c12
-    if (isCodes(xType.getElementType()) != !!op.getXScales() || isCodes(wType.getElementType()) != !op.getWeightScales().empty() ||
+    if (isCodes(xType.getElementType()) != !!op.getXScales() ||
+        isCodes(wType.getElementType()) != !op.getWeightScales().empty() ||
         op.getWeightScales().size() > op.getWeights().size() ||
         (!op.getWeightScales().empty() && op.getWeightScales().size() != op.getWeights().size()))
-      return op.emitOpError() << "expects scales for operands of 8-bit floats and for no others, but x is " << xType << " with "
-                              << (op.getXScales() ? 1 : 0) << " scales, and there are " << op.getWeights().size() << " weights "
-                              << wType << " with " << op.getWeightScales().size();
+      return op.emitOpError() << "expects scales for operands of 8-bit floats and for no others, but x is " << xType
+                              << " with " << (op.getXScales() ? 1 : 0) << " scales, and there are "
+                              << op.getWeights().size() << " weights " << wType << " with "
+                              << op.getWeightScales().size();
     if ((op.getXScales() ? xBlock.size() != 2 : !xBlock.empty()) ||
         (op.getWeightScales().empty() ? !wBlock.empty() : wBlock.size() != 3) ||
         llvm::any_of(llvm::concat<int64_t>(xBlock, wBlock), [](int64_t b) { return b < 0; }))
-      return op.emitOpError() << "expects x_block [bm, bk] and weight_block [bg, bn, bk] of entries >= 0 where there are scales, "
-                                 "but they are "
-                              << blockText(xBlock) << " and " << blockText(wBlock);
+      return op.emitOpError()
+             << "expects x_block [bm, bk] and weight_block [bg, bn, bk] of entries >= 0 where there are scales, "
+                "but they are "
+             << blockText(xBlock) << " and " << blockText(wBlock);
     if (op.getXScales()) {
       xScale = shaped(op.getXScales()).getElementType();
       if (failed(expectShape(op, op.getXScales(), getScaleShape(xType.getShape(), xBlock), "the scales of x")))
@@ -297,15 +302,16 @@ static LogicalResult verifyScales(GroupedMatmulOp op) {
   // grouped_matmul_c10
   if (!xBlock.empty() && (wBlock.empty() || xBlock[1] != wBlock[2] || xScale != wScale ||
                           xType.getElementType() != wType.getElementType()))
-    return op.emitOpError() << "expects x and weights to agree in the block along K, in the type of codes and in the type of "
-                               "scales, but x is "
-                            << xType << " with block " << blockText(xBlock) << " and weights are " << wType << " with block "
-                            << blockText(wBlock);
+    return op.emitOpError()
+           << "expects x and weights to agree in the block along K, in the type of codes and in the type of "
+              "scales, but x is "
+           << xType << " with block " << blockText(xBlock) << " and weights are " << wType << " with block "
+           << blockText(wBlock);
   // grouped_matmul_c11
   int64_t promotion = op.getPromotion(), along = wBlock.empty() ? 0 : wBlock[2];
   if (promotion < 1 || (along && along % promotion))
-    return op.emitOpError() << "expects a promotion interval that divides the block along K, but promotion is " << promotion
-                            << " and the block " << along;
+    return op.emitOpError() << "expects a promotion interval that divides the block along K, but promotion is "
+                            << promotion << " and the block " << along;
   // grouped_matmul_c13
   auto together = [&](Value codes, Value scales) {
     auto a = codes.getDefiningOp<QuantizeBlocksOp>(), b = scales ? scales.getDefiningOp<QuantizeBlocksOp>() : nullptr;
@@ -330,7 +336,8 @@ LogicalResult GroupedMatmulOp::verify() {
   if (failed(expectFloats(*this, getWeights().front(), "weights")))
     return failure();
   // grouped_matmul_c8
-  if (getPacked() ? w.getRank() != 4 || w.getDimSize(3) != static_cast<int64_t>(getPacked()) || static_cast<int64_t>(getColumns()) < 1
+  if (getPacked() ? w.getRank() != 4 || w.getDimSize(3) != static_cast<int64_t>(getPacked()) ||
+                        static_cast<int64_t>(getColumns()) < 1
                   : w.getRank() != 3)
     return emitOpError() << "expects weights [G, N, K], or [G, N/panel, K, panel] with packed = panel and columns = N, "
                             "but they are "
@@ -343,7 +350,8 @@ LogicalResult GroupedMatmulOp::verify() {
     return emitOpError() << "expects x and weights to agree in K, but they are " << getX().getType() << " and " << w;
   // grouped_matmul_c4
   if (getOffsets() ? failed(expectRank(*this, getOffsets(), 1, "offsets")) : w.getDimSize(0) != 1)
-    return getOffsets() ? failure() : emitOpError() << "expects offsets unless there is one group, but weights are " << w;
+    return getOffsets() ? failure()
+                        : emitOpError() << "expects offsets unless there is one group, but weights are " << w;
   if (getOffsets() && !ShapedType::isDynamic(w.getDimSize(0)) &&
       failed(expectShape(*this, getOffsets(), {w.getDimSize(0) + 1}, "offsets")))
     return failure();
@@ -361,12 +369,23 @@ LogicalResult GroupedMatmulOp::verify() {
   for (auto [extra, kind] : llvm::zip(getExtras(), getExtraKinds())) {
     SmallVector<int64_t> shape;
     switch (kind) {
-    case 0: shape = {rows, columns}; break;
-    case 1: shape = {w.getDimSize(0), columns}; break;
-    case 2: shape = {columns}; break;
-    case 3: shape = {rows}; break;
-    case 4: shape = {ShapedType::kDynamic, columns}; break;
-    default: return emitOpError() << "expects kinds 0 to 4, but one is " << kind;
+    case 0:
+      shape = {rows, columns};
+      break;
+    case 1:
+      shape = {w.getDimSize(0), columns};
+      break;
+    case 2:
+      shape = {columns};
+      break;
+    case 3:
+      shape = {rows};
+      break;
+    case 4:
+      shape = {ShapedType::kDynamic, columns};
+      break;
+    default:
+      return emitOpError() << "expects kinds 0 to 4, but one is " << kind;
     }
     if (failed(expectShape(*this, extra, shape, "an extra")))
       return failure();
@@ -382,7 +401,8 @@ LogicalResult GroupedMatmulOp::verifySymbolUses(SymbolTableCollection &symbols) 
   for (auto [codes, scales] : llvm::zip(getWeights(), getWeightScales())) {
     auto codesOf = codes.getDefiningOp<GetWeightOp>(), scalesOf = scales.getDefiningOp<GetWeightOp>();
     auto codesWeight = codesOf ? symbols.lookupNearestSymbolFrom<WeightOp>(*this, codesOf.getNameAttr()) : WeightOp();
-    auto scalesWeight = scalesOf ? symbols.lookupNearestSymbolFrom<WeightOp>(*this, scalesOf.getNameAttr()) : WeightOp();
+    auto scalesWeight =
+        scalesOf ? symbols.lookupNearestSymbolFrom<WeightOp>(*this, scalesOf.getNameAttr()) : WeightOp();
     if (!codesWeight || !scalesWeight)
       continue;
     Attribute wanted = getScalesRecipe(codesWeight.getRecipe());
@@ -400,9 +420,8 @@ LogicalResult GroupedMatmulOp::verifyRegions() {
     return emitOpError() << "expects its region to have " << getWeights().size() + getExtras().size()
                          << " arguments, but it has " << body.getNumArguments();
   for (auto [i, arg] : llvm::enumerate(body.getArguments())) {
-    bool ok = i < getWeights().size()
-                  ? arg.getType().isF32()
-                  : arg.getType() == shaped(getExtras()[i - getWeights().size()]).getElementType();
+    bool ok = i < getWeights().size() ? arg.getType().isF32()
+                                      : arg.getType() == shaped(getExtras()[i - getWeights().size()]).getElementType();
     if (!ok)
       return emitOpError() << "expects f32 per weight and an element per extra, but argument " << i << " is "
                            << arg.getType();
@@ -428,7 +447,8 @@ LogicalResult QuantizeBlocksOp::verify() {
   if (!input.getElementType().isF32() && !input.getElementType().isBF16() && !input.getElementType().isF16())
     return emitOpError() << "expects its input to hold f16, bf16 or f32, but it is " << input;
   // quantize_blocks_c2
-  if (static_cast<int64_t>(getBlock().size()) != input.getRank() || llvm::any_of(getBlock(), [](int64_t b) { return b < 0; }))
+  if (static_cast<int64_t>(getBlock().size()) != input.getRank() ||
+      llvm::any_of(getBlock(), [](int64_t b) { return b < 0; }))
     return emitOpError() << "expects a block with an entry >= 0 for each dim of " << input << ", but it is "
                          << blockText(getBlock());
   // quantize_blocks_c3
@@ -465,7 +485,8 @@ LogicalResult DequantizeBlocksOp::verify() {
   if (!isCodes(codes.getElementType()))
     return emitOpError() << "expects codes of f8E4M3FN or f8E5M2, but they are " << codes;
   // dequantize_blocks_c2
-  if (static_cast<int64_t>(getBlock().size()) != codes.getRank() || llvm::any_of(getBlock(), [](int64_t b) { return b < 0; }))
+  if (static_cast<int64_t>(getBlock().size()) != codes.getRank() ||
+      llvm::any_of(getBlock(), [](int64_t b) { return b < 0; }))
     return emitOpError() << "expects a block with an entry >= 0 for each dim of " << codes << ", but it is "
                          << blockText(getBlock());
   if (!isScale(scales.getElementType()))
@@ -531,8 +552,7 @@ LogicalResult CombineOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
 
 LogicalResult AttentionOp::verify() {
   // attention_c1
-  for (auto [v, name] :
-       {std::pair<Value, StringRef>(getQuery(), "query"), {getKey(), "key"}, {getValue(), "value"}})
+  for (auto [v, name] : {std::pair<Value, StringRef>(getQuery(), "query"), {getKey(), "key"}, {getValue(), "value"}})
     if (failed(expectRank(*this, v, 4, name)) || failed(expectFloats(*this, v, name)))
       return failure();
   ArrayRef<int64_t> q = shaped(getQuery()).getShape(), k = shaped(getKey()).getShape(),
@@ -604,7 +624,8 @@ LogicalResult RopeOp::verify() {
     return failure();
   ArrayRef<int64_t> x = shaped(getX()).getShape(), c = shaped(getCos()).getShape();
   if (!shapesAgree(c, shaped(getSin()).getShape()) ||
-      shaped(getCos()).getElementType() != shaped(getSin()).getElementType() || (c[0] != 1 && !dimsAgree(c[0], x[0])) || !dimsAgree(c[1], x[2]))
+      shaped(getCos()).getElementType() != shaped(getSin()).getElementType() || (c[0] != 1 && !dimsAgree(c[0], x[0])) ||
+      !dimsAgree(c[1], x[2]))
     return emitOpError() << "expects cos and sin of one type [B or 1, S, R/2] for x [B, H, S, D], but they are "
                          << getCos().getType() << ", " << getSin().getType() << " and " << getX().getType();
   // rope_c2

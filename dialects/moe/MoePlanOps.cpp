@@ -59,18 +59,23 @@ LogicalResult RouteRowsOp::verify() {
   // route_rows_c2
   if (k < 1 || k > 32 || k > experts)
     return emitOpError() << "expects 1 <= k <= 32 of " << experts << " experts, but k is " << k;
-  if (groups < 1 || groups > 32 || experts % groups || getTopGroups() < 1 || static_cast<int64_t>(getTopGroups()) > groups ||
-      static_cast<int64_t>(getTopGroups()) * (experts / groups) < k)
-    return emitOpError() << "expects 1 to 32 equal groups that keep at least k experts, but there are " << groups << " of which " << getTopGroups() << " are kept";
+  if (groups < 1 || groups > 32 || experts % groups || getTopGroups() < 1 ||
+      static_cast<int64_t>(getTopGroups()) > groups || static_cast<int64_t>(getTopGroups()) * (experts / groups) < k)
+    return emitOpError() << "expects 1 to 32 equal groups that keep at least k experts, but there are " << groups
+                         << " of which " << getTopGroups() << " are kept";
   if (getScore() == ScoreFn::SparseMixer)
     return emitOpError() << "expects no sparsemixer";
   if (failed(expectShape(*this, getSync(), {2}, "sync")) || failed(expectI32(*this, getSync(), "sync")))
     return failure();
   // route_rows_c3
-  int64_t d = ShapedType::kDynamic, tokens = shaped(getLogits()).getDimSize(0), rows = ShapedType::isDynamic(tokens) ? d : tokens * k;
+  int64_t d = ShapedType::kDynamic, tokens = shaped(getLogits()).getDimSize(0),
+          rows = ShapedType::isDynamic(tokens) ? d : tokens * k;
   bool known = !ShapedType::isDynamic(rows);
-  SmallVector<Expected> expected = {floats({tokens, k}), {{rows}, Expected::I32, {}}, {{known ? 4 + 4 * (experts + rows) : d}, Expected::I32, {}},
-                                    {{known ? 16 + experts + rows : d}, Expected::I32, {}}, {{256 * experts}, Expected::I32, {}}};
+  SmallVector<Expected> expected = {floats({tokens, k}),
+                                    {{rows}, Expected::I32, {}},
+                                    {{known ? 4 + 4 * (experts + rows) : d}, Expected::I32, {}},
+                                    {{known ? 16 + experts + rows : d}, Expected::I32, {}},
+                                    {{256 * experts}, Expected::I32, {}}};
   // route_rows_c4
   int64_t few = getFew(), padding = getPadding();
   if (!getX() && (few || padding))
@@ -83,7 +88,8 @@ LogicalResult RouteRowsOp::verify() {
   if (ShapedType::isDynamic(hidden) || hidden < 4 || hidden % 4)
     return emitOpError() << "expects rows of a static multiple of 4 elements, but x is " << getX().getType();
   if (few < 1 || few > 24 || few * k > 128)
-    return emitOpError() << "expects few to be 1 to 24 tokens of at most 128 assignments, but it is " << few << " and k is " << k;
+    return emitOpError() << "expects few to be 1 to 24 tokens of at most 128 assignments, but it is " << few
+                         << " and k is " << k;
   if (padding < 0 || padding % 8)
     return emitOpError() << "expects padding to be a multiple of 8, but it is " << padding;
   int64_t r = numRows(shaped(getX()).getDimSize(0), k, padding);
@@ -113,8 +119,10 @@ LogicalResult ListRowsOp::verify() {
     return failure();
   if (k < 1 || (k > 1 && !getRows()))
     return emitOpError() << "expects k >= 1, and 1 without rows, but it is " << k;
-  int64_t tokens = shaped(getX()).getDimSize(0), d = ShapedType::kDynamic, rows = ShapedType::isDynamic(tokens) ? d : tokens * k;
-  if (getRows() && (failed(expectShape(*this, getRows(), {rows}, "rows")) || failed(expectI32(*this, getRows(), "rows"))))
+  int64_t tokens = shaped(getX()).getDimSize(0), d = ShapedType::kDynamic,
+          rows = ShapedType::isDynamic(tokens) ? d : tokens * k;
+  if (getRows() &&
+      (failed(expectShape(*this, getRows(), {rows}, "rows")) || failed(expectI32(*this, getRows(), "rows"))))
     return failure();
   // list_rows_c2
   int64_t groups = 1;
@@ -128,13 +136,16 @@ LogicalResult ListRowsOp::verify() {
   // list_rows_c4
   int64_t entries = ShapedType::isDynamic(rows) ? d : groups + up(rows, 128);
   bool known = !ShapedType::isDynamic(rows);
-  return verifyResults(*this, {{{rows}, Expected::I32, {}}, {{groups}, Expected::I32, {}}, {{known ? 4 + 4 * entries : d}, Expected::I32, {}},
+  return verifyResults(*this, {{{rows}, Expected::I32, {}},
+                               {{groups}, Expected::I32, {}},
+                               {{known ? 4 + 4 * entries : d}, Expected::I32, {}},
                                {{known ? 16 + entries : d}, Expected::I32, {}}});
 }
 
 LogicalResult ListRowsOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
   int64_t groups = getOffsets() ? shaped(getOffsets()).getDimSize(0) - 1 : 1;
-  OpFoldResult rows = product(b, getLoc(), {dimOf(b, getLoc(), getX(), 0), b.getIndexAttr(getK())}), full = blocksOf(b, getLoc(), rows, 128);
+  OpFoldResult rows = product(b, getLoc(), {dimOf(b, getLoc(), getX(), 0), b.getIndexAttr(getK())}),
+               full = blocksOf(b, getLoc(), rows, 128);
   sizes.push_back({rows});
   sizes.push_back({b.getIndexAttr(groups)});
   sizes.push_back({linear(b, getLoc(), full, 4, 4 + 4 * groups)});
@@ -149,8 +160,8 @@ LogicalResult ListRowsOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
 /// What quantize_rows and copy_rows expect of their operands.
 template <typename Op> static LogicalResult verifyToRows(Op op) {
   // quantize_rows_c1, copy_rows_c1
-  if (failed(expectRank(op, op.getX(), 2, "x")) || failed(expectFloats(op, op.getX(), "x")) || failed(expectRank(op, op.getPosition(), 1, "position")) ||
-      failed(expectI32(op, op.getPosition(), "position")))
+  if (failed(expectRank(op, op.getX(), 2, "x")) || failed(expectFloats(op, op.getX(), "x")) ||
+      failed(expectRank(op, op.getPosition(), 1, "position")) || failed(expectI32(op, op.getPosition(), "position")))
     return failure();
   if (ShapedType::isDynamic(shaped(op.getX()).getDimSize(1)) || shaped(op.getX()).getDimSize(1) < 1)
     return op.emitOpError() << "expects rows of a static number of elements, but x is " << op.getX().getType();
@@ -166,16 +177,20 @@ template <typename Op> static LogicalResult verifyToRows(Op op) {
 LogicalResult QuantizeRowsOp::verify() {
   if (failed(verifyToRows(*this)))
     return failure();
-  int64_t blocks = up(shaped(getX()).getDimSize(1), 128), rows = numRows(shaped(getX()).getDimSize(0), getK(), getPadding());
+  int64_t blocks = up(shaped(getX()).getDimSize(1), 128),
+          rows = numRows(shaped(getX()).getDimSize(0), getK(), getPadding());
   // quantize_rows_c4
   if (static_cast<int64_t>(getFew()) < 0 || (getFew() && !getCodes()))
-    return emitOpError() << "expects few above 0 with values to write into and no others, but it is " << static_cast<int64_t>(getFew());
+    return emitOpError() << "expects few above 0 with values to write into and no others, but it is "
+                         << static_cast<int64_t>(getFew());
   SmallVector<Type> into, results(getResultTypes().begin(), getResultTypes().end());
   if (getCodes())
     into = {getCodes().getType(), getScales().getType()};
   if (!into.empty() && !results.empty() && into != results)
-    return emitOpError() << "expects to write into values of the results' types, but they are " << into[0] << " and " << into[1];
-  return verifyResults(*this, {{{blocks, rows, 128}, Expected::Same, Float8E4M3FNType::get(getContext())}, floats({blocks, rows})});
+    return emitOpError() << "expects to write into values of the results' types, but they are " << into[0] << " and "
+                         << into[1];
+  return verifyResults(
+      *this, {{{blocks, rows, 128}, Expected::Same, Float8E4M3FNType::get(getContext())}, floats({blocks, rows})});
 }
 
 LogicalResult QuantizeRowsOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
@@ -190,11 +205,15 @@ LogicalResult CopyRowsOp::verify() {
   Type element = shaped(getX()).getElementType();
   if (!element.isBF16() && !element.isF16())
     return emitOpError() << "expects x to hold bf16 or f16, but it is " << getX().getType();
-  return verifyResults(*this, {{{up(shaped(getX()).getDimSize(1), 64), numRows(shaped(getX()).getDimSize(0), getK(), getPadding()), 64}, Expected::Same, element}});
+  return verifyResults(
+      *this, {{{up(shaped(getX()).getDimSize(1), 64), numRows(shaped(getX()).getDimSize(0), getK(), getPadding()), 64},
+               Expected::Same,
+               element}});
 }
 
 LogicalResult CopyRowsOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
-  sizes.push_back({b.getIndexAttr(up(shaped(getX()).getDimSize(1), 64)), numRows(b, getLoc(), getX(), getK(), getPadding()), b.getIndexAttr(64)});
+  sizes.push_back({b.getIndexAttr(up(shaped(getX()).getDimSize(1), 64)),
+                   numRows(b, getLoc(), getX(), getK(), getPadding()), b.getIndexAttr(64)});
   return success();
 }
 
@@ -203,7 +222,8 @@ LogicalResult CopyRowsOp::inferResultSizes(OpBuilder &b, Sizes &sizes) {
 //===----------------------------------------------------------------------===//
 
 /// One format for all factors, FP8 with f32 scales or 16 bits without; their work list. `depth`: elements of 128 bytes.
-static LogicalResult verifyFactors(Operation *op, ArrayRef<Value> factors, ArrayRef<Value> scales, Value items, Value counters, int64_t &depth) {
+static LogicalResult verifyFactors(Operation *op, ArrayRef<Value> factors, ArrayRef<Value> scales, Value items,
+                                   Value counters, int64_t &depth) {
   Type element = shaped(factors.front()).getElementType();
   bool fp8 = isa<Float8E4M3FNType>(element);
   if (!fp8 && !element.isBF16() && !element.isF16())
@@ -213,13 +233,15 @@ static LogicalResult verifyFactors(Operation *op, ArrayRef<Value> factors, Array
       return op->emitOpError() << "expects factors of " << element << ", but found " << v.getType();
   for (Value v : scales) {
     if (bool(v) != fp8)
-      return op->emitOpError() << (fp8 ? "expects scales of all factors of f8E4M3FN" : "expects no scales of factors of 16 bits");
+      return op->emitOpError() << (fp8 ? "expects scales of all factors of f8E4M3FN"
+                                       : "expects no scales of factors of 16 bits");
     if (v && !shaped(v).getElementType().isF32())
       return op->emitOpError() << "expects scales of f32, but found " << v.getType();
   }
   depth = fp8 ? 128 : 64;
-  return success(succeeded(expectRank(op, factors.front(), 3, "x")) && succeeded(expectRank(op, items, 1, "items")) && succeeded(expectI32(op, items, "items")) &&
-                 succeeded(expectRank(op, counters, 1, "counters")) && succeeded(expectI32(op, counters, "counters")));
+  return success(succeeded(expectRank(op, factors.front(), 3, "x")) && succeeded(expectRank(op, items, 1, "items")) &&
+                 succeeded(expectI32(op, items, "items")) && succeeded(expectRank(op, counters, 1, "counters")) &&
+                 succeeded(expectI32(op, counters, "counters")));
 }
 static LogicalResult expectScales(Operation *op, Value scales, ArrayRef<int64_t> shape, StringRef name) {
   return scales ? expectShape(op, scales, shape, name) : success();
@@ -229,13 +251,16 @@ LogicalResult ExpertProductsOp::verify() {
   int64_t hidden = getHidden(), inner = getIntermediate(), depth;
   // expert_products_c1
   if (hidden < 8 || hidden % 8 || inner < 1)
-    return emitOpError() << "expects hidden to be a multiple of 8 and intermediate at least 1, but they are " << hidden << " and " << inner;
-  if (failed(verifyFactors(*this, {getX(), getW1(), getW2()}, {getXScales(), getW1Scales(), getW2Scales()}, getItems(), getCounters(), depth)) ||
+    return emitOpError() << "expects hidden to be a multiple of 8 and intermediate at least 1, but they are " << hidden
+                         << " and " << inner;
+  if (failed(verifyFactors(*this, {getX(), getW1(), getW2()}, {getXScales(), getW1Scales(), getW2Scales()}, getItems(),
+                           getCounters(), depth)) ||
       failed(expectRank(*this, getW1(), 5, "w1")))
     return failure();
-  int64_t kb = up(hidden, depth), ib = up(inner, depth), jb = up(inner, 128), nb = up(hidden, 256), rows = shaped(getX()).getDimSize(1),
-          experts = shaped(getW1()).getDimSize(0);
-  if (failed(expectShape(*this, getX(), {kb, rows, depth}, "x")) || failed(expectScales(*this, getXScales(), {kb, rows}, "x_scales")) ||
+  int64_t kb = up(hidden, depth), ib = up(inner, depth), jb = up(inner, 128), nb = up(hidden, 256),
+          rows = shaped(getX()).getDimSize(1), experts = shaped(getW1()).getDimSize(0);
+  if (failed(expectShape(*this, getX(), {kb, rows, depth}, "x")) ||
+      failed(expectScales(*this, getXScales(), {kb, rows}, "x_scales")) ||
       failed(expectShape(*this, getW1(), {experts, jb, kb, 256, depth}, "w1")) ||
       failed(expectScales(*this, getW1Scales(), {experts, jb, up(2 * kb, 4) * 4}, "w1_scales")) ||
       failed(expectShape(*this, getW2(), {experts, nb, ib, 256, depth}, "w2")) ||
@@ -243,23 +268,27 @@ LogicalResult ExpertProductsOp::verify() {
     return failure();
   // expert_products_c4
   Type added = getBiasElement().value_or(Type());
-  if (static_cast<bool>(getW1Bias()) != static_cast<bool>(added) || static_cast<bool>(getW2Bias()) != static_cast<bool>(added) ||
+  if (static_cast<bool>(getW1Bias()) != static_cast<bool>(added) ||
+      static_cast<bool>(getW2Bias()) != static_cast<bool>(added) ||
       (added && !added.isF32() && !added.isBF16() && !added.isF16()))
     return emitOpError() << "expects both biases and a bias_element of f32, bf16 or f16, or none of them";
-  if (failed(expectScales(*this, getW1Bias(), {experts, jb, 256}, "w1_bias")) || failed(expectScales(*this, getW2Bias(), {experts, nb, 256}, "w2_bias")))
+  if (failed(expectScales(*this, getW1Bias(), {experts, jb, 256}, "w1_bias")) ||
+      failed(expectScales(*this, getW2Bias(), {experts, nb, 256}, "w2_bias")))
     return failure();
   Type element = shaped(getX()).getElementType();
   if (!getXScales())
-    return verifyResults(*this, {{{rows, hidden}, Expected::Same, element}, {{ib, rows, depth}, Expected::Same, element}});
-  return verifyResults(*this, {floats({rows, hidden}), {{ib, rows, depth}, Expected::Same, element}, floats({ib, rows})});
+    return verifyResults(*this,
+                         {{{rows, hidden}, Expected::Same, element}, {{ib, rows, depth}, Expected::Same, element}});
+  return verifyResults(*this,
+                       {floats({rows, hidden}), {{ib, rows, depth}, Expected::Same, element}, floats({ib, rows})});
 }
 
 LogicalResult ExpertProductsOp::verifyRegions() {
   Block &body = getEpilogue().front();
   YieldOp yield = yieldOf(getEpilogue());
   // expert_products_c3
-  if (body.getNumArguments() != 2 || !body.getArgument(0).getType().isF32() || !body.getArgument(1).getType().isF32() || !yield ||
-      yield.getNumOperands() != 1 || !yield.getOperand(0).getType().isF32())
+  if (body.getNumArguments() != 2 || !body.getArgument(0).getType().isF32() || !body.getArgument(1).getType().isF32() ||
+      !yield || yield.getNumOperands() != 1 || !yield.getOperand(0).getType().isF32())
     return emitOpError() << "expects a region of two f32 that yields one";
   return success();
 }
@@ -280,22 +309,27 @@ LogicalResult RowProductOp::verify() {
   // row_product_c1
   if (columns < 1)
     return emitOpError() << "expects at least one column, but columns is " << columns;
-  if (failed(verifyFactors(*this, {getX(), getWeights()}, {getXScales(), getWeightScales()}, getItems(), getCounters(), depth)) ||
-      failed(expectRank(*this, getWeights(), 5, "weights")) || failed(expectRank(*this, getPosition(), 1, "position")) ||
-      failed(expectI32(*this, getPosition(), "position")) || failed(expectI32(*this, getShift(), "shift")))
+  if (failed(verifyFactors(*this, {getX(), getWeights()}, {getXScales(), getWeightScales()}, getItems(), getCounters(),
+                           depth)) ||
+      failed(expectRank(*this, getWeights(), 5, "weights")) ||
+      failed(expectRank(*this, getPosition(), 1, "position")) || failed(expectI32(*this, getPosition(), "position")) ||
+      failed(expectI32(*this, getShift(), "shift")))
     return failure();
-  int64_t kb = shaped(getX()).getDimSize(0), nb = up(columns, 256), places = shaped(getX()).getDimSize(1), groups = shaped(getWeights()).getDimSize(0),
-          rows = shaped(getPosition()).getDimSize(0);
-  if (failed(expectShape(*this, getX(), {kb, places, depth}, "x")) || failed(expectScales(*this, getXScales(), {kb, places}, "x_scales")) ||
+  int64_t kb = shaped(getX()).getDimSize(0), nb = up(columns, 256), places = shaped(getX()).getDimSize(1),
+          groups = shaped(getWeights()).getDimSize(0), rows = shaped(getPosition()).getDimSize(0);
+  if (failed(expectShape(*this, getX(), {kb, places, depth}, "x")) ||
+      failed(expectScales(*this, getXScales(), {kb, places}, "x_scales")) ||
       failed(expectShape(*this, getWeights(), {groups, nb, kb, 256, depth}, "weights")) ||
       failed(expectScales(*this, getWeightScales(), {groups, nb, up(2 * kb, 4) * 4}, "weight_scales")) ||
       failed(expectShape(*this, getShift(), {groups}, "shift")))
     return failure();
   if (ShapedType::isDynamic(kb) || ShapedType::isDynamic(groups))
-    return emitOpError() << "expects a static number of groups and blocks of K, but x and weights are " << getX().getType() << " and " << getWeights().getType();
+    return emitOpError() << "expects a static number of groups and blocks of K, but x and weights are "
+                         << getX().getType() << " and " << getWeights().getType();
   // row_product_c4
   if (getExtraKinds().size() != getExtras().size())
-    return emitOpError() << "expects a kind for each of " << getExtras().size() << " extras, but has " << getExtraKinds().size();
+    return emitOpError() << "expects a kind for each of " << getExtras().size() << " extras, but has "
+                         << getExtraKinds().size();
   for (auto [extra, kind] : llvm::zip(getExtras(), getExtraKinds())) {
     if (kind < 0 || kind > 3)
       return emitOpError() << "expects kinds 0 to 3, but one is " << kind;
@@ -316,8 +350,8 @@ LogicalResult RowProductOp::verifyRegions() {
   Block &body = getEpilogue().front();
   YieldOp yield = yieldOf(getEpilogue());
   Type element = shaped(getOuts().empty() ? Value(getResults().front()) : getOuts().front()).getElementType();
-  bool ok = body.getNumArguments() == 1 + getExtras().size() && body.getArgument(0).getType().isF32() && yield && yield.getNumOperands() == 1 &&
-            yield.getOperand(0).getType() == element;
+  bool ok = body.getNumArguments() == 1 + getExtras().size() && body.getArgument(0).getType().isF32() && yield &&
+            yield.getNumOperands() == 1 && yield.getOperand(0).getType() == element;
   for (size_t i = 0; ok && i < getExtras().size(); ++i)
     ok = body.getArgument(static_cast<unsigned>(i + 1)).getType() == shaped(getExtras()[i]).getElementType();
   if (!ok)

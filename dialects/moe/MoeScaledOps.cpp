@@ -27,8 +27,8 @@ LogicalResult QuantizeOp::verify() {
     return emitOpError() << "expects its input to hold f16, bf16 or f32, but it is " << getInput().getType();
   // quantize_c2
   if (!sameShape(cast<ShapedType>(getInput().getType()), cast<ShapedType>(getResult().getType())))
-    return emitOpError() << "expects a result of its input's shape, but input is " << getInput().getType() << " and result "
-                         << getResult().getType();
+    return emitOpError() << "expects a result of its input's shape, but input is " << getInput().getType()
+                         << " and result " << getResult().getType();
   // quantize_c3
   if (getInput().getDefiningOp<DequantizeOp>())
     return emitOpError() << "expects its input not to come from 'moe.dequantize', which would quantize twice; "
@@ -42,8 +42,8 @@ LogicalResult DequantizeOp::verify() {
     return emitOpError() << "expects a result of f16, bf16 or f32, but it is " << getResult().getType();
   // dequantize_c2
   if (!sameShape(cast<ShapedType>(getInput().getType()), cast<ShapedType>(getResult().getType())))
-    return emitOpError() << "expects a result of its input's shape, but input is " << getInput().getType() << " and result "
-                         << getResult().getType();
+    return emitOpError() << "expects a result of its input's shape, but input is " << getInput().getType()
+                         << " and result " << getResult().getType();
   return success();
 }
 

@@ -22,8 +22,8 @@ void MoeDialect::registerTypes() {
       >();
 }
 
-LogicalResult ScaledType::verify(function_ref<InFlightDiagnostic()> emitError, ArrayRef<int64_t> shape, Type elementType,
-                                 ArrayRef<int64_t> block, Type scale, ScaledLayout) {
+LogicalResult ScaledType::verify(function_ref<InFlightDiagnostic()> emitError, ArrayRef<int64_t> shape,
+                                 Type elementType, ArrayRef<int64_t> block, Type scale, ScaledLayout) {
   // scaled_c1
   if (!isa<Float8E4M3FNType, Float8E5M2Type>(elementType))
     return emitError() << "expects a scaled value of f8E4M3FN or f8E5M2, but its elements are " << elementType;
@@ -68,7 +68,9 @@ SmallVector<int64_t> ScaledType::getMemoryBlock() const {
 SmallVector<int64_t> moe::getScaleShape(ArrayRef<int64_t> shape, ArrayRef<int64_t> block) {
   SmallVector<int64_t> sizes;
   for (auto [d, b] : llvm::zip(shape, block))
-    sizes.push_back(b == 0 ? 1 : ShapedType::isDynamic(d) ? ShapedType::kDynamic : static_cast<int64_t>(llvm::divideCeil(d, b)));
+    sizes.push_back(b == 0                     ? 1
+                    : ShapedType::isDynamic(d) ? ShapedType::kDynamic
+                                               : static_cast<int64_t>(llvm::divideCeil(d, b)));
   return sizes;
 }
 

@@ -18,13 +18,10 @@ using Sizes = SmallVectorImpl<SmallVector<OpFoldResult>>;
 
 inline ShapedType shaped(Value v) { return cast<ShapedType>(v.getType()); }
 inline bool isFloat(ShapedType t) { return isa<FloatType>(t.getElementType()); }
-inline bool dimsAgree(int64_t a, int64_t b) {
-  return ShapedType::isDynamic(a) || ShapedType::isDynamic(b) || a == b;
-}
+inline bool dimsAgree(int64_t a, int64_t b) { return ShapedType::isDynamic(a) || ShapedType::isDynamic(b) || a == b; }
 inline bool shapesAgree(ArrayRef<int64_t> a, ArrayRef<int64_t> b) {
-  return a.size() == b.size() && llvm::all_of(llvm::zip(a, b), [](auto p) {
-           return dimsAgree(std::get<0>(p), std::get<1>(p));
-         });
+  return a.size() == b.size() &&
+         llvm::all_of(llvm::zip(a, b), [](auto p) { return dimsAgree(std::get<0>(p), std::get<1>(p)); });
 }
 inline std::string shapeText(ArrayRef<int64_t> shape) {
   std::string text = "[";
@@ -91,8 +88,8 @@ inline LogicalResult verifyResults(MoeComputeOpInterface op, ArrayRef<Expected> 
                              << op->getNumResults() << " results and " << op.getOutBuffers().size() << " outs";
   for (Value in : op.getIns())
     if (isa<MemRefType>(in.getType()) != onBuffers)
-      return op->emitOpError() << "expects all operands to be " << (onBuffers ? "memrefs" : "tensors") << ", but one is "
-                               << in.getType();
+      return op->emitOpError() << "expects all operands to be " << (onBuffers ? "memrefs" : "tensors")
+                               << ", but one is " << in.getType();
   SmallVector<Value> produced(op->getResults());
   if (onBuffers)
     produced.assign(op.getOutBuffers().begin(), op.getOutBuffers().end());
@@ -105,10 +102,10 @@ inline LogicalResult verifyResults(MoeComputeOpInterface op, ArrayRef<Expected> 
       return op->emitOpError() << "expects result " << i << " to have shape " << shapeText(e.shape) << ", but it is "
                                << type;
     Type element = type.getElementType();
-    bool ok = e.kind == Expected::Float  ? isa<FloatType>(element)
-              : e.kind == Expected::I64  ? element.isInteger(64)
-              : e.kind == Expected::I32  ? element.isInteger(32)
-                                         : element == e.same;
+    bool ok = e.kind == Expected::Float ? isa<FloatType>(element)
+              : e.kind == Expected::I64 ? element.isInteger(64)
+              : e.kind == Expected::I32 ? element.isInteger(32)
+                                        : element == e.same;
     if (!ok)
       return op->emitOpError() << "expects result " << i << " to hold "
                                << (e.kind == Expected::Float ? "floats"

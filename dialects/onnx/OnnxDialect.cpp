@@ -31,16 +31,19 @@ static constexpr StringRef kOperandSegments = "operandSegmentSizes", kResultSegm
 bool onnx::hasSegments(StringRef kinds) { return kinds.size() - kinds.count('s') > 1; }
 
 LogicalResult onnx::detail::verifyOp(OnnxOpInterface op) {
-  for (auto [kinds, what, get] : {std::tuple(op.inputKinds(), "input", &OnnxOpInterface::getInput), std::tuple(op.outputKinds(), "output", &OnnxOpInterface::getOutput)})
+  for (auto [kinds, what, get] : {std::tuple(op.inputKinds(), "input", &OnnxOpInterface::getInput),
+                                  std::tuple(op.outputKinds(), "output", &OnnxOpInterface::getOutput)})
     for (auto [i, kind] : llvm::enumerate(kinds))
       if (kind != 'o' && !(op.*get)(i))
         return op->emitOpError() << "expects " << what << " " << i << ", but it is missing";
   return success();
 }
 
-ParseResult onnx::detail::parseOp(OpAsmParser &parser, OperationState &result, StringRef inputKinds, StringRef outputKinds) {
+ParseResult onnx::detail::parseOp(OpAsmParser &parser, OperationState &result, StringRef inputKinds,
+                                  StringRef outputKinds) {
   unsigned numInputs = inputKinds.size(), numOutputs = outputKinds.size();
-  bool variadicInput = inputKinds.ends_with("v"), inputSegments = hasSegments(inputKinds), outputSegments = hasSegments(outputKinds);
+  bool variadicInput = inputKinds.ends_with("v"), inputSegments = hasSegments(inputKinds),
+       outputSegments = hasSegments(outputKinds);
   SMLoc loc = parser.getCurrentLocation();
   SmallVector<OpAsmParser::UnresolvedOperand> operands;
   SmallVector<int32_t> segments(numInputs, 0);

@@ -11,8 +11,7 @@ ParseResult parseOp(OpAsmParser &parser, OperationState &result, StringRef input
 /// `defaults` holds the attributes an op of this kind has when none are given.
 void printOp(OnnxOpInterface op, OpAsmPrinter &printer, DictionaryAttr defaults);
 
-template <typename OpTy>
-DictionaryAttr getDefaults(OpTy op) {
+template <typename OpTy> DictionaryAttr getDefaults(OpTy op) {
   if constexpr (OpTy::hasProperties()) {
     typename OpTy::Properties defaults;
     OpTy::populateDefaultProperties(op->getName(), defaults);

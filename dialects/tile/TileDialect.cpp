@@ -38,8 +38,10 @@ LogicalResult TileDialect::verifyOperationAttribute(Operation *op, NamedAttribut
   if (attr.getName() != "tile.threads")
     return success();
   auto threads = dyn_cast<IntegerAttr>(attr.getValue());
-  if (!threads || !threads.getType().isSignlessInteger(32) || threads.getInt() < 32 || threads.getInt() > 1024 || threads.getInt() % 32)
-    return op->emitOpError("expects 'tile.threads' to be an i32, a multiple of 32 up to 1024, but found ") << attr.getValue();
+  if (!threads || !threads.getType().isSignlessInteger(32) || threads.getInt() < 32 || threads.getInt() > 1024 ||
+      threads.getInt() % 32)
+    return op->emitOpError("expects 'tile.threads' to be an i32, a multiple of 32 up to 1024, but found ")
+           << attr.getValue();
   return success();
 }
 
@@ -99,8 +101,8 @@ bool tile::isWord(Type type) {
     count = vector.getNumElements();
     type = vector.getElementType();
   }
-  if (!type.isSignlessInteger(8) && !type.isSignlessInteger(16) && !type.isSignlessInteger(32) && !type.isSignlessInteger(64) &&
-      !isa<Float16Type, BFloat16Type, Float32Type, Float64Type>(type))
+  if (!type.isSignlessInteger(8) && !type.isSignlessInteger(16) && !type.isSignlessInteger(32) &&
+      !type.isSignlessInteger(64) && !isa<Float16Type, BFloat16Type, Float32Type, Float64Type>(type))
     return false;
   int64_t bytes = count * type.getIntOrFloatBitWidth() / 8;
   return bytes <= 16 && llvm::isPowerOf2_64(static_cast<uint64_t>(bytes));
@@ -149,7 +151,8 @@ void SharedType::print(AsmPrinter &printer) const {
   printer << getElementType() << (getSwizzle() ? ", swizzle>" : ">");
 }
 
-LogicalResult SharedType::verify(function_ref<InFlightDiagnostic()> emitError, ArrayRef<int64_t> shape, Type element, bool swizzle) {
+LogicalResult SharedType::verify(function_ref<InFlightDiagnostic()> emitError, ArrayRef<int64_t> shape, Type element,
+                                 bool swizzle) {
   if (!element.isIntOrFloat() || element.getIntOrFloatBitWidth() == 0 || element.getIntOrFloatBitWidth() % 8)
     return emitError() << "expects elements of whole bytes, but they are " << element;
   if (shape.empty())
@@ -163,7 +166,8 @@ LogicalResult SharedType::verify(function_ref<InFlightDiagnostic()> emitError, A
       return emitError() << "expects at most " << kSharedBytes << " bytes";
   }
   if (swizzle && shape.back() * (element.getIntOrFloatBitWidth() / 8) != 128)
-    return emitError() << "expects rows of 128 bytes in a swizzled tile, but they have " << shape.back() * (element.getIntOrFloatBitWidth() / 8);
+    return emitError() << "expects rows of 128 bytes in a swizzled tile, but they have "
+                       << shape.back() * (element.getIntOrFloatBitWidth() / 8);
   return success();
 }
 
@@ -235,7 +239,8 @@ LogicalResult RolesOp::verify() {
     int64_t end = i + 1 < n ? first[i + 1] : warps;
     // roles_c2
     if (first[i] / 4 != (end - 1) / 4 && (first[i] % 4 || (end % 4 && end != warps)))
-      return emitOpError("expects a role of several warpgroups to have them whole, but role ") << i << " has warps " << first[i] << " to " << end - 1;
+      return emitOpError("expects a role of several warpgroups to have them whole, but role ")
+             << i << " has warps " << first[i] << " to " << end - 1;
   }
   ArrayRef<int32_t> registers = getRegisters();
   if (registers.empty())
@@ -256,7 +261,8 @@ LogicalResult RolesOp::verify() {
     for (int64_t g = first[i] / 4, end = i + 1 < n ? first[i + 1] : warps; 4 * g < end; ++g)
       if (first[i] % 4 == 0 && registers[static_cast<size_t>(g)] != registers[static_cast<size_t>(first[i] / 4)])
         return emitOpError("expects one register budget for the warpgroups of a role, but role ")
-               << i << " has " << registers[static_cast<size_t>(first[i] / 4)] << " and " << registers[static_cast<size_t>(g)];
+               << i << " has " << registers[static_cast<size_t>(first[i] / 4)] << " and "
+               << registers[static_cast<size_t>(g)];
   if (sum > pool)
     return emitOpError("expects budgets of at most ") << pool << " registers together, but they have " << sum;
   return success();
@@ -265,7 +271,9 @@ LogicalResult RolesOp::verify() {
 /// What all threads of a warp (or more) run together.
 static bool isCollective(Operation *op) {
   auto arrive = dyn_cast<ArriveOp>(op);
-  return isa<MaxOp, MmaOp, MmaWaitOp, ReadVectorOp, ReduceOp, ShuffleOp, StoreMatrixOp, SyncOp, SyncWarpOp, WriteVectorOp>(op) || (arrive && arrive.getWarp());
+  return isa<MaxOp, MmaOp, MmaWaitOp, ReadVectorOp, ReduceOp, ShuffleOp, StoreMatrixOp, SyncOp, SyncWarpOp,
+             WriteVectorOp>(op) ||
+         (arrive && arrive.getWarp());
 }
 LogicalResult RolesOp::verifyRegions() {
   for (auto [region, single] : llvm::zip(getBodies(), getSingle())) {
@@ -302,14 +310,17 @@ LogicalResult CopyBoxOp::verify() {
   // copy_box_c1
   auto argument = dyn_cast<BlockArgument>(getSource());
   auto kernel = argument ? dyn_cast<FunctionOpInterface>(argument.getOwner()->getParentOp()) : FunctionOpInterface();
-  auto map = kernel ? kernel.getArgAttrOfType<DictionaryAttr>(argument.getArgNumber(), "moe.tensor_map") : DictionaryAttr();
+  auto map =
+      kernel ? kernel.getArgAttrOfType<DictionaryAttr>(argument.getArgNumber(), "moe.tensor_map") : DictionaryAttr();
   auto box = map ? map.getAs<DenseI64ArrayAttr>("box") : DenseI64ArrayAttr();
   if (!box || !kernel->hasAttr("moe.launch_config"))
-    return emitOpError("expects its source to be an argument with 'moe.tensor_map' and a box, of a kernel with 'moe.launch_config'");
+    return emitOpError(
+        "expects its source to be an argument with 'moe.tensor_map' and a box, of a kernel with 'moe.launch_config'");
   // copy_box_c2
   auto source = cast<MemRefType>(getSource().getType());
   if (static_cast<int64_t>(getPosition().size()) != source.getRank() || box.size() != source.getRank())
-    return emitOpError("expects a position and a box of rank ") << source.getRank() << ", but they have " << getPosition().size() << " and " << box.size();
+    return emitOpError("expects a position and a box of rank ")
+           << source.getRank() << ", but they have " << getPosition().size() << " and " << box.size();
   // copy_box_c3
   SharedType target = getTarget().getType();
   int64_t elements = 1;
@@ -318,8 +329,8 @@ LogicalResult CopyBoxOp::verify() {
   Type element = source.getElementType();
   int64_t bytes = element.isIntOrFloat() ? element.getIntOrFloatBitWidth() / 8 : 0;
   if (bytes != target.getElementBytes() || elements * bytes != target.getBytes())
-    return emitOpError("expects a box of ") << target.getBytes() << " bytes in elements of " << target.getElementBytes() << ", but it has "
-                                            << elements * bytes << " in elements of " << bytes;
+    return emitOpError("expects a box of ") << target.getBytes() << " bytes in elements of " << target.getElementBytes()
+                                            << ", but it has " << elements * bytes << " in elements of " << bytes;
   // copy_box_c4
   auto swizzle = map.getAs<IntegerAttr>("swizzle");
   if ((swizzle ? swizzle.getInt() : 0) != (target.getSwizzle() ? 128 : 0))
@@ -343,7 +354,8 @@ LogicalResult ViewOp::verify() {
     return emitOpError("expects a unit from 1 to ") << (drops ? 1 : a.front()) << ", but it is " << unit;
   // view_c3
   if (int64_t bytes = from.getBytes() / a.front() * unit; from.getSwizzle() && bytes % 1024)
-    return emitOpError("expects parts of a swizzled tile to start at multiples of 1024 bytes, but they are ") << bytes << " apart";
+    return emitOpError("expects parts of a swizzled tile to start at multiples of 1024 bytes, but they are ")
+           << bytes << " apart";
   return success();
 }
 
@@ -351,7 +363,8 @@ LogicalResult MmaOp::verify() {
   size_t n = getPending().size();
   // mma_c1
   if (getA().size() != n || getB().size() != n || n == 0)
-    return emitOpError("expects as many b as a as results, but found ") << getB().size() << ", " << getA().size() << " and " << n;
+    return emitOpError("expects as many b as a as results, but found ")
+           << getB().size() << ", " << getA().size() << " and " << n;
   // mma_c3
   if (!getAccumulators().empty() && !getReuse().empty())
     return emitOpError("expects accumulators or registers to reuse, not both");
@@ -363,23 +376,29 @@ LogicalResult MmaOp::verify() {
     RankedTensorType d = cast<PendingType>(getPending()[i].getType()).getFragment();
     Type e = a.getElementType(), f = b.getElementType();
     // mma_c2
-    if (!(isa<Float8E4M3FNType, Float8E5M2Type>(e) && isa<Float8E4M3FNType, Float8E5M2Type>(f)) && !(isa<BFloat16Type, Float16Type>(e) && e == f))
-      return emitOpError("expects operands of f8E4M3FN or f8E5M2, both bf16 or both f16, but they are ") << a << " and " << b;
+    if (!(isa<Float8E4M3FNType, Float8E5M2Type>(e) && isa<Float8E4M3FNType, Float8E5M2Type>(f)) &&
+        !(isa<BFloat16Type, Float16Type>(e) && e == f))
+      return emitOpError("expects operands of f8E4M3FN or f8E5M2, both bf16 or both f16, but they are ")
+             << a << " and " << b;
     int64_t columns = b.getShape()[0];
     if (getTransposed()) {
       // mma_c4
       ArrayRef<int64_t> left = a.getShape(), right = b.getShape();
       if (a.getElementBytes() != 2)
         return emitOpError("expects transposed operands of 16 bits, but they are ") << a << " and " << b;
-      if (!a.getSwizzle() || !b.getSwizzle() || left.size() != 2 || right.size() != 3 || left[1] != 64 || right[2] != 64 || left[0] != right[1] ||
-          left[0] < 16 || left[0] % 16 || right[0] > 4)
-        return emitOpError("expects transposed operands to be swizzled tiles [K, 64] and [1 to 4, K, 64], K a multiple of 16, but they are ") << a << " and " << b;
+      if (!a.getSwizzle() || !b.getSwizzle() || left.size() != 2 || right.size() != 3 || left[1] != 64 ||
+          right[2] != 64 || left[0] != right[1] || left[0] < 16 || left[0] % 16 || right[0] > 4)
+        return emitOpError("expects transposed operands to be swizzled tiles [K, 64] and [1 to 4, K, 64], K a multiple "
+                           "of 16, but they are ")
+               << a << " and " << b;
       columns *= 64;
-    } else if (!a.getSwizzle() || !b.getSwizzle() || a.getShape().size() != 2 || b.getShape().size() != 2 || a.getShape()[0] != 64)
+    } else if (!a.getSwizzle() || !b.getSwizzle() || a.getShape().size() != 2 || b.getShape().size() != 2 ||
+               a.getShape()[0] != 64)
       return emitOpError("expects swizzled tiles of 64 and N rows, but they are ") << a << " and " << b;
     if (columns % 8 || columns > 256)
       return emitOpError("expects N to be a multiple of 8 up to 256, but it is ") << columns;
-    if (RankedTensorType expected = fragmentType({64, columns}, Float32Type::get(getContext()), Layout::Mma); d != expected)
+    if (RankedTensorType expected = fragmentType({64, columns}, Float32Type::get(getContext()), Layout::Mma);
+        d != expected)
       return emitOpError("expects a result of ") << expected << ", but it is " << d;
     for (OperandRange own : {getAccumulators(), getReuse()})
       if (!own.empty() && own[i].getType() != d)
@@ -397,7 +416,8 @@ LogicalResult MmaWaitOp::verify() {
     return emitOpError("expects a result for each operand, and one at least");
   for (auto [p, f] : llvm::zip(getPending(), getFragments()))
     if (cast<PendingType>(p.getType()).getFragment() != f.getType())
-      return emitOpError("expects a result of ") << cast<PendingType>(p.getType()).getFragment() << ", but it is " << f.getType();
+      return emitOpError("expects a result of ")
+             << cast<PendingType>(p.getType()).getFragment() << ", but it is " << f.getType();
   return success();
 }
 
@@ -411,8 +431,8 @@ LogicalResult PromoteOp::verify() {
   // promote_c2
   if (getRows().getType() != fragmentType(shape[0], f32, Layout::Rows) ||
       getColumns().getType() != fragmentType(shape[1], f32, Layout::Columns))
-    return emitOpError("expects scales for ") << shape[0] << " rows and " << shape[1] << " columns, but they are " << getRows().getType() << " and "
-                                              << getColumns().getType();
+    return emitOpError("expects scales for ") << shape[0] << " rows and " << shape[1] << " columns, but they are "
+                                              << getRows().getType() << " and " << getColumns().getType();
   return success();
 }
 
@@ -439,11 +459,16 @@ static LogicalResult verifyVector(Operation *op, RankedTensorType fragment, Shar
   if (!isWord(fragment.getElementType()) || tile.getElementType() != fragment.getElementType())
     return op->emitOpError("expects one element type of 1, 2, 4 or 8 bytes, but found ") << fragment << " and " << tile;
   if (tile.getSwizzle() || tile.getBytes() / tile.getElementBytes() < fragment.getShape()[0])
-    return op->emitOpError("expects a tile of at least ") << fragment.getShape()[0] << " elements that is not swizzled, but it is " << tile;
+    return op->emitOpError("expects a tile of at least ")
+           << fragment.getShape()[0] << " elements that is not swizzled, but it is " << tile;
   return success();
 }
-LogicalResult ReadVectorOp::verify() { return verifyVector(*this, cast<RankedTensorType>(getType()), getSource().getType()); }
-LogicalResult WriteVectorOp::verify() { return verifyVector(*this, cast<RankedTensorType>(getFragment().getType()), getTarget().getType()); }
+LogicalResult ReadVectorOp::verify() {
+  return verifyVector(*this, cast<RankedTensorType>(getType()), getSource().getType());
+}
+LogicalResult WriteVectorOp::verify() {
+  return verifyVector(*this, cast<RankedTensorType>(getFragment().getType()), getTarget().getType());
+}
 
 LogicalResult SelectRowsOp::verify() {
   // select_rows_c1
@@ -453,7 +478,8 @@ LogicalResult SelectRowsOp::verify() {
   auto from = cast<RankedTensorType>(getSource().getType());
   if (layoutOf(from) != Layout::Mma)
     return emitOpError("expects a fragment of layout mma, but found ") << from;
-  if (RankedTensorType expected = fragmentType({32, from.getShape()[1]}, from.getElementType(), Layout::Half); getType() != expected)
+  if (RankedTensorType expected = fragmentType({32, from.getShape()[1]}, from.getElementType(), Layout::Half);
+      getType() != expected)
     return emitOpError("expects a result of ") << expected << ", but it is " << getType();
   return success();
 }
@@ -462,22 +488,26 @@ LogicalResult SelectColumnsOp::verify() {
   auto from = cast<RankedTensorType>(getSource().getType()), to = cast<RankedTensorType>(getType());
   // select_columns_c1
   if (from.getRank() != 2 || from.getEncoding() != to.getEncoding() || from.getElementType() != to.getElementType())
-    return emitOpError("expects fragments of one layout, mma or half, and element type, but they are ") << from << " and " << to;
+    return emitOpError("expects fragments of one layout, mma or half, and element type, but they are ")
+           << from << " and " << to;
   // select_columns_c2
   int64_t n = to.getShape()[1] / 8, last = static_cast<int64_t>(getFirst()) + (n - 1) * static_cast<int64_t>(getStep());
   if (static_cast<int32_t>(getFirst()) < 0 || static_cast<int32_t>(getStep()) < 1 || last >= from.getShape()[1] / 8)
     return emitOpError("expects groups of columns within the source's ")
-           << from.getShape()[1] / 8 << ", but they go from " << static_cast<int32_t>(getFirst()) << " to " << last << " by " << static_cast<int32_t>(getStep());
+           << from.getShape()[1] / 8 << ", but they go from " << static_cast<int32_t>(getFirst()) << " to " << last
+           << " by " << static_cast<int32_t>(getStep());
   return success();
 }
 
 LogicalResult MapOp::verifyRegions() {
   Block &block = getBody().front();
   // map_c1
-  if (block.getArgumentTypes() != llvm::map_to_vector(getOperandTypes(), [](Type t) { return getElementTypeOrSelf(t); }))
+  if (block.getArgumentTypes() !=
+      llvm::map_to_vector(getOperandTypes(), [](Type t) { return getElementTypeOrSelf(t); }))
     return emitOpError("expects one region argument an operand, of its element type");
   ValueRange yielded = block.getTerminator()->getOperands();
-  if (getNumResults() == 0 || yielded.getTypes() != llvm::map_to_vector(getResultTypes(), [](Type t) { return getElementTypeOrSelf(t); }))
+  if (getNumResults() == 0 ||
+      yielded.getTypes() != llvm::map_to_vector(getResultTypes(), [](Type t) { return getElementTypeOrSelf(t); }))
     return emitOpError("expects to yield one value a result, of its element type, and one result at least");
   auto result = cast<RankedTensorType>(getResult(0).getType());
   for (Type type : getResultTypes())
@@ -487,16 +517,18 @@ LogicalResult MapOp::verifyRegions() {
   for (Type operand : getOperandTypes()) {
     auto t = cast<RankedTensorType>(operand);
     Layout own = layoutOf(t), to = layoutOf(result);
-    bool fits = own == to ? t.getShape() == result.getShape()
-                          : (own == Layout::Rows && to == Layout::Mma) ||
-                                (own == Layout::Columns && result.getRank() == 2 && t.getShape()[0] == result.getShape()[1]);
+    bool fits = own == to
+                    ? t.getShape() == result.getShape()
+                    : (own == Layout::Rows && to == Layout::Mma) ||
+                          (own == Layout::Columns && result.getRank() == 2 && t.getShape()[0] == result.getShape()[1]);
     if (!fits)
-      return emitOpError("expects operands of the result's shape, or its rows or columns, but found ") << t << " for " << result;
+      return emitOpError("expects operands of the result's shape, or its rows or columns, but found ")
+             << t << " for " << result;
   }
   // map_c3
   for (Operation &op : block.without_terminator())
-    if (op.getNumRegions() || op.getNumResults() != 1 || !op.getResult(0).getType().isIntOrIndexOrFloat() || !isMemoryEffectFree(&op) ||
-        op.getDialect() == getOperation()->getDialect())
+    if (op.getNumRegions() || op.getNumResults() != 1 || !op.getResult(0).getType().isIntOrIndexOrFloat() ||
+        !isMemoryEffectFree(&op) || op.getDialect() == getOperation()->getDialect())
       return op.emitOpError("expects an op in tile.map to have no effects, no regions and one scalar result");
   return success();
 }
@@ -514,8 +546,8 @@ LogicalResult MaxOp::verify() {
   // max_c2
   auto result = cast<RankedTensorType>(getType());
   Layout to = layoutOf(result);
-  if (!result.getElementType().isF32() ||
-      !((to == Layout::Rows && layoutOf(type) == Layout::Mma) || (to == Layout::Columns && result.getShape()[0] == type.getShape()[1])))
+  if (!result.getElementType().isF32() || !((to == Layout::Rows && layoutOf(type) == Layout::Mma) ||
+                                            (to == Layout::Columns && result.getShape()[0] == type.getShape()[1])))
     return emitOpError("expects f32 for the rows of an mma fragment, or for the columns, but the result is ") << result;
   return success();
 }

@@ -10,9 +10,9 @@
 #include "llvm/Support/raw_ostream.h"
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <fcntl.h>
-#include <cstdio>
 #include <thread>
 #include <unistd.h>
 
@@ -104,7 +104,8 @@ static LogicalResult checkDeviceCode(ModuleOp device, DictionaryAttr manifest, c
       name += " (" + op + ")";
     if (!code.assembled) {
       if (hot)
-        emitWarning(kernel.getLoc()) << name << " is hot, but nobody looked for spills: ptxas is not in $CUDA_HOME, $CUDA_ROOT "
+        emitWarning(kernel.getLoc()) << name
+                                     << " is hot, but nobody looked for spills: ptxas is not in $CUDA_HOME, $CUDA_ROOT "
                                      << "or on the PATH; the driver will assemble the PTX";
       continue;
     }
@@ -115,7 +116,8 @@ static LogicalResult checkDeviceCode(ModuleOp device, DictionaryAttr manifest, c
       llvm::append_range(notes, code.resources.lookup("").notes);
     for (const std::string &note : notes) {
       if (hot)
-        emitError(kernel.getLoc()) << "expects the hot " << name << " to have no serialized products, but ptxas says " << note;
+        emitError(kernel.getLoc()) << "expects the hot " << name << " to have no serialized products, but ptxas says "
+                                   << note;
       else
         emitWarning(kernel.getLoc()) << name << ": ptxas says " << note;
       good &= !hot;
@@ -131,7 +133,9 @@ static LogicalResult checkDeviceCode(ModuleOp device, DictionaryAttr manifest, c
 }
 
 LogicalResult moe::emitArtefact(ModuleOp module, StringRef output, const EmitOptions &options, EmitResult &result) {
-  auto fail = [&](const Twine &message) -> LogicalResult { return emitError(UnknownLoc::get(module.getContext())) << message; };
+  auto fail = [&](const Twine &message) -> LogicalResult {
+    return emitError(UnknownLoc::get(module.getContext())) << message;
+  };
   auto manifest = module->getAttrOfType<DictionaryAttr>("moe.manifest");
   if (!manifest)
     return module.emitError("expects the attribute 'moe.manifest', which the lower phase makes");
@@ -173,9 +177,8 @@ LogicalResult moe::emitArtefact(ModuleOp module, StringRef output, const EmitOpt
   }
   std::vector<std::thread> threads;
   for (Job &job : jobs)
-    threads.emplace_back([&job] {
-      job.good = compileForCpu(job.module, job.isa, job.prefix, job.isHost, job.object, job.error);
-    });
+    threads.emplace_back(
+        [&job] { job.good = compileForCpu(job.module, job.isa, job.prefix, job.isHost, job.object, job.error); });
   WeightTable weights;
   LogicalResult wrote = writeWeights(module, manifest, folder.place, weights);
   for (std::thread &thread : threads)
@@ -208,8 +211,7 @@ LogicalResult moe::emitArtefact(ModuleOp module, StringRef output, const EmitOpt
   if (!buffer)
     return fail("cannot read '" + codeFile + "': " + buffer.getError().message());
   std::string text = manifestText(manifest, options, weights, (*buffer)->getBufferSize(),
-                                  hashText((*buffer)->getBuffer()), isas,
-                                  device ? &code : nullptr);
+                                  hashText((*buffer)->getBuffer()), isas, device ? &code : nullptr);
   std::error_code status;
   llvm::raw_fd_ostream stream(folder.file("manifest.json"), status);
   stream << text;

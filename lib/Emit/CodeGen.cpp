@@ -19,8 +19,8 @@
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/IntrinsicInst.h"
-#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Verifier.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
@@ -91,10 +91,12 @@ static void maskAsIntegers(llvm::Module &module) {
         llvm::Align alignment = call->getParamAlign(loads ? 0 : 1).valueOrOne();
         if (loads) {
           llvm::Value *other = b.CreateBitCast(call->getArgOperand(2), integers);
-          llvm::Value *value = b.CreateMaskedLoad(integers, call->getArgOperand(0), alignment, call->getArgOperand(1), other);
+          llvm::Value *value =
+              b.CreateMaskedLoad(integers, call->getArgOperand(0), alignment, call->getArgOperand(1), other);
           call->replaceAllUsesWith(b.CreateBitCast(value, type));
         } else {
-          b.CreateMaskedStore(b.CreateBitCast(call->getArgOperand(0), integers), call->getArgOperand(1), alignment, call->getArgOperand(2));
+          b.CreateMaskedStore(b.CreateBitCast(call->getArgOperand(0), integers), call->getArgOperand(1), alignment,
+                              call->getArgOperand(2));
         }
         call->eraseFromParent();
       }
@@ -179,8 +181,7 @@ bool moe::compileForCpu(ModuleOp inner, StringRef isa, StringRef prefix, bool is
     error = "the module has no translation to LLVM IR";
     return false;
   }
-  auto machine =
-      createMachine(isa, isHost ? llvm::CodeGenOptLevel::Less : llvm::CodeGenOptLevel::Aggressive, error);
+  auto machine = createMachine(isa, isHost ? llvm::CodeGenOptLevel::Less : llvm::CodeGenOptLevel::Aggressive, error);
   if (!machine)
     return false;
   module->setDataLayout(machine->createDataLayout());
@@ -263,7 +264,9 @@ struct TableBuilder {
       return null();
     return global(llvm::ConstantArray::get(llvm::ArrayType::get(element, values.size()), values));
   }
-  llvm::Constant *structure(ArrayRef<llvm::Constant *> fields) { return llvm::ConstantStruct::getAnon(context, fields); }
+  llvm::Constant *structure(ArrayRef<llvm::Constant *> fields) {
+    return llvm::ConstantStruct::getAnon(context, fields);
+  }
   llvm::Constant *function(const Twine &name, llvm::FunctionType *type) {
     auto *f = llvm::Function::Create(type, llvm::GlobalValue::ExternalLinkage, name, module);
     f->setVisibility(llvm::GlobalValue::HiddenVisibility);
@@ -331,9 +334,9 @@ bool moe::compileTable(DictionaryAttr manifest, ArrayRef<std::pair<std::string, 
         n += value.getAs<ArrayAttr>("shape").size();
       return b.number(n);
     };
-    entries.push_back(b.structure({b.text(name), count("inputs"), count("outputs"), count("weights"), count("temporaries"),
-                                   extents("inputs"), extents("outputs"), b.function(name + "_plan", plan),
-                                   b.function(name + "_run", run)}));
+    entries.push_back(b.structure({b.text(name), count("inputs"), count("outputs"), count("weights"),
+                                   count("temporaries"), extents("inputs"), extents("outputs"),
+                                   b.function(name + "_plan", plan), b.function(name + "_run", run)}));
   }
   // kernel names, moe_device_kernel_t
   SmallVector<llvm::Constant *> names, records;
@@ -356,17 +359,17 @@ bool moe::compileTable(DictionaryAttr manifest, ArrayRef<std::pair<std::string, 
   for (const DeviceImage &image : device ? ArrayRef<DeviceImage>(device->images) : ArrayRef<DeviceImage>()) {
     llvm::Constant *data = b.global(
         llvm::ConstantDataArray::getString(context, StringRef(image.data.data(), image.data.size()), true), 64);
-    imageTable.push_back(b.structure({b.text(image.chip), b.text(image.format), data,
-                                      llvm::ConstantInt::get(b.i64, image.data.size())}));
+    imageTable.push_back(b.structure(
+        {b.text(image.chip), b.text(image.format), data, llvm::ConstantInt::get(b.i64, image.data.size())}));
   }
   auto tableOf = [&](ArrayRef<llvm::Constant *> rows) -> llvm::Constant * {
     return rows.empty() ? b.null() : b.array(rows.front()->getType(), rows);
   };
   uint32_t kernelCount = names.size();
-  llvm::Constant *table = b.structure({b.number(MOE_MODULE_ABI_VERSION), b.number(entries.size()), b.number(kernelCount),
-                                       b.number(variantTable.size()), b.number(imageTable.size()), tableOf(entries),
-                                       b.array(b.pointer, names), tableOf(records), tableOf(variantTable),
-                                       tableOf(imageTable)});
+  llvm::Constant *table =
+      b.structure({b.number(MOE_MODULE_ABI_VERSION), b.number(entries.size()), b.number(kernelCount),
+                   b.number(variantTable.size()), b.number(imageTable.size()), tableOf(entries),
+                   b.array(b.pointer, names), tableOf(records), tableOf(variantTable), tableOf(imageTable)});
   auto *symbol = new llvm::GlobalVariable(*module, table->getType(), true, llvm::GlobalValue::ExternalLinkage, table,
                                           MOE_MODULE_SYMBOL);
   symbol->setAlignment(llvm::Align(8));

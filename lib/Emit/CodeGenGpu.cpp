@@ -138,8 +138,8 @@ static bool assembleCubin(const Bytes &ptx, StringRef chip, StringRef folder, De
   }
   std::string arch = "-arch=" + chip.str();
   std::optional<StringRef> redirects[] = {StringRef(""), StringRef(log), StringRef(log)};
-  int status = llvm::sys::ExecuteAndWait(tool, {tool, arch, "-O3", "-v", "-o", out, in}, std::nullopt, redirects, 600, 0,
-                                         &error);
+  int status = llvm::sys::ExecuteAndWait(tool, {tool, arch, "-O3", "-v", "-o", out, in}, std::nullopt, redirects, 600,
+                                         0, &error);
   auto text = llvm::MemoryBuffer::getFile(log);
   auto result = llvm::MemoryBuffer::getFile(out);
   if (status != 0 || !result) {
@@ -191,7 +191,8 @@ bool moe::compileForGpu(ModuleOp inner, StringRef chip, StringRef folder, Device
     f.addFnAttr("nvvm.reqntid", std::to_string(record->second.threads));
     // Registers for as many blocks as are meant to stand on a multiprocessor.
     if (record->second.grid != LaunchRecord::Threads)
-      f.addFnAttr("nvvm.minctasm", std::to_string(record->second.grid == LaunchRecord::PerSm ? record->second.size[0] : 1));
+      f.addFnAttr("nvvm.minctasm",
+                  std::to_string(record->second.grid == LaunchRecord::PerSm ? record->second.size[0] : 1));
     auto &cluster = record->second.cluster;
     if (cluster[0] * cluster[1] * cluster[2] > 1)
       f.addFnAttr("nvvm.cluster_dim", llvm::formatv("{0},{1},{2}", cluster[0], cluster[1], cluster[2]).str());

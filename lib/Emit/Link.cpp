@@ -29,9 +29,22 @@ bool moe::linkCode(ArrayRef<Bytes> objects, StringRef folder, StringRef output, 
   }
   std::string out = output.str();
   // --no-undefined: code.so imports nothing. Only the table's symbol is not hidden.
-  std::vector<const char *> args = {"ld.lld",      "-shared", "--no-undefined", "--gc-sections", "--threads=1", "-O1",
-                                    "-z",          "noexecstack", "-z",         "relro",         "-z",          "now",
-                                    "--build-id=none", "--strip-debug", "-o", out.c_str()};
+  std::vector<const char *> args = {"ld.lld",
+                                    "-shared",
+                                    "--no-undefined",
+                                    "--gc-sections",
+                                    "--threads=1",
+                                    "-O1",
+                                    "-z",
+                                    "noexecstack",
+                                    "-z",
+                                    "relro",
+                                    "-z",
+                                    "now",
+                                    "--build-id=none",
+                                    "--strip-debug",
+                                    "-o",
+                                    out.c_str()};
   for (const std::string &file : files)
     args.push_back(file.c_str());
   std::string text;

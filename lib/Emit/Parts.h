@@ -28,7 +28,8 @@ bool compileForCpu(ModuleOp module, StringRef isa, StringRef prefix, bool isHost
 
 /// What ptxas says of a kernel.
 struct Resources {
-  int64_t registers = 0, shared = 0, stack = 0, spillStores = 0, spillLoads = 0; ///< bytes but for registers; shared: static
+  int64_t registers = 0, shared = 0, stack = 0, spillStores = 0,
+          spillLoads = 0;         ///< bytes but for registers; shared: static
   std::vector<std::string> notes; ///< "C7510: Potential Performance Loss: ...": products that ptxas serialized
 };
 /// Reads the messages of `ptxas -v`. Notes that name no kernel are under "".
@@ -77,7 +78,8 @@ LogicalResult writeWeights(ModuleOp module, DictionaryAttr manifest, StringRef f
 
 /// manifest.json.
 std::string manifestText(DictionaryAttr manifest, const EmitOptions &options, const WeightTable &weights,
-                         int64_t codeSize, StringRef codeHash, ArrayRef<std::string> variants, const DeviceCode *device);
+                         int64_t codeSize, StringRef codeHash, ArrayRef<std::string> variants,
+                         const DeviceCode *device);
 
 /// XXH3-64 in lower-case hexadecimal.
 std::string hashText(StringRef bytes);

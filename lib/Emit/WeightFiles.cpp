@@ -20,9 +20,7 @@
 using namespace mlir;
 using namespace mlir::moe;
 
-std::string moe::hashText(StringRef bytes) {
-  return llvm::formatv("{0:x-16}", llvm::xxh3_64bits(bytes)).str();
-}
+std::string moe::hashText(StringRef bytes) { return llvm::formatv("{0:x-16}", llvm::xxh3_64bits(bytes)).str(); }
 
 static StringRef formatOf(Type element) {
   if (element.isInteger(1))
@@ -44,10 +42,14 @@ static StringRef formatOf(Type element) {
   }
   bool isUnsigned = element.isUnsignedInteger();
   switch (element.getIntOrFloatBitWidth()) {
-  case 16: return isUnsigned ? "U16" : "I16";
-  case 32: return isUnsigned ? "U32" : "I32";
-  case 64: return isUnsigned ? "U64" : "I64";
-  default: return isUnsigned || element.getIntOrFloatBitWidth() < 8 ? "U8" : "I8";
+  case 16:
+    return isUnsigned ? "U16" : "I16";
+  case 32:
+    return isUnsigned ? "U32" : "I32";
+  case 64:
+    return isUnsigned ? "U64" : "I64";
+  default:
+    return isUnsigned || element.getIntOrFloatBitWidth() < 8 ? "U8" : "I8";
   }
 }
 
@@ -179,8 +181,8 @@ static LogicalResult writeFile(ArrayRef<Item> items, ArrayRef<int64_t> offsets, 
       return failure();
     }
     if (written != item.size)
-      return emitError(item.loc) << "expects weight '" << item.name << "' to have " << item.size << " bytes, but it has "
-                                 << written;
+      return emitError(item.loc) << "expects weight '" << item.name << "' to have " << item.size
+                                 << " bytes, but it has " << written;
     at = offset + item.size;
   }
   file.size = file.headerSize + at;
@@ -200,9 +202,8 @@ LogicalResult moe::writeWeights(ModuleOp module, DictionaryAttr manifest, String
   for (StringRef name : manifest.getAs<ArrayAttr>("weights").getAsValueRange<StringAttr>()) {
     if (auto weight = symbols.lookup<WeightOp>(name)) {
       auto type = cast<RankedTensorType>(weight.getType());
-      std::optional<RandomAttr> random = allRandom || isa<RandomAttr>(weight.getRecipe())
-                                             ? drawInstead(weight.getRecipe(), name)
-                                             : std::nullopt;
+      std::optional<RandomAttr> random =
+          allRandom || isa<RandomAttr>(weight.getRecipe()) ? drawInstead(weight.getRecipe(), name) : std::nullopt;
       if (random) {
         table.weights.push_back({name.str(), 0, 0, WeightReader::byteSize(type), *random});
         continue;
@@ -210,7 +211,8 @@ LogicalResult moe::writeWeights(ModuleOp module, DictionaryAttr manifest, String
       items.push_back({name.str(), weight.getRecipe(), type, WeightReader::byteSize(type), weight.getLoc()});
     } else if (auto elements = constants ? constants.getAs<DenseElementsAttr>(name) : nullptr) {
       auto type = cast<RankedTensorType>(elements.getType());
-      items.push_back({name.str(), elements, type, static_cast<int64_t>(constantBytes(elements).size()), module.getLoc()});
+      items.push_back(
+          {name.str(), elements, type, static_cast<int64_t>(constantBytes(elements).size()), module.getLoc()});
     } else {
       return module.emitError() << "expects '" << name << "' to be a weight or a constant";
     }

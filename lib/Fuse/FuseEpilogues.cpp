@@ -107,8 +107,8 @@ static SeenProduct matchProduct(Value value, Operation *user) {
 
 static bool sameRows(GroupedMatmulOp a, GroupedMatmulOp b) {
   return a.getX() == b.getX() && a.getOffsets() == b.getOffsets() && a.getRows() == b.getRows() &&
-         a.getRowsDivisor() == b.getRowsDivisor() && a.getPacked() == b.getPacked() && a.getColumns() == b.getColumns() &&
-         a.getPromotion() == b.getPromotion() &&
+         a.getRowsDivisor() == b.getRowsDivisor() && a.getPacked() == b.getPacked() &&
+         a.getColumns() == b.getColumns() && a.getPromotion() == b.getPromotion() &&
          a.getWeights()[0].getType() == b.getWeights()[0].getType();
 }
 
@@ -149,7 +149,8 @@ static std::optional<std::pair<int64_t, unsigned>> extraKind(Value input, Affine
 static Value expandAs(OpBuilder &b, Location loc, Value rows, tensor::ExpandShapeOp like, Type type) {
   if (like) {
     auto expanded = like.getResultType().clone(cast<RankedTensorType>(rows.getType()).getElementType());
-    rows = tensor::ExpandShapeOp::create(b, loc, expanded, rows, like.getReassociationIndices(), like.getMixedOutputShape());
+    rows = tensor::ExpandShapeOp::create(b, loc, expanded, rows, like.getReassociationIndices(),
+                                         like.getMixedOutputShape());
   }
   return rows.getType() == type ? rows : tensor::CastOp::create(b, loc, type, rows);
 }
@@ -170,12 +171,16 @@ struct SwigluToGeneric : OpRewritePattern<SwigluOp> {
       return rewriter.notifyMatchFailure(op, "neither operand comes from a product or an element-wise operation");
     Location loc = op.getLoc();
     auto type = cast<RankedTensorType>(op.getResults()[0].getType());
-    float alpha = op.getAlpha().convertToFloat(), beta = op.getBeta().convertToFloat(), limit = op.getLimit().convertToFloat();
+    float alpha = op.getAlpha().convertToFloat(), beta = op.getBeta().convertToFloat(),
+          limit = op.getLimit().convertToFloat();
     AffineMap identity = rewriter.getMultiDimIdentityMap(type.getRank());
-    Value init = tensor::EmptyOp::create(rewriter, loc, tensor::getMixedSizes(rewriter, loc, op.getGate()), type.getElementType());
+    Value init = tensor::EmptyOp::create(rewriter, loc, tensor::getMixedSizes(rewriter, loc, op.getGate()),
+                                         type.getElementType());
     auto generic = linalg::GenericOp::create(
-        rewriter, loc, init.getType(), ValueRange{op.getGate(), op.getUp()}, init, ArrayRef<AffineMap>{identity, identity, identity},
-        SmallVector<utils::IteratorType>(type.getRank(), utils::IteratorType::parallel), [&](OpBuilder &b, Location, ValueRange v) {
+        rewriter, loc, init.getType(), ValueRange{op.getGate(), op.getUp()}, init,
+        ArrayRef<AffineMap>{identity, identity, identity},
+        SmallVector<utils::IteratorType>(type.getRank(), utils::IteratorType::parallel),
+        [&](OpBuilder &b, Location, ValueRange v) {
           linalg::YieldOp::create(b, loc, buildSwiglu(b, loc, v[0], v[1], alpha, beta, limit));
         });
     Value result = generic.getResult(0);
@@ -199,8 +204,7 @@ struct FuseIntoProduct : RewritePattern {
     // What feeds this operation alone is merged into it first, so that two products meet in one consumer.
     for (Value input : p->inputs)
       if (Operation *producer = input.getDefiningOp();
-          producer && producer->getBlock() == op->getBlock() && matchPointwise(producer) &&
-          onlyUser(input, op))
+          producer && producer->getBlock() == op->getBlock() && matchPointwise(producer) && onlyUser(input, op))
         return rewriter.notifyMatchFailure(op, "an element-wise producer comes first");
     // The last product among the operands, and those over the same rows.
     SmallVector<SeenProduct> seen(p->inputs.size());
@@ -245,10 +249,10 @@ struct FuseIntoProduct : RewritePattern {
     for (auto [i, rank] : newExtras)
       extras.push_back(collapseTo(rewriter, loc, p->inputs[i], rank));
     auto rowsType = cast<RankedTensorType>(first.getResults()[0].getType()).clone(outType.getElementType());
-    auto fused = GroupedMatmulOp::create(rewriter, loc, TypeRange{rowsType}, first.getX(), weights, first.getOffsets(),
-                                         first.getRows(), extras, Value(), ValueRange{}, ValueRange{},
-                                         first.getRowsDivisor(), first.getPacked(), first.getColumns(), kinds,
-                                         first.getPromotion());
+    auto fused =
+        GroupedMatmulOp::create(rewriter, loc, TypeRange{rowsType}, first.getX(), weights, first.getOffsets(),
+                                first.getRows(), extras, Value(), ValueRange{}, ValueRange{}, first.getRowsDivisor(),
+                                first.getPacked(), first.getColumns(), kinds, first.getPromotion());
     {
       OpBuilder::InsertionGuard guard(rewriter);
       Block *block = rewriter.createBlock(&fused.getEpilogue());
@@ -295,8 +299,9 @@ struct FuseIntoCombine : RewritePattern {
     for (unsigned i : {0u, 1u}) {
       Value value = p->inputs[i];
       auto expand = value.getDefiningOp<tensor::ExpandShapeOp>();
-      if (!onlyUser(value, op) || (expand && (expand.getSrcType().getRank() != 2 || !onlyUser(expand.getSrc(), expand) ||
-                                            expand.getReassociationIndices().back().size() != 1)))
+      if (!onlyUser(value, op) ||
+          (expand && (expand.getSrcType().getRank() != 2 || !onlyUser(expand.getSrc(), expand) ||
+                      expand.getReassociationIndices().back().size() != 1)))
         continue;
       auto combine = (expand ? expand.getSrc() : value).getDefiningOp<CombineOp>();
       if (!combine || combine.getResidual() || combine->getBlock() != op->getBlock())
@@ -339,7 +344,8 @@ struct FuseEpilogues : moe::impl::FuseEpiloguesBase<FuseEpilogues> {
       if (!onlyUser(operand->get(), consumer))
         return false;
       auto linalgOp = cast<linalg::LinalgOp>(consumer);
-      bool cheap = isa<linalg::GenericOp>(producer) && cast<linalg::GenericOp>(producer).getBody()->getOperations().size() <= 2;
+      bool cheap =
+          isa<linalg::GenericOp>(producer) && cast<linalg::GenericOp>(producer).getBody()->getOperations().size() <= 2;
       return cheap || linalgOp.getMatchingIndexingMap(operand).isPermutation();
     });
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))

@@ -37,15 +37,17 @@ static Bank traceWeight(OpBuilder &b, WeightTable &weights, Value value) {
     return bank.recipe ? step(bank) : bank;
   };
   if (auto transpose = dyn_cast<linalg::TransposeOp>(op))
-    return through(transpose.getInput(), [&](Bank bank) { return transposeBank(b, loc, bank, transpose.getPermutation()); });
+    return through(transpose.getInput(),
+                   [&](Bank bank) { return transposeBank(b, loc, bank, transpose.getPermutation()); });
   if (isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp>(op))
     return through(op->getOperand(0), [&](Bank bank) { return reshapeBank(b, loc, bank, type.getShape()); });
   if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op);
       slice && llvm::none_of(slice.getStaticOffsets(), ShapedType::isDynamic) &&
       llvm::none_of(slice.getStaticStrides(), ShapedType::isDynamic))
     return through(slice.getSource(), [&](Bank bank) {
-      return reshapeBank(b, loc, sliceBank(b, loc, bank, slice.getStaticOffsets(), slice.getStaticSizes(), slice.getStaticStrides()),
-                         type.getShape());
+      return reshapeBank(
+          b, loc, sliceBank(b, loc, bank, slice.getStaticOffsets(), slice.getStaticSizes(), slice.getStaticStrides()),
+          type.getShape());
     });
   return {};
 }
@@ -56,7 +58,9 @@ static bool isFloatMulAdd(linalg::LinalgOp op) {
   auto add = block->getTerminator()->getOperand(0).getDefiningOp<arith::AddFOp>();
   if (!add || block->getNumArguments() != 3)
     return false;
-  Value acc = block->getArgument(2), product = add.getLhs() == acc ? add.getRhs() : add.getRhs() == acc ? add.getLhs() : Value();
+  Value acc = block->getArgument(2), product = add.getLhs() == acc   ? add.getRhs()
+                                               : add.getRhs() == acc ? add.getLhs()
+                                                                     : Value();
   auto mul = product ? product.getDefiningOp<arith::MulFOp>() : arith::MulFOp();
   auto strip = [](Value v) {
     auto ext = v.getDefiningOp<arith::ExtFOp>();
@@ -119,7 +123,9 @@ struct DenseProduct : OpInterfaceRewritePattern<linalg::LinalgOp> {
     SmallVector<unsigned> order(rowLoops);
     order.push_back(k);
     if (column < 0 || xMap.getNumResults() != order.size() ||
-        !llvm::equal(order, xMap.getResults(), [](unsigned d, AffineExpr e) { return cast<AffineDimExpr>(e).getPosition() == d; }))
+        !llvm::equal(
+            order, xMap.getResults(),
+            [](unsigned d, AffineExpr e) { return cast<AffineDimExpr>(e).getPosition() == d; }))
       return rewriter.notifyMatchFailure(op, "the rows are not [.., K] in the order of the result");
     int64_t columns = ranges[column], depth = ranges[k];
     if (columns < 1 || depth < 1 || xType.getElementTypeBitWidth() > 32)
@@ -160,7 +166,8 @@ struct DenseProduct : OpInterfaceRewritePattern<linalg::LinalgOp> {
                                         ArrayRef<ReassociationIndices>{{0, 1}});
     else if (rowLoops.size() > 1)
       x = tensor::CollapseShapeOp::create(rewriter, loc, x, groups);
-    auto type = RankedTensorType::get({cast<RankedTensorType>(x.getType()).getDimSize(0), columns}, outType.getElementType());
+    auto type =
+        RankedTensorType::get({cast<RankedTensorType>(x.getType()).getDimSize(0), columns}, outType.getElementType());
     Value w = weights.materialize(rewriter, loc, bank);
     auto matmul = GroupedMatmulOp::create(rewriter, loc, TypeRange{type}, x, w, Value(), Value(), ValueRange{}, Value(),
                                           ValueRange{}, ValueRange{}, 1, 0, 0, ArrayRef<int64_t>{});
@@ -199,11 +206,13 @@ private:
       return result;
     int64_t rank = cast<RankedTensorType>(result.getType()).getRank();
     AffineMap identity = rewriter.getMultiDimIdentityMap(rank);
-    return linalg::GenericOp::create(rewriter, loc, result.getType(), result, init, ArrayRef<AffineMap>{identity, identity},
-                                     SmallVector<utils::IteratorType>(rank, utils::IteratorType::parallel),
-                                     [&](OpBuilder &b, Location, ValueRange args) {
-                                       linalg::YieldOp::create(b, loc, Value(arith::AddFOp::create(b, loc, args[0], args[1])));
-                                     }).getResult(0);
+    return linalg::GenericOp::create(
+               rewriter, loc, result.getType(), result, init, ArrayRef<AffineMap>{identity, identity},
+               SmallVector<utils::IteratorType>(rank, utils::IteratorType::parallel),
+               [&](OpBuilder &b, Location, ValueRange args) {
+                 linalg::YieldOp::create(b, loc, Value(arith::AddFOp::create(b, loc, args[0], args[1])));
+               })
+        .getResult(0);
   }
 
   WeightTable &weights;

@@ -30,13 +30,14 @@ void moe::buildFusePipeline(OpPassManager &pm, const FuseOptions &options) {
 
 namespace {
 struct FusePipelineOptions : PassPipelineOptions<FusePipelineOptions> {
-  Option<int64_t> panel{*this, "panel", llvm::cl::desc("columns in a panel of packed weights; 0: not packed"), llvm::cl::init(16)};
+  Option<int64_t> panel{*this, "panel", llvm::cl::desc("columns in a panel of packed weights; 0: not packed"),
+                        llvm::cl::init(16)};
   Option<bool> narrow{*this, "narrow", llvm::cl::desc("keep bf16 weights in bf16"), llvm::cl::init(true)};
 };
 } // namespace
 
 void moe::registerFusePipeline() {
-  PassPipelineRegistration<FusePipelineOptions>("moe-fuse", "The fuse phase", [](OpPassManager &pm, const FusePipelineOptions &o) {
-    buildFusePipeline(pm, FuseOptions{o.panel, o.narrow});
-  });
+  PassPipelineRegistration<FusePipelineOptions>(
+      "moe-fuse", "The fuse phase",
+      [](OpPassManager &pm, const FusePipelineOptions &o) { buildFusePipeline(pm, FuseOptions{o.panel, o.narrow}); });
 }

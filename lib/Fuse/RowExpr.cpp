@@ -15,8 +15,7 @@ bool RowEvaluator::same(const RowExpr *a, const RowExpr *b) {
   return a->kind == b->kind && a->type == b->type && a->at == b->at && a->param == b->param && a->tensor == b->tensor &&
          a->product == b->product && a->value == b->value && a->identity == b->identity &&
          a->operands.size() == b->operands.size() &&
-         llvm::all_of(llvm::zip(a->operands, b->operands),
-                      [](auto p) { return same(std::get<0>(p), std::get<1>(p)); });
+         llvm::all_of(llvm::zip(a->operands, b->operands), [](auto p) { return same(std::get<0>(p), std::get<1>(p)); });
 }
 
 const RowExpr *RowEvaluator::rowLeaf(Value tensor, Type element, AffineExpr row, AffineExpr column) {
@@ -136,7 +135,8 @@ const RowExpr *RowEvaluator::evaluateOp(Operation *op, unsigned result) {
     SmallVector<AffineExpr> at;
     unsigned next = 0;
     for (unsigned i = 0; i < dropped.size(); ++i) {
-      auto offset = getConstantIntValue(slice.getMixedOffsets()[i]), stride = getConstantIntValue(slice.getMixedStrides()[i]);
+      auto offset = getConstantIntValue(slice.getMixedOffsets()[i]),
+           stride = getConstantIntValue(slice.getMixedStrides()[i]);
       if (!offset || !stride)
         return fail("a slice of its region has offsets that are not constant");
       AffineExpr d = dropped[i] ? getAffineConstantExpr(0, context) : getAffineDimExpr(next++, context);
@@ -185,9 +185,9 @@ const RowExpr *RowEvaluator::evaluateScalar(Value scalar, Block *block, ArrayRef
     RowExpr *leaf = make(RowExpr::Constant, scalar.getType());
     leaf->value = value;
     result = leaf;
-  } else if (Operation *op = scalar.getDefiningOp();
-             op && op->getNumRegions() == 0 && op->getNumResults() == 1 && isPure(op) && !isa<linalg::IndexOp>(op) &&
-             llvm::none_of(op->getOperandTypes(), llvm::IsaPred<ShapedType>)) {
+  } else if (Operation *op = scalar.getDefiningOp(); op && op->getNumRegions() == 0 && op->getNumResults() == 1 &&
+                                                     isPure(op) && !isa<linalg::IndexOp>(op) &&
+                                                     llvm::none_of(op->getOperandTypes(), llvm::IsaPred<ShapedType>)) {
     SmallVector<const RowExpr *> operands;
     for (Value v : op->getOperands()) {
       operands.push_back(evaluateScalar(v, block, arguments, known));
@@ -268,15 +268,16 @@ static bool isMulAdd(Block *block) {
 
 const RowExpr *RowEvaluator::evaluateContraction(linalg::LinalgOp op) {
   Type element = cast<RankedTensorType>(op->getResult(0).getType()).getElementType();
-  if (op.getNumReductionLoops() != 1 || op.getNumDpsInputs() != 2 || op->getNumResults() != 1 || !isMulAdd(op.getBlock()) ||
-      element.getIntOrFloatBitWidth() > 32)
+  if (op.getNumReductionLoops() != 1 || op.getNumDpsInputs() != 2 || op->getNumResults() != 1 ||
+      !isMulAdd(op.getBlock()) || element.getIntOrFloatBitWidth() > 32)
     return fail("a reduction of its region is no product of rows with weights");
   SmallVector<unsigned> reductions;
   op.getReductionDims(reductions);
   AffineMap resultMap = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
   if (!resultMap.isProjectedPermutation() || resultMap.getNumResults() + 1 != op.getNumLoops())
     return fail("a product of its region writes through a map that is no permutation");
-  const RowExpr *a = evaluate(op.getDpsInputOperand(0)->get()), *b = a ? evaluate(op.getDpsInputOperand(1)->get()) : nullptr;
+  const RowExpr *a = evaluate(op.getDpsInputOperand(0)->get()),
+                *b = a ? evaluate(op.getDpsInputOperand(1)->get()) : nullptr;
   const RowExpr *init = b ? evaluate(op.getDpsInitOperand(0)->get()) : nullptr;
   if (!init)
     return nullptr;
@@ -338,7 +339,8 @@ const RowExpr *RowEvaluator::evaluateContraction(linalg::LinalgOp op) {
     result = function(element, &truncation, {result}, [element](OpBuilder &b, Location loc, ValueRange v) -> Value {
       return arith::TruncFOp::create(b, loc, element, v[0]);
     });
-  bool zero = init->kind == RowExpr::Constant && isa<FloatAttr>(init->value) && cast<FloatAttr>(init->value).getValue().isZero();
+  bool zero = init->kind == RowExpr::Constant && isa<FloatAttr>(init->value) &&
+              cast<FloatAttr>(init->value).getValue().isZero();
   if (!zero)
     result = function(element, &addition, {init, result}, [](OpBuilder &b, Location loc, ValueRange v) -> Value {
       return arith::AddFOp::create(b, loc, v[0], v[1]);

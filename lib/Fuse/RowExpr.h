@@ -30,14 +30,14 @@ struct RowProduct {
 
 struct RowExpr {
   enum Kind { Row, Param, Shared, Acc, Constant, Fn } kind;
-  Type type;                         ///< scalar
-  SmallVector<AffineExpr> at;        ///< Row, Acc: (row, column); Param: position without the expert; Shared: position
-  unsigned param = 0;                ///< Param: index into params
-  Value tensor;                      ///< Row: rows already computed (null: x itself); Shared: a weight or constant
+  Type type;                  ///< scalar
+  SmallVector<AffineExpr> at; ///< Row, Acc: (row, column); Param: position without the expert; Shared: position
+  unsigned param = 0;         ///< Param: index into params
+  Value tensor;               ///< Row: rows already computed (null: x itself); Shared: a weight or constant
   const RowProduct *product = nullptr;
-  TypedAttr value;                   ///< Constant
+  TypedAttr value; ///< Constant
   std::function<Value(OpBuilder &, Location, ValueRange)> fn;
-  const void *identity = nullptr;    ///< Fn: equal for equal functions
+  const void *identity = nullptr; ///< Fn: equal for equal functions
   SmallVector<const RowExpr *> operands;
 };
 

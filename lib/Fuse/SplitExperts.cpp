@@ -310,7 +310,8 @@ Value Splitter::product(ArrayRef<const RowExpr *> accs, const RowExpr *expr, int
     collect(expr, kind, leaves);
   for (const RowExpr *leaf : leaves) {
     if (leaf->kind == RowExpr::Row) {
-      bool here = leaf->tensor && isIdentity(leaf->at) && cast<ShapedType>(leaf->tensor.getType()).getDimSize(1) == columns;
+      bool here =
+          leaf->tensor && isIdentity(leaf->at) && cast<ShapedType>(leaf->tensor.getType()).getDimSize(1) == columns;
       bool source = !leaf->tensor && isIdentity(leaf->at) && rows && x == op.getX() &&
                     cast<ShapedType>(x.getType()).getDimSize(1) == columns;
       extras.push_back(here ? leaf->tensor : source ? x : materialize(leaf, columns));
@@ -335,8 +336,9 @@ Value Splitter::product(ArrayRef<const RowExpr *> accs, const RowExpr *expr, int
   }
   int64_t assignments = cast<ShapedType>(order.getType()).getDimSize(0);
   auto type = RankedTensorType::get({assignments, columns}, expr->type);
-  auto matmul = GroupedMatmulOp::create(b, loc, TypeRange{type}, x, banks, offsets, rows, extras, Value(),
-                                        ValueRange{}, ValueRange{}, rows ? cast<ShapedType>(op.getIndices().getType()).getDimSize(1) : 1, 0, 0, kinds);
+  auto matmul = GroupedMatmulOp::create(
+      b, loc, TypeRange{type}, x, banks, offsets, rows, extras, Value(), ValueRange{}, ValueRange{},
+      rows ? cast<ShapedType>(op.getIndices().getType()).getDimSize(1) : 1, 0, 0, kinds);
   Block *block = b.createBlock(&matmul.getEpilogue());
   for (Value bank : banks)
     (void)bank, block->addArgument(b.getF32Type(), loc);
@@ -356,7 +358,8 @@ Value Splitter::product(ArrayRef<const RowExpr *> accs, const RowExpr *expr, int
 /// out[p, n] = expr, with x, params and weights read at the row's token, expert and slot.
 Value Splitter::elementwise(const RowExpr *expr, int64_t columns) {
   MLIRContext *c = b.getContext();
-  Value init = tensor::EmptyOp::create(b, loc, {tensor::getMixedSize(b, loc, order, 0), b.getIndexAttr(columns)}, expr->type);
+  Value init =
+      tensor::EmptyOp::create(b, loc, {tensor::getMixedSize(b, loc, order, 0), b.getIndexAttr(columns)}, expr->type);
   AffineMap rowMap = AffineMap::get(2, 0, {dim(0)}, c), identity = b.getMultiDimIdentityMap(2);
   auto generic = linalg::GenericOp::create(
       b, loc, init.getType(), order, init, ArrayRef<AffineMap>{rowMap, identity},
@@ -364,7 +367,8 @@ Value Splitter::elementwise(const RowExpr *expr, int64_t columns) {
       [&](OpBuilder &inner, Location, ValueRange args) {
         Value k = arith::ConstantIndexOp::create(inner, loc, cast<ShapedType>(op.getIndices().getType()).getDimSize(1));
         Value assignment = arith::IndexCastOp::create(inner, loc, inner.getIndexType(), args[0]);
-        Value token = arith::DivUIOp::create(inner, loc, assignment, k), slot = arith::RemUIOp::create(inner, loc, assignment, k);
+        Value token = arith::DivUIOp::create(inner, loc, assignment, k),
+              slot = arith::RemUIOp::create(inner, loc, assignment, k);
         Value row = linalg::IndexOp::create(inner, loc, 0), column = linalg::IndexOp::create(inner, loc, 1), expert;
         auto position = [&](AffineExpr e) -> Value {
           int64_t offset = 0, stride = 0;
@@ -393,8 +397,9 @@ Value Splitter::elementwise(const RowExpr *expr, int64_t columns) {
           if (leaf->kind == RowExpr::Shared)
             return tensor::ExtractOp::create(inner, loc, leaf->tensor, at);
           if (!expert)
-            expert = arith::IndexCastOp::create(inner, loc, inner.getIndexType(),
-                                                tensor::ExtractOp::create(inner, loc, op.getIndices(), ValueRange{token, slot}));
+            expert = arith::IndexCastOp::create(
+                inner, loc, inner.getIndexType(),
+                tensor::ExtractOp::create(inner, loc, op.getIndices(), ValueRange{token, slot}));
           at.insert(at.begin(), expert);
           return tensor::ExtractOp::create(inner, loc, op.getParams()[leaf->param], at);
         });
@@ -412,7 +417,8 @@ LogicalResult Splitter::run() {
   const RowExpr *result = evaluator.evaluate(yield.getOperand(0));
   if (!result)
     return fail(evaluator.reason);
-  if (ShapedType::isDynamic(width()) || ShapedType::isDynamic(cast<ShapedType>(op.getIndices().getType()).getDimSize(1)))
+  if (ShapedType::isDynamic(width()) ||
+      ShapedType::isDynamic(cast<ShapedType>(op.getIndices().getType()).getDimSize(1)))
     return fail("the number of experts per token or the width of the result is not static");
   if (failed(check(result, width())))
     return failure();
@@ -455,17 +461,19 @@ static void loopOverExperts(ExpertsOp op) {
   };
   // The rows of all assignments.
   auto rowsType = cast<RankedTensorType>(op.getBody().front().getArgument(0).getType());
-  Value rowsInit = tensor::EmptyOp::create(b, loc, {OpFoldResult(assignments), tensor::getMixedSize(b, loc, op.getX(), 1)},
-                                           rowsType.getElementType());
-  Value rows = linalg::GenericOp::create(b, loc, rowsInit.getType(), ValueRange{}, rowsInit, ArrayRef<AffineMap>{identity}, parallel,
-      [&](OpBuilder &inner, Location, ValueRange) {
-        SmallVector<Value> at = tokenAndSlot(inner);
-        Value column = linalg::IndexOp::create(inner, loc, 1);
-        Value v = tensor::ExtractOp::create(inner, loc, op.getX(), ValueRange{at[0], column});
-        if (op.getWeightOn() == WeightOn::Input)
-          v = scaleRow(inner, loc, v, tensor::ExtractOp::create(inner, loc, op.getWeights(), at));
-        linalg::YieldOp::create(inner, loc, v);
-      }).getResult(0);
+  Value rowsInit = tensor::EmptyOp::create(
+      b, loc, {OpFoldResult(assignments), tensor::getMixedSize(b, loc, op.getX(), 1)}, rowsType.getElementType());
+  Value rows = linalg::GenericOp::create(
+                   b, loc, rowsInit.getType(), ValueRange{}, rowsInit, ArrayRef<AffineMap>{identity}, parallel,
+                   [&](OpBuilder &inner, Location, ValueRange) {
+                     SmallVector<Value> at = tokenAndSlot(inner);
+                     Value column = linalg::IndexOp::create(inner, loc, 1);
+                     Value v = tensor::ExtractOp::create(inner, loc, op.getX(), ValueRange{at[0], column});
+                     if (op.getWeightOn() == WeightOn::Input)
+                       v = scaleRow(inner, loc, v, tensor::ExtractOp::create(inner, loc, op.getWeights(), at));
+                     linalg::YieldOp::create(inner, loc, v);
+                   })
+                   .getResult(0);
   if (rows.getType() != rowsType)
     rows = tensor::CastOp::create(b, loc, rowsType, rows);
   auto yieldType = RankedTensorType::get({ShapedType::kDynamic, resultType.getDimSize(1)}, resultType.getElementType());
@@ -485,33 +493,41 @@ static void loopOverExperts(ExpertsOp op) {
     at[0] = expert;
     for (int64_t i = 0; i < type.getRank(); ++i)
       sizes.push_back(i == 0 ? OpFoldResult(b.getIndexAttr(1)) : tensor::getMixedSize(b, loc, param, i));
-    map.map(arg, tensor::ExtractSliceOp::create(b, loc, cast<RankedTensorType>(arg.getType()), param, at, sizes, strides));
+    map.map(arg,
+            tensor::ExtractSliceOp::create(b, loc, cast<RankedTensorType>(arg.getType()), param, at, sizes, strides));
   }
   for (Operation &inner : body.without_terminator())
     b.clone(inner, map);
   Value mine = map.lookupOrDefault(cast<YieldOp>(body.getTerminator()).getOperand(0));
-  Value merged = linalg::GenericOp::create(b, loc, yieldType, mine, loop.getRegionIterArgs()[0],
-      ArrayRef<AffineMap>{identity, identity}, parallel, [&](OpBuilder &inner, Location, ValueRange args) {
-        Value chosen = tensor::ExtractOp::create(inner, loc, op.getIndices(), tokenAndSlot(inner));
-        chosen = arith::IndexCastOp::create(inner, loc, inner.getIndexType(), chosen);
-        Value is = arith::CmpIOp::create(inner, loc, arith::CmpIPredicate::eq, chosen, expert);
-        linalg::YieldOp::create(inner, loc, Value(arith::SelectOp::create(inner, loc, is, args[0], args[1])));
-      }).getResult(0);
+  Value merged =
+      linalg::GenericOp::create(
+          b, loc, yieldType, mine, loop.getRegionIterArgs()[0], ArrayRef<AffineMap>{identity, identity}, parallel,
+          [&](OpBuilder &inner, Location, ValueRange args) {
+            Value chosen = tensor::ExtractOp::create(inner, loc, op.getIndices(), tokenAndSlot(inner));
+            chosen = arith::IndexCastOp::create(inner, loc, inner.getIndexType(), chosen);
+            Value is = arith::CmpIOp::create(inner, loc, arith::CmpIPredicate::eq, chosen, expert);
+            linalg::YieldOp::create(inner, loc, Value(arith::SelectOp::create(inner, loc, is, args[0], args[1])));
+          })
+          .getResult(0);
   scf::YieldOp::create(b, loc, merged);
   b.setInsertionPointAfter(loop);
   int64_t total = indices.isDynamicDim(0) ? ShapedType::kDynamic : indices.getDimSize(0) * slots;
   Value positions = tensor::EmptyOp::create(b, loc, {OpFoldResult(assignments)}, b.getI32Type());
-  positions = linalg::GenericOp::create(b, loc, positions.getType(), ValueRange{}, positions,
-      ArrayRef<AffineMap>{b.getMultiDimIdentityMap(1)}, ArrayRef<utils::IteratorType>{utils::IteratorType::parallel},
-      [&](OpBuilder &inner, Location, ValueRange) {
-        Value a = linalg::IndexOp::create(inner, loc, 0);
-        linalg::YieldOp::create(inner, loc, Value(arith::IndexCastOp::create(inner, loc, inner.getI32Type(), a)));
-      }).getResult(0);
+  positions =
+      linalg::GenericOp::create(
+          b, loc, positions.getType(), ValueRange{}, positions, ArrayRef<AffineMap>{b.getMultiDimIdentityMap(1)},
+          ArrayRef<utils::IteratorType>{utils::IteratorType::parallel},
+          [&](OpBuilder &inner, Location, ValueRange) {
+            Value a = linalg::IndexOp::create(inner, loc, 0);
+            linalg::YieldOp::create(inner, loc, Value(arith::IndexCastOp::create(inner, loc, inner.getI32Type(), a)));
+          })
+          .getResult(0);
   auto positionsType = RankedTensorType::get({total}, b.getI32Type());
   if (positions.getType() != positionsType)
     positions = tensor::CastOp::create(b, loc, positionsType, positions);
-  auto combine = CombineOp::create(b, loc, op.getResultTypes(), loop.getResult(0), positions,
-                                   op.getWeightOn() == WeightOn::Output ? op.getWeights() : Value(), Value(), ValueRange{}, slots);
+  auto combine =
+      CombineOp::create(b, loc, op.getResultTypes(), loop.getResult(0), positions,
+                        op.getWeightOn() == WeightOn::Output ? op.getWeights() : Value(), Value(), ValueRange{}, slots);
   op.replaceAllUsesWith(combine);
   op.erase();
 }

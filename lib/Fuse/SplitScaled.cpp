@@ -62,7 +62,8 @@ private:
     if (!type)
       return success();
     SmallVector<Value> codes, scales;
-    bool pack = panel > 0 && op.getPacked() == 0 && llvm::all_of(op.getWeights(), [&](Value w) { return static_cast<bool>(parts.lookup(w).bank.recipe); });
+    bool pack = panel > 0 && op.getPacked() == 0 &&
+                llvm::all_of(op.getWeights(), [&](Value w) { return static_cast<bool>(parts.lookup(w).bank.recipe); });
     for (Value weight : op.getWeights()) {
       Parts w = parts.lookup(weight);
       codes.push_back(pack ? weights.materialize(b, loc, packBank(w.bank, panel)) : w.codes);
@@ -88,7 +89,8 @@ private:
       return {weights.materialize(b, loc, bank), weights.materialize(b, loc, scales), bank};
     }
     input = inMemory(Bank{{}, input, {}}, type).value;
-    auto split = QuantizeBlocksOp::create(b, loc, TypeRange{type.getCodesType(), type.getScalesType()}, input, ValueRange{}, block);
+    auto split = QuantizeBlocksOp::create(b, loc, TypeRange{type.getCodesType(), type.getScalesType()}, input,
+                                          ValueRange{}, block);
     return {split.getResults()[0], split.getResults()[1], {}};
   }
 
@@ -123,7 +125,9 @@ private:
     auto type = cast<ScaledType>(scaled.getType());
     Parts p = parts.lookup(scaled);
     auto result = RankedTensorType::get(type.getCodesType().getShape(), element);
-    Value out = DequantizeBlocksOp::create(b, loc, TypeRange{result}, p.codes, p.scales, ValueRange{}, type.getMemoryBlock()).getResults()[0];
+    Value out =
+        DequantizeBlocksOp::create(b, loc, TypeRange{result}, p.codes, p.scales, ValueRange{}, type.getMemoryBlock())
+            .getResults()[0];
     return inMemory(Bank{{}, out, {}}, type).value;
   }
 
@@ -149,7 +153,8 @@ struct SplitScaled : moe::impl::SplitScaledBase<SplitScaled> {
       for (Region &region : op->getRegions())
         for (Block &block : region)
           if (llvm::any_of(block.getArgumentTypes(), isScaled)) {
-            op->emitOpError() << "expects no scaled values as arguments: they are made and read by moe ops of one function";
+            op->emitOpError()
+                << "expects no scaled values as arguments: they are made and read by moe ops of one function";
             return WalkResult::interrupt();
           }
       if (llvm::any_of(op->getOperandTypes(), isScaled) || llvm::any_of(op->getResultTypes(), isScaled))

@@ -4,7 +4,8 @@
 using namespace mlir;
 using namespace mlir::moe;
 
-static RecipeAttr step(RecipeStep kind, ArrayRef<NamedAttribute> params, ArrayRef<Attribute> inputs, RankedTensorType type) {
+static RecipeAttr step(RecipeStep kind, ArrayRef<NamedAttribute> params, ArrayRef<Attribute> inputs,
+                       RankedTensorType type) {
   MLIRContext *context = type.getContext();
   return RecipeAttr::get(context, kind, DictionaryAttr::get(context, params), ArrayAttr::get(context, inputs), type);
 }
@@ -26,9 +27,9 @@ Bank moe::sliceBank(OpBuilder &b, Location loc, Bank bank, ArrayRef<int64_t> off
     return bank;
   }
   MLIRContext *c = b.getContext();
-  bank.recipe = step(RecipeStep::Slice,
-                     {ints(c, "offsets", offsets), ints(c, "sizes", sizes), ints(c, "strides", strides)}, bank.recipe,
-                     result);
+  bank.recipe =
+      step(RecipeStep::Slice, {ints(c, "offsets", offsets), ints(c, "sizes", sizes), ints(c, "strides", strides)},
+           bank.recipe, result);
   return bank;
 }
 
@@ -75,8 +76,8 @@ Bank moe::packBank(Bank bank, int64_t panel) {
   shape.pop_back_n(2);
   shape.append({static_cast<int64_t>(llvm::divideCeil(n, panel)), k, panel});
   MLIRContext *c = type.getContext();
-  bank.recipe = step(RecipeStep::Pack, {NamedAttribute(StringAttr::get(c, "panel"),
-                                                       IntegerAttr::get(IntegerType::get(c, 64), panel))},
+  bank.recipe = step(RecipeStep::Pack,
+                     {NamedAttribute(StringAttr::get(c, "panel"), IntegerAttr::get(IntegerType::get(c, 64), panel))},
                      bank.recipe, RankedTensorType::get(shape, type.getElementType()));
   return bank;
 }
@@ -84,7 +85,8 @@ Bank moe::packBank(Bank bank, int64_t panel) {
 Bank moe::scalesBank(Bank bank, ArrayRef<int64_t> block, Type codes, Type scales) {
   MLIRContext *c = codes.getContext();
   auto type = RankedTensorType::get(getScaleShape(bank.type().getShape(), block), scales);
-  bank.recipe = step(RecipeStep::Scales, {ints(c, "block", block), NamedAttribute(StringAttr::get(c, "codes"), TypeAttr::get(codes))},
+  bank.recipe = step(RecipeStep::Scales,
+                     {ints(c, "block", block), NamedAttribute(StringAttr::get(c, "codes"), TypeAttr::get(codes))},
                      bank.recipe, type);
   return bank;
 }
@@ -106,7 +108,8 @@ static Attribute narrowRecipe(Attribute recipe) {
     Type from = getRecipeType(input).getElementType(), to = attr.getType().getElementType();
     return (from.isBF16() || from.isF16()) && to.isF32() ? input : Attribute();
   }
-  if (attr.getStep() == RecipeStep::Dequantize || attr.getStep() == RecipeStep::Scales || attr.getStep() == RecipeStep::Quantize)
+  if (attr.getStep() == RecipeStep::Dequantize || attr.getStep() == RecipeStep::Scales ||
+      attr.getStep() == RecipeStep::Quantize)
     return {};
   SmallVector<Attribute> inputs;
   for (Attribute input : attr.getInputs()) {
@@ -114,8 +117,7 @@ static Attribute narrowRecipe(Attribute recipe) {
     if (!inputs.back() || getRecipeType(inputs.back()).getElementType() != getRecipeType(inputs[0]).getElementType())
       return {};
   }
-  return RecipeAttr::get(attr.getContext(), attr.getStep(), attr.getParams(),
-                         ArrayAttr::get(attr.getContext(), inputs),
+  return RecipeAttr::get(attr.getContext(), attr.getStep(), attr.getParams(), ArrayAttr::get(attr.getContext(), inputs),
                          attr.getType().clone(getRecipeType(inputs[0]).getElementType()));
 }
 

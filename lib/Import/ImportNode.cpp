@@ -34,7 +34,8 @@ FailureOr<Value> Importer::lookup(StringRef name, Scope &scope) {
     return it->second;
   if (scope.initializers)
     if (auto it = scope.initializers->find(name); it != scope.initializers->end()) {
-      FailureOr<Value> value = tensorValue(*it->second, name, "tensor '" + printable(name) + "'", NameLoc::get(StringAttr::get(context, name)));
+      FailureOr<Value> value = tensorValue(*it->second, name, "tensor '" + printable(name) + "'",
+                                           NameLoc::get(StringAttr::get(context, name)));
       if (succeeded(value))
         scope.values[name] = *value;
       return value;
@@ -84,7 +85,8 @@ std::optional<std::vector<unsigned>> Importer::order(ArrayRef<onnxfile::Node> no
       }
   llvm::DenseMap<unsigned, std::vector<StringRef>> branches; // all that nodes with graphs read
   for (auto [i, node] : llvm::enumerate(nodes))
-    if (llvm::any_of(node.attributes, [](const onnxfile::Attribute &attribute) { return attribute.graph != nullptr; })) {
+    if (llvm::any_of(node.attributes,
+                     [](const onnxfile::Attribute &attribute) { return attribute.graph != nullptr; })) {
       branches[i] = node.inputs;
       readByGraphs(node, branches[i]);
     }
@@ -150,12 +152,14 @@ LogicalResult Importer::importNodes(ArrayRef<onnxfile::Node> nodes, Scope &scope
 // Ops
 //===----------------------------------------------------------------------===//
 
-FailureOr<Operation *> Importer::create(StringRef opType, bool isMicrosoft, Location loc, ArrayRef<Value> inputs, const NamedAttrList &attributes,
-                                        ArrayRef<StringRef> outputs) {
+FailureOr<Operation *> Importer::create(StringRef opType, bool isMicrosoft, Location loc, ArrayRef<Value> inputs,
+                                        const NamedAttrList &attributes, ArrayRef<StringRef> outputs) {
   std::string name = ("onnx." + Twine(isMicrosoft ? "ms." : "") + opType).str();
   OperationState state(loc, name);
   auto *schema = state.name.getRegisteredInfo() ? state.name.getInterface<onnx::OnnxOpInterface>() : nullptr;
-  auto refuse = [&](const Twine &message) -> LogicalResult { return fail("node '" + printable(cast<NameLoc>(loc).getName().getValue()) + "' (" + opType + "): " + message); };
+  auto refuse = [&](const Twine &message) -> LogicalResult {
+    return fail("node '" + printable(cast<NameLoc>(loc).getName().getValue()) + "' (" + opType + "): " + message);
+  };
   if (!schema)
     return refuse("is an operator without a rule");
   auto count = [&](StringRef kinds, size_t given, const char *what) -> LogicalResult {
@@ -210,10 +214,12 @@ FailureOr<Operation *> Importer::create(StringRef opType, bool isMicrosoft, Loca
     });
     return step();
   };
-  if (failed(quietly([&] { return state.name.verifyInherentAttrs(state.attributes, [&] { return mlir::emitError(loc); }); })))
+  if (failed(quietly(
+          [&] { return state.name.verifyInherentAttrs(state.attributes, [&] { return mlir::emitError(loc); }); })))
     return refuse(problem);
   Operation *op = builder.create(state);
-  if (failed(quietly([&] { return failure(failed(op->getName().verifyInvariants(op)) || failed(facts->infer(op))); }))) {
+  if (failed(
+          quietly([&] { return failure(failed(op->getName().verifyInvariants(op)) || failed(facts->infer(op))); }))) {
     op->erase();
     return refuse(problem);
   }
@@ -224,7 +230,8 @@ FailureOr<Operation *> Importer::create(StringRef opType, bool isMicrosoft, Loca
   return op;
 }
 
-FailureOr<Value> Importer::createOne(StringRef opType, Location loc, ArrayRef<Value> inputs, const NamedAttrList &attributes) {
+FailureOr<Value> Importer::createOne(StringRef opType, Location loc, ArrayRef<Value> inputs,
+                                     const NamedAttrList &attributes) {
   FailureOr<Operation *> op = create(opType, false, loc, inputs, attributes, {"result"});
   if (failed(op))
     return failure();
@@ -258,7 +265,8 @@ const onnxfile::Attribute *Importer::resolve(const onnxfile::Attribute &attribut
 }
 
 static bool holdsType(StringRef name) {
-  return llvm::is_contained({"to", "dtype", "stash_type", "softmax_precision", "output_datatype", "output_dtype", "precision"}, name);
+  return llvm::is_contained(
+      {"to", "dtype", "stash_type", "softmax_precision", "output_datatype", "output_dtype", "precision"}, name);
 }
 
 FailureOr<Attribute> Importer::convert(const onnxfile::Attribute &attribute, const onnxfile::Node &node) {
@@ -299,7 +307,9 @@ FailureOr<Attribute> Importer::convert(const onnxfile::Attribute &attribute, con
         return fail(what + " expects text, but is \"" + printable(text) + "\"");
     return Attribute(builder.getStrArrayAttr(attribute.strings));
   default:
-    return fail(what + formatv(" expects a number, text, a tensor or a list of them, but is of kind {0}", attribute.kind).str());
+    return fail(
+        what +
+        formatv(" expects a number, text, a tensor or a list of them, but is of kind {0}", attribute.kind).str());
   }
 }
 
@@ -351,7 +361,8 @@ LogicalResult Importer::importNode(const onnxfile::Node &node, Scope &scope) {
   StringRef domain = domainOf(node.domain);
   auto version = scope.opsets->find(domain);
   if (version == scope.opsets->end())
-    return fail(describe(node) + ": expects the model to import an opset of its domain '" + printable(domain) + "', but it does not");
+    return fail(describe(node) + ": expects the model to import an opset of its domain '" + printable(domain) +
+                "', but it does not");
   state.version = version->second;
   state.opType = node.opType;
   state.isMicrosoft = domain == "com.microsoft" || node.opType == "SimplifiedLayerNormalization";
@@ -382,7 +393,8 @@ LogicalResult Importer::importNode(const onnxfile::Node &node, Scope &scope) {
   state.outputs.assign(node.outputs.begin(), node.outputs.end());
   if (failed(normalizeNode(*this, state)))
     return failure();
-  FailureOr<Operation *> op = create(state.opType, state.isMicrosoft, state.loc, state.inputs, state.attributes, state.outputs);
+  FailureOr<Operation *> op =
+      create(state.opType, state.isMicrosoft, state.loc, state.inputs, state.attributes, state.outputs);
   if (failed(op))
     return failure();
   auto outputs = cast<onnx::OnnxOpInterface>(*op);
@@ -428,7 +440,8 @@ LogicalResult Importer::importIf(const onnxfile::Node &node, Scope &scope) {
   if (!graph->inputs.empty() || graph->hasSparse)
     return refuse("expects '" + name + "' to have no inputs and no sparse tensors");
   if (graph->outputs.size() != node.outputs.size())
-    return refuse("expects '" + name + "' to have " + Twine(node.outputs.size()) + " outputs, but it has " + Twine(graph->outputs.size()));
+    return refuse("expects '" + name + "' to have " + Twine(node.outputs.size()) + " outputs, but it has " +
+                  Twine(graph->outputs.size()));
   llvm::StringMap<const onnxfile::Tensor *> tensors;
   if (failed(indexInitializers(*graph, tensors)))
     return failure();
@@ -440,7 +453,8 @@ LogicalResult Importer::importIf(const onnxfile::Node &node, Scope &scope) {
   for (auto [output, given] : llvm::zip(graph->outputs, node.outputs)) {
     FailureOr<Value> value = lookup(output.name, inner);
     if (failed(value) || !*value)
-      return refuse("output '" + printable(output.name) + "' of '" + name + "' is not defined by a node, input or initializer");
+      return refuse("output '" + printable(output.name) + "' of '" + name +
+                    "' is not defined by a node, input or initializer");
     if (!given.empty() && failed(define(scope, given, *value)))
       return failure();
   }
@@ -449,9 +463,13 @@ LogicalResult Importer::importIf(const onnxfile::Node &node, Scope &scope) {
 
 LogicalResult Importer::callFunction(const onnxfile::Function &function, const onnxfile::Node &node, Scope &scope) {
   if (scope.depth >= kMaxCallDepth)
-    return fail(describe(node) + ": expects functions that do not call themselves, but the call is " + std::to_string(kMaxCallDepth) + " deep");
+    return fail(describe(node) + ": expects functions that do not call themselves, but the call is " +
+                std::to_string(kMaxCallDepth) + " deep");
   if (node.inputs.size() > function.inputs.size() || node.outputs.size() > function.outputs.size())
-    return fail(describe(node) + formatv(": expects at most {0} inputs and {1} outputs, but has {2} and {3}", function.inputs.size(), function.outputs.size(), node.inputs.size(), node.outputs.size()).str());
+    return fail(describe(node) + formatv(": expects at most {0} inputs and {1} outputs, but has {2} and {3}",
+                                         function.inputs.size(), function.outputs.size(), node.inputs.size(),
+                                         node.outputs.size())
+                                     .str());
   Scope inner;
   inner.function = &function;
   inner.depth = scope.depth + 1;
@@ -467,7 +485,8 @@ LogicalResult Importer::callFunction(const onnxfile::Function &function, const o
     if (i < node.inputs.size() && !node.inputs[i].empty()) {
       FailureOr<Value> found = lookup(node.inputs[i], scope);
       if (failed(found))
-        return fail(describe(node) + " reads '" + printable(node.inputs[i]) + "', which no node, input or initializer defines");
+        return fail(describe(node) + " reads '" + printable(node.inputs[i]) +
+                    "', which no node, input or initializer defines");
       value = *found;
     }
     if (failed(define(inner, name, value)))
@@ -480,7 +499,8 @@ LogicalResult Importer::callFunction(const onnxfile::Function &function, const o
       continue;
     auto it = inner.values.find(function.outputs[i]);
     if (it == inner.values.end() || !it->second)
-      return fail("function '" + printable(function.name) + "': output '" + printable(function.outputs[i]) + "' is not defined");
+      return fail("function '" + printable(function.name) + "': output '" + printable(function.outputs[i]) +
+                  "' is not defined");
     if (failed(define(scope, name, it->second)))
       return failure();
   }

@@ -51,11 +51,14 @@ LogicalResult Importer::readFile() {
   return success();
 }
 
-static LogicalResult readOpsets(Importer &importer, ArrayRef<onnxfile::OpsetImport> imports, llvm::StringMap<int64_t> &opsets) {
+static LogicalResult readOpsets(Importer &importer, ArrayRef<onnxfile::OpsetImport> imports,
+                                llvm::StringMap<int64_t> &opsets) {
   for (const onnxfile::OpsetImport &import : imports) {
     StringRef domain = import.domain == "ai.onnx" ? StringRef() : import.domain;
     if (import.version < 1 || (domain.empty() && import.version > kNewestOpset))
-      return importer.fail(formatv("expects opset 1 to {0} of domain '{1}', but the model imports {2}", kNewestOpset, printable(domain), import.version).str());
+      return importer.fail(formatv("expects opset 1 to {0} of domain '{1}', but the model imports {2}", kNewestOpset,
+                                   printable(domain), import.version)
+                               .str());
     if (!opsets.try_emplace(domain, import.version).second)
       return importer.fail("imports domain '" + printable(domain) + "' twice");
   }
@@ -84,7 +87,8 @@ LogicalResult Importer::checkModel() {
   return indexInitializers(model.graph, initializers);
 }
 
-LogicalResult Importer::indexInitializers(const onnxfile::Graph &graph, llvm::StringMap<const onnxfile::Tensor *> &index) {
+LogicalResult Importer::indexInitializers(const onnxfile::Graph &graph,
+                                          llvm::StringMap<const onnxfile::Tensor *> &index) {
   for (const onnxfile::Tensor &tensor : graph.initializers)
     if (!index.try_emplace(tensor.name, &tensor).second)
       return fail("tensor '" + printable(tensor.name) + "' is defined twice");
@@ -113,7 +117,8 @@ LogicalResult Importer::checkSize() {
     return total;
   };
   if (count(model.graph.nodes, 0) > kMaxNodes)
-    return fail(formatv("expects at most {0} nodes, functions copied into their callers, but found more", kMaxNodes).str());
+    return fail(
+        formatv("expects at most {0} nodes, functions copied into their callers, but found more", kMaxNodes).str());
   return success();
 }
 
@@ -143,7 +148,8 @@ LogicalResult Importer::checkOperators() {
         bool plain = llvm::all_of(node.opType, [](char c) { return llvm::isAlnum(c); });
         bool microsoft = domain == "com.microsoft" || node.opType == "SimplifiedLayerNormalization";
         std::string name = ("onnx." + Twine(microsoft ? "ms." : "") + node.opType).str();
-        it->second = plain && (microsoft || domain.empty()) && (RegisteredOperationName::lookup(name, context) || isNormalizedAway(node.opType, microsoft));
+        it->second = plain && (microsoft || domain.empty()) &&
+                     (RegisteredOperationName::lookup(name, context) || isNormalizedAway(node.opType, microsoft));
       }
       if (it->second)
         continue;
@@ -160,8 +166,11 @@ LogicalResult Importer::checkOperators() {
     return success();
   std::string list;
   for (const auto &[name, entry] : missing)
-    list += formatv("\n  {0}: {1} node{2}, first {3}", printable(name), entry.count, entry.count == 1 ? "" : "s", entry.first);
-  return fail(formatv("has {0} node{1} of {2} operator{3} that are not supported:{4}", total, total == 1 ? "" : "s", missing.size(), missing.size() == 1 ? "" : "s", list).str());
+    list += formatv("\n  {0}: {1} node{2}, first {3}", printable(name), entry.count, entry.count == 1 ? "" : "s",
+                    entry.first);
+  return fail(formatv("has {0} node{1} of {2} operator{3} that are not supported:{4}", total, total == 1 ? "" : "s",
+                      missing.size(), missing.size() == 1 ? "" : "s", list)
+                  .str());
 }
 
 /// Creates the module and the entry function with its arguments.
@@ -181,21 +190,28 @@ LogicalResult Importer::declareInputs() {
     if (initializers.count(input.name))
       continue; // an initializer that may be overridden: we take its value
     if (!input.isTensor)
-      return fail(what + ": expects a tensor, but found a " + (input.otherKind.empty() ? "value without type" : input.otherKind));
+      return fail(what + ": expects a tensor, but found a " +
+                  (input.otherKind.empty() ? "value without type" : input.otherKind));
     Type element = elementTypeFromOnnx(context, input.elementType);
     if (!element)
       return fail(what + ": expects a data type of numbers or bool, but found " + dataTypeName(input.elementType));
     if (!input.hasShape)
       return fail(what + ": expects a rank, but the file declares no shape");
     if (input.dims.size() > ShapeFacts::kMaxRank)
-      return fail(what + formatv(": expects at most {0} dims, but found {1}", ShapeFacts::kMaxRank, input.dims.size()).str());
+      return fail(what +
+                  formatv(": expects at most {0} dims, but found {1}", ShapeFacts::kMaxRank, input.dims.size()).str());
     SmallVector<int64_t> shape;
     SmallVector<Attribute> dims;
     int64_t count = 1;
     for (auto [i, dim] : llvm::enumerate(input.dims)) {
       if (dim.hasValue) {
-        if (dim.value < 0 || llvm::MulOverflow(count, std::max<int64_t>(1, dim.value), count) || count > ShapeFacts::kMaxElements)
-          return fail(what + formatv(": expects extents that are not negative and at most 2^40 elements, but dimension {0} is {1}", i, dim.value).str());
+        if (dim.value < 0 || llvm::MulOverflow(count, std::max<int64_t>(1, dim.value), count) ||
+            count > ShapeFacts::kMaxElements)
+          return fail(
+              what +
+              formatv(": expects extents that are not negative and at most 2^40 elements, but dimension {0} is {1}", i,
+                      dim.value)
+                  .str());
         shape.push_back(dim.value);
         dims.push_back(builder.getI64IntegerAttr(dim.value));
         continue;
@@ -210,9 +226,10 @@ LogicalResult Importer::declareInputs() {
       dims.push_back(builder.getStringAttr(name));
     }
     types.push_back(RankedTensorType::get(shape, element));
-    attributes.push_back(builder.getDictionaryAttr({builder.getNamedAttr("moe.name", builder.getStringAttr(input.name)),
-                                                    builder.getNamedAttr("moe.dtype", builder.getStringAttr(dtypeName(element))),
-                                                    builder.getNamedAttr("moe.dims", builder.getArrayAttr(dims))}));
+    attributes.push_back(
+        builder.getDictionaryAttr({builder.getNamedAttr("moe.name", builder.getStringAttr(input.name)),
+                                   builder.getNamedAttr("moe.dtype", builder.getStringAttr(dtypeName(element))),
+                                   builder.getNamedAttr("moe.dims", builder.getArrayAttr(dims))}));
     arguments.push_back(&input);
   }
   builder.setInsertionPointToEnd(module->getBody());
@@ -266,9 +283,11 @@ LogicalResult Importer::declareOutputs() {
     if (!names.insert(output.name).second)
       return fail(what + " is declared twice");
     auto type = cast<RankedTensorType>(value->getType());
-    if (output.isTensor && output.elementType != 0 && elementTypeFromOnnx(context, output.elementType) != type.getElementType()) {
+    if (output.isTensor && output.elementType != 0 &&
+        elementTypeFromOnnx(context, output.elementType) != type.getElementType()) {
       std::string text;
-      llvm::raw_string_ostream(text) << what << ": expects its declared data type " << dataTypeName(output.elementType) << ", but its value has element type " << type.getElementType();
+      llvm::raw_string_ostream(text) << what << ": expects its declared data type " << dataTypeName(output.elementType)
+                                     << ", but its value has element type " << type.getElementType();
       return fail(text);
     }
     SmallVector<Attribute> dims;
@@ -288,9 +307,10 @@ LogicalResult Importer::declareOutputs() {
       dims.push_back(builder.getStringAttr(name));
     }
     values.push_back(*value);
-    attributes.push_back(builder.getDictionaryAttr({builder.getNamedAttr("moe.name", builder.getStringAttr(output.name)),
-                                                    builder.getNamedAttr("moe.dtype", builder.getStringAttr(dtypeName(type.getElementType()))),
-                                                    builder.getNamedAttr("moe.dims", builder.getArrayAttr(dims))}));
+    attributes.push_back(builder.getDictionaryAttr(
+        {builder.getNamedAttr("moe.name", builder.getStringAttr(output.name)),
+         builder.getNamedAttr("moe.dtype", builder.getStringAttr(dtypeName(type.getElementType()))),
+         builder.getNamedAttr("moe.dims", builder.getArrayAttr(dims))}));
   }
   func::ReturnOp::create(builder, UnknownLoc::get(context), values);
   SmallVector<Type> types = llvm::map_to_vector(values, [](Value value) { return value.getType(); });
@@ -301,7 +321,8 @@ LogicalResult Importer::declareOutputs() {
 }
 
 OwningOpRef<ModuleOp> Importer::run() {
-  if (failed(readFile()) || failed(checkModel()) || failed(checkSize()) || failed(checkOperators()) || failed(declareInputs()))
+  if (failed(readFile()) || failed(checkModel()) || failed(checkSize()) || failed(checkOperators()) ||
+      failed(declareInputs()))
     return {};
   mainScope.opsets = &opsets, mainScope.initializers = &initializers;
   if (failed(importNodes(model.graph.nodes, mainScope, "")) || failed(declareOutputs()))

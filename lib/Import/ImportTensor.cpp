@@ -22,10 +22,11 @@ using llvm::formatv;
 using onnxfile::printable;
 
 std::string Importer::dataTypeName(int64_t dataType) {
-  static const char *const names[] = {"undefined", "float32", "uint8", "int8", "uint16", "int16", "int32", "int64", "string",
-                                      "bool", "float16", "float64", "uint32", "uint64", "complex64", "complex128", "bfloat16",
-                                      "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz", "uint4", "int4",
-                                      "float4e2m1", "float8e8m0", "uint2", "int2"};
+  static const char *const names[] = {
+      "undefined", "float32",    "uint8",      "int8",         "uint16",         "int16",      "int32",
+      "int64",     "string",     "bool",       "float16",      "float64",        "uint32",     "uint64",
+      "complex64", "complex128", "bfloat16",   "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz",
+      "uint4",     "int4",       "float4e2m1", "float8e8m0",   "uint2",          "int2"};
   if (dataType >= 0 && dataType < static_cast<int64_t>(std::size(names)))
     return names[dataType];
   return "data type " + std::to_string(dataType);
@@ -54,7 +55,8 @@ FailureOr<RankedTensorType> Importer::tensorType(const onnxfile::Tensor &tensor,
   if (!byteSize(type))
     return fail(what + ": expects at most 2^40 elements, but found more");
   if (tensor.dims.size() > ShapeFacts::kMaxRank)
-    return fail(what + formatv(": expects at most {0} dims, but found {1}", ShapeFacts::kMaxRank, tensor.dims.size()).str());
+    return fail(what +
+                formatv(": expects at most {0} dims, but found {1}", ShapeFacts::kMaxRank, tensor.dims.size()).str());
   if (tensor.isSegment)
     return fail(what + ": expects a whole tensor, but found a segment of one");
   return type;
@@ -92,7 +94,8 @@ static Descriptor openBeneath(StringRef folder, StringRef location, std::string 
     int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | (last ? 0 : O_DIRECTORY);
     at = Descriptor(openat(at.fd, part.str().c_str(), flags));
     if (at.fd < 0)
-      problem = errno == ELOOP || (errno == ENOTDIR && !last) ? ("'" + part + "' is a link or no folder").str() : std::string(strerror(errno));
+      problem = errno == ELOOP || (errno == ENOTDIR && !last) ? ("'" + part + "' is a link or no folder").str()
+                                                              : std::string(strerror(errno));
   }
   struct stat status;
   if (at.fd >= 0 && (fstat(at.fd, &status) != 0 || !S_ISREG(status.st_mode))) {
@@ -111,9 +114,10 @@ FailureOr<int64_t> Importer::externalSize(StringRef location, const Twine &what)
   std::string shown = printable(location);
   SmallVector<StringRef> parts;
   location.split(parts, '/');
-  if (location.empty() || location.starts_with("/") || location.contains('\\') || llvm::is_contained(parts, StringRef("..")) ||
-      llvm::is_contained(parts, StringRef()))
-    return fail(what + ": expects the location of external data to be a file beneath the model's folder, but found '" + shown + "'");
+  if (location.empty() || location.starts_with("/") || location.contains('\\') ||
+      llvm::is_contained(parts, StringRef("..")) || llvm::is_contained(parts, StringRef()))
+    return fail(what + ": expects the location of external data to be a file beneath the model's folder, but found '" +
+                shown + "'");
   std::string problem;
   Descriptor file = openBeneath(folder, location, problem);
   struct stat status;
@@ -136,7 +140,8 @@ FailureOr<Importer::Data> Importer::locateExternal(const onnxfile::Tensor &tenso
     } else if (key == "offset" || key == "length") {
       uint64_t &number = key == "offset" ? offset : length;
       if (value.getAsInteger(10, number) || number > INT64_MAX)
-        return fail(what + ": expects a number of bytes as " + key + " of external data, but found '" + printable(value) + "'");
+        return fail(what + ": expects a number of bytes as " + key + " of external data, but found '" +
+                    printable(value) + "'");
       hasLength |= key == "length";
     }
   }
@@ -146,10 +151,13 @@ FailureOr<Importer::Data> Importer::locateExternal(const onnxfile::Tensor &tenso
   if (failed(fileSize))
     return failure();
   if (hasLength && static_cast<int64_t>(length) != size)
-    return fail(what + formatv(": expects {0} bytes of external data for its type, but its length is {1}", size, length).str());
+    return fail(
+        what + formatv(": expects {0} bytes of external data for its type, but its length is {1}", size, length).str());
   bool missing = *fileSize == kMissing;
   if (!missing && (static_cast<int64_t>(offset) > *fileSize || size > *fileSize - static_cast<int64_t>(offset)))
-    return fail(what + formatv(": expects bytes {0} to {1} of external data '{2}', but the file has {3} bytes", offset, offset + size, printable(location), *fileSize).str());
+    return fail(what + formatv(": expects bytes {0} to {1} of external data '{2}', but the file has {3} bytes", offset,
+                               offset + size, printable(location), *fileSize)
+                           .str());
   Data data;
   data.file = location.str();
   data.offset = offset;
@@ -181,7 +189,8 @@ FailureOr<Importer::Data> Importer::locate(const onnxfile::Tensor &tensor, Ranke
   data.file = fileName;
   if (tensor.hasRaw || tensor.typed.empty()) {
     if (static_cast<int64_t>(tensor.raw.size()) != size)
-      return fail(what + formatv(": expects {0} bytes for its type, but its raw data has {1}", size, tensor.raw.size()).str());
+      return fail(what +
+                  formatv(": expects {0} bytes for its type, but its raw data has {1}", size, tensor.raw.size()).str());
     data.offset = size ? tensor.raw.data() - buffer->getBufferStart() : 0;
     if (size <= kMaxInlineBytes)
       data.bytes = tensor.raw.str();
@@ -190,17 +199,20 @@ FailureOr<Importer::Data> Importer::locate(const onnxfile::Tensor &tensor, Ranke
   // Typed data: which field holds which types is part of the format.
   Type element = type.getElementType();
   unsigned width = element.isInteger(1) ? 8 : element.getIntOrFloatBitWidth();
-  unsigned field = element.isF32()                                                              ? 4
-                   : element.isF64()                                                            ? 10
-                   : element.isInteger(64) && !element.isUnsignedInteger()                      ? 7
-                   : element.isUnsignedInteger(64) || element.isUnsignedInteger(32)             ? 11
-                                                                                                : 5;
+  unsigned field = element.isF32()                                                  ? 4
+                   : element.isF64()                                                ? 10
+                   : element.isInteger(64) && !element.isUnsignedInteger()          ? 7
+                   : element.isUnsignedInteger(64) || element.isUnsignedInteger(32) ? 11
+                                                                                    : 5;
   for (const auto &part : tensor.typed)
     if (part.field != field)
-      return fail(what + formatv(": expects its data in field {0} of the tensor, but found field {1}", field, part.field).str());
+      return fail(
+          what +
+          formatv(": expects its data in field {0} of the tensor, but found field {1}", field, part.field).str());
   if (field == 4 || field == 10) {
     // One packed run of floats lies in the file as raw data would.
-    if (tensor.typed.size() == 1 && tensor.typed[0].wire == 2 && size > kMaxInlineBytes && static_cast<int64_t>(tensor.typed[0].packed.size()) == size) {
+    if (tensor.typed.size() == 1 && tensor.typed[0].wire == 2 && size > kMaxInlineBytes &&
+        static_cast<int64_t>(tensor.typed[0].packed.size()) == size) {
       data.offset = tensor.typed[0].packed.data() - buffer->getBufferStart();
       return data;
     }
@@ -220,7 +232,8 @@ FailureOr<Importer::Data> Importer::locate(const onnxfile::Tensor &tensor, Ranke
         data.bytes->push_back(static_cast<char>(value >> (8 * i)));
   }
   if (static_cast<int64_t>(data.bytes->size()) != size)
-    return fail(what + formatv(": expects {0} bytes for its type, but its typed data has {1}", size, data.bytes->size()).str());
+    return fail(
+        what + formatv(": expects {0} bytes for its type, but its typed data has {1}", size, data.bytes->size()).str());
   return data;
 }
 
@@ -238,7 +251,8 @@ static DenseElementsAttr makeDense(RankedTensorType type, StringRef bytes) {
     SmallVector<APInt> values;
     unsigned perByte = 8 / width;
     for (int64_t i = 0; i < count; ++i)
-      values.emplace_back(width, (static_cast<uint8_t>(bytes[i / perByte]) >> (width * (i % perByte))) & ((1u << width) - 1));
+      values.emplace_back(width,
+                          (static_cast<uint8_t>(bytes[i / perByte]) >> (width * (i % perByte))) & ((1u << width) - 1));
     if (auto floating = dyn_cast<FloatType>(element)) {
       SmallVector<APFloat> floats;
       for (const APInt &value : values)
@@ -266,7 +280,8 @@ FailureOr<DenseElementsAttr> Importer::tensorAttr(const onnxfile::Tensor &tensor
   return makeDense(*type, *data->bytes);
 }
 
-FailureOr<Value> Importer::tensorValue(const onnxfile::Tensor &tensor, StringRef name, const Twine &what, Location loc) {
+FailureOr<Value> Importer::tensorValue(const onnxfile::Tensor &tensor, StringRef name, const Twine &what,
+                                       Location loc) {
   FailureOr<RankedTensorType> type = tensorType(tensor, what);
   if (failed(type))
     return failure();
@@ -283,7 +298,8 @@ FailureOr<Value> Importer::tensorValue(const onnxfile::Tensor &tensor, StringRef
   {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPoint(func);
-    WeightOp::create(builder, loc, builder.getStringAttr(symbol), StringAttr(), TypeAttr::get(*type), piece, builder.getStringAttr(name));
+    WeightOp::create(builder, loc, builder.getStringAttr(symbol), StringAttr(), TypeAttr::get(*type), piece,
+                     builder.getStringAttr(name));
   }
   return Value(GetWeightOp::create(builder, loc, *type, FlatSymbolRefAttr::get(context, symbol)));
 }

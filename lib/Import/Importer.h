@@ -69,9 +69,10 @@ public:
   FailureOr<Value> lookup(StringRef name, Scope &scope);
 
   /// Creates an op of the dialect with inferred result types. `outputs` names results; an empty name is a missing one.
-  FailureOr<Operation *> create(StringRef opType, bool isMicrosoft, Location loc, ArrayRef<Value> inputs, const NamedAttrList &attributes,
-                                ArrayRef<StringRef> outputs);
-  FailureOr<Value> createOne(StringRef opType, Location loc, ArrayRef<Value> inputs, const NamedAttrList &attributes = {});
+  FailureOr<Operation *> create(StringRef opType, bool isMicrosoft, Location loc, ArrayRef<Value> inputs,
+                                const NamedAttrList &attributes, ArrayRef<StringRef> outputs);
+  FailureOr<Value> createOne(StringRef opType, Location loc, ArrayRef<Value> inputs,
+                             const NamedAttrList &attributes = {});
   FailureOr<Value> constant(Location loc, DenseElementsAttr value);
   FailureOr<Value> constant(Location loc, ArrayRef<int64_t> values);
 

@@ -59,7 +59,9 @@ LogicalResult OpInference::elementwise() {
     if (!x || !y)
       values.push_back({});
     else if (one && known(x) && known(y))
-      values.push_back(number(name == "And" ? *known(x) & *known(y) : name == "Or" ? *known(x) | *known(y) : *known(x) ^ *known(y)));
+      values.push_back(number(name == "And"  ? *known(x) & *known(y)
+                              : name == "Or" ? *known(x) | *known(y)
+                                             : *known(x) ^ *known(y)));
     else if (one)
       values.push_back({});
     else

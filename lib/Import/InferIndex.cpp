@@ -58,8 +58,8 @@ LogicalResult OpInference::scatterElements() {
   if (failed(axisOf(integer("axis", 0), data.size())))
     return failure();
   if (indices.size() != data.size() || element(2) != element(0))
-    return expects() << "indices of data's rank and updates of its element type, but they are " << in(1).getType() << " and "
-                     << in(2).getType() << " for " << in(0).getType();
+    return expects() << "indices of data's rank and updates of its element type, but they are " << in(1).getType()
+                     << " and " << in(2).getType() << " for " << in(0).getType();
   if (failed(expectShape(2, "updates", indices)))
     return failure();
   set(0, data, element(0));
@@ -112,7 +112,8 @@ LogicalResult OpInference::topK() {
   AffineExpr k = facts.scalar(in(1));
   std::optional<int64_t> count = known(k), size = known(shape[*axis]);
   if (count && (*count < 0 || (size && *count > *size)))
-    return expects() << "0 <= K <= " << (size ? std::to_string(*size) : "the extent of its axis") << ", but K is " << *count;
+    return expects() << "0 <= K <= " << (size ? std::to_string(*size) : "the extent of its axis") << ", but K is "
+                     << *count;
   shape[*axis] = k;
   set(0, shape, element(0));
   set(1, shape, builder().getI64Type());

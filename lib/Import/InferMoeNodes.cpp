@@ -13,7 +13,8 @@ LogicalResult OpInference::moeNode() {
   bool quantized = op->getName().stripDialect() == "ms.QMoE";
   Dims x = dims(0u), logits = dims(1u);
   if (x.size() < 2 || x.size() > 3 || logits.size() != 2)
-    return expects() << "an input of rank 2 or 3 and logits of rank 2, but they are " << shapeText(x) << " and " << shapeText(logits);
+    return expects() << "an input of rank 2 or 3 and logits of rank 2, but they are " << shapeText(x) << " and "
+                     << shapeText(logits);
   set(0, x, element(0));
   AffineExpr experts = logits[1], hidden = x.back(), tokens = number(1);
   for (AffineExpr dim : ArrayRef(x).drop_back())
@@ -29,7 +30,8 @@ LogicalResult OpInference::moeNode() {
   if (block < 0)
     return expects() << "a block_size that is not negative, but found " << block;
   // Where the weights, scales, biases and zero points of fc1, fc2 and fc3 stand.
-  unsigned weight[] = {2, quantized ? 5u : 4u, quantized ? 8u : 6u}, bias[] = {quantized ? 4u : 3u, quantized ? 7u : 5u, quantized ? 10u : 7u};
+  unsigned weight[] = {2, quantized ? 5u : 4u, quantized ? 8u : 6u},
+           bias[] = {quantized ? 4u : 3u, quantized ? 7u : 5u, quantized ? 10u : 7u};
   const char *names[] = {"fc1", "fc2", "fc3"};
   for (unsigned w : weight)
     if (in(w) && dims(w).size() != 3)
@@ -40,10 +42,13 @@ LogicalResult OpInference::moeNode() {
   AffineExpr first = dims(weight[0])[1];
   std::optional<int64_t> i = known(inner), f = known(first);
   if (i && f && *f != *i && *f != 2 * *i)
-    return expects() << "fc1 to have as many rows as fc2 has columns, " << *i << ", or twice as many, but it has " << *f;
+    return expects() << "fc1 to have as many rows as fc2 has columns, " << *i << ", or twice as many, but it has "
+                     << *f;
   AffineExpr rows[] = {first, hidden, inner}, depth[] = {hidden, inner, hidden};
   for (int k = 0; k < 3; ++k) {
-    auto divided = [&](AffineExpr e, int64_t by) { return e ? facts.floorDiv(facts.add(e, number(by - 1)), number(by)) : e; };
+    auto divided = [&](AffineExpr e, int64_t by) {
+      return e ? facts.floorDiv(facts.add(e, number(by - 1)), number(by)) : e;
+    };
     AffineExpr blocks = block ? divided(depth[k], block) : AffineExpr();
     std::string name = names[k];
     if (failed(expectShape(weight[k], name + " weights", {experts, rows[k], divided(depth[k], pack)})) ||

@@ -139,7 +139,6 @@ struct OpInference {
   LogicalResult moeNode();
   // InferMoe.cpp: ops of the moe dialect that stand among onnx ops while raising
   LogicalResult moeOp();
-
 };
 
 } // namespace mlir::moe

@@ -22,7 +22,8 @@ LogicalResult OpInference::matmul() {
     b.push_back(number(1));
   std::optional<int64_t> ka = known(a.back()), kb = known(b[b.size() - 2]);
   if (ka && kb && *ka != *kb)
-    return expects() << "factors that agree in the summed extent, but they are " << shapeText(a) << " and " << shapeText(b);
+    return expects() << "factors that agree in the summed extent, but they are " << shapeText(a) << " and "
+                     << shapeText(b);
   FailureOr<Dims> shape = broadcast({Dims(a.begin(), a.end() - 2), Dims(b.begin(), b.end() - 2)});
   if (failed(shape))
     return failure();
@@ -60,7 +61,8 @@ LogicalResult OpInference::gemm() {
     std::swap(b[0], b[1]);
   std::optional<int64_t> ka = known(a[1]), kb = known(b[0]);
   if (ka && kb && *ka != *kb)
-    return expects() << "factors that agree in the summed extent, but they are " << shapeText(a) << " and " << shapeText(b);
+    return expects() << "factors that agree in the summed extent, but they are " << shapeText(a) << " and "
+                     << shapeText(b);
   if (element(1) != element(0))
     return expects() << "factors of one element type, but they are " << element(0) << " and " << element(1);
   set(0, {a[0], b[1]}, element(0));
@@ -79,7 +81,8 @@ LogicalResult OpInference::einsum() {
   SmallVector<StringRef> terms;
   left.split(terms, ',');
   if (terms.size() != op->getNumOperands())
-    return expects() << "a term for each of " << op->getNumOperands() << " inputs, but the equation is '" << equation << "'";
+    return expects() << "a term for each of " << op->getNumOperands() << " inputs, but the equation is '" << equation
+                     << "'";
   llvm::DenseMap<char, AffineExpr> sizes;
   std::map<char, unsigned> uses;
   SmallVector<Dims> batches;
@@ -142,8 +145,8 @@ static LogicalResult checkWindow(OpInference &self, std::initializer_list<ArrayR
 }
 
 /// Extent of a window that slides over `size`: (size + pads - dilation * (kernel - 1) - 1) / stride + 1.
-static AffineExpr slide(OpInference &self, AffineExpr size, int64_t kernel, int64_t stride, int64_t dilation, int64_t pads,
-                        bool ceil) {
+static AffineExpr slide(OpInference &self, AffineExpr size, int64_t kernel, int64_t stride, int64_t dilation,
+                        int64_t pads, bool ceil) {
   AffineExpr span = self.facts.add(size, self.number(pads - dilation * (kernel - 1) - 1));
   std::optional<int64_t> s = self.known(span);
   if (s)
@@ -163,7 +166,8 @@ LogicalResult OpInference::conv() {
   auto autoPad = attribute<StringAttr>("auto_pad");
   bool same = autoPad && autoPad.getValue().starts_with("SAME");
   if (strides.size() != spatial || dilations.size() != spatial || pads.size() != 2 * spatial ||
-      llvm::any_of(strides, [](int64_t s) { return s < 1; }) || llvm::any_of(dilations, [](int64_t d) { return d < 1; }))
+      llvm::any_of(strides, [](int64_t s) { return s < 1; }) ||
+      llvm::any_of(dilations, [](int64_t d) { return d < 1; }))
     return expects() << "positive strides and dilations for " << spatial << " spatial dims";
   if (failed(checkWindow(*this, {strides, dilations, pads})))
     return failure();
@@ -173,8 +177,9 @@ LogicalResult OpInference::conv() {
     if (same)
       shape.push_back(size ? number((*size + strides[i] - 1) / strides[i]) : strides[i] == 1 ? x[i + 2] : AffineExpr());
     else
-      shape.push_back(kernel ? slide(*this, x[i + 2], *kernel, strides[i], dilations[i], pads[i] + pads[i + spatial], false)
-                             : AffineExpr());
+      shape.push_back(
+          kernel ? slide(*this, x[i + 2], *kernel, strides[i], dilations[i], pads[i] + pads[i + spatial], false)
+                 : AffineExpr());
   }
   set(0, shape, op->getName().stripDialect() == "ConvInteger" ? builder().getI32Type() : element(0));
   return success();
@@ -205,9 +210,10 @@ LogicalResult OpInference::convTranspose() {
     else if (same)
       shape.push_back(facts.mul(x[i + 2], number(strides[i])));
     else
-      shape.push_back(kernel ? facts.add(facts.mul(facts.sub(x[i + 2], number(1)), number(strides[i])),
-                                         number(extra[i] + (*kernel - 1) * dilations[i] + 1 - pads[i] - pads[i + spatial]))
-                             : AffineExpr());
+      shape.push_back(kernel
+                          ? facts.add(facts.mul(facts.sub(x[i + 2], number(1)), number(strides[i])),
+                                      number(extra[i] + (*kernel - 1) * dilations[i] + 1 - pads[i] - pads[i + spatial]))
+                          : AffineExpr());
   }
   set(0, shape, element(0));
   return success();
@@ -271,9 +277,11 @@ LogicalResult OpInference::attention() {
       failed(expectShape(2, "V", flat ? Dims{q[0], k[1], AffineExpr()} : Dims{q[0], k[1], k[2], AffineExpr()})))
     return failure();
   if (std::optional<int64_t> n = known(heads), m = known(keyHeads); m && (*m < 1 || (n && *n % *m)))
-    return expects() << "heads of Q that are a multiple of those of K, but they are " << facts.str(heads) << " and " << *m;
+    return expects() << "heads of Q that are a multiple of those of K, but they are " << facts.str(heads) << " and "
+                     << *m;
   AffineExpr queries = flat ? q[1] : q[2], keys = flat ? k[1] : k[2];
-  AffineExpr keyWidth = flat ? facts.floorDiv(k[2], keyHeads) : k[3], valueWidth = flat ? facts.floorDiv(v[2], keyHeads) : v[3];
+  AffineExpr keyWidth = flat ? facts.floorDiv(k[2], keyHeads) : k[3],
+             valueWidth = flat ? facts.floorDiv(v[2], keyHeads) : v[3];
   AffineExpr total = keys;
   if (in(4)) {
     Dims past = dims(4u);
@@ -287,7 +295,8 @@ LogicalResult OpInference::attention() {
       for (unsigned d = 0; d < 4 && fits; ++d)
         fits = !known(given[d]) || !known(cached[i][d]) || known(given[d]) == known(cached[i][d]);
       if (!fits)
-        return expects() << (i ? "past_value" : "past_key") << " of shape " << shapeText(cached[i]) << ", but it is " << shapeText(given);
+        return expects() << (i ? "past_value" : "past_key") << " of shape " << shapeText(cached[i]) << ", but it is "
+                         << shapeText(given);
     }
   }
   if (flat)

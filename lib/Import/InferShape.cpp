@@ -91,7 +91,8 @@ LogicalResult OpInference::reshape() {
     }
     shape[*inferred] = quotient;
   } else if (t && r && *t != *r) {
-    return expects() << "as many elements as its input, " << *t << ", but the shape " << shapeText(shape) << " has " << *r;
+    return expects() << "as many elements as its input, " << *t << ", but the shape " << shapeText(shape) << " has "
+                     << *r;
   }
   // One unknown extent follows from the others.
   size_t unknown = llvm::count(shape, AffineExpr());
@@ -223,8 +224,8 @@ LogicalResult OpInference::concat() {
         continue;
       std::optional<int64_t> a = known(shape[d]), b = known(other[d]);
       if (a && b && *a != *b)
-        return expects() << "inputs that agree outside axis " << *axis << ", but they are " << shapeText(shape) << " and "
-                         << shapeText(other);
+        return expects() << "inputs that agree outside axis " << *axis << ", but they are " << shapeText(shape)
+                         << " and " << shapeText(other);
       if (!a && b)
         shape[d] = other[d];
     }
@@ -355,7 +356,8 @@ LogicalResult OpInference::slice() {
       if (!size && *step > 1 && facts.isNonNegative(span))
         size = facts.floorDiv(facts.add(span, number(*step - 1)), number(*step));
     } else if (step && starts && ends) {
-      AffineExpr from = bound((*starts)[i], dim, 0, -1), to = bound((*ends)[i], dim, -1, -1), span = facts.sub(from, to);
+      AffineExpr from = bound((*starts)[i], dim, 0, -1), to = bound((*ends)[i], dim, -1, -1),
+                 span = facts.sub(from, to);
       if (std::optional<int64_t> s = known(span))
         size = number(*s <= 0 ? 0 : (*s - 1) / -*step + 1);
     }
@@ -410,8 +412,8 @@ LogicalResult OpInference::expand() {
   AffineExpr total = facts.mul(number(1), number(1));
   for (AffineExpr dim : shape)
     total = dim ? facts.mul(total, dim) : AffineExpr();
-  if (std::optional<int64_t> count = known(total);
-      values && values->size() == 1 && count && *count >= 0 && *count <= static_cast<int64_t>(ShapeFacts::Impl::kMaxTracked))
+  if (std::optional<int64_t> count = known(total); values && values->size() == 1 && count && *count >= 0 &&
+                                                   *count <= static_cast<int64_t>(ShapeFacts::Impl::kMaxTracked))
     setValues(0, Dims(*count, values->front()));
   return success();
 }
@@ -451,7 +453,8 @@ LogicalResult OpInference::pad() {
   if (pads && pads->size() != 2 * axes.size())
     return expects() << "two pads for each of " << axes.size() << " axes, but there are " << pads->size();
   for (AffineExpr amount : pads.value_or(Dims()))
-    if (std::optional<int64_t> n = known(amount); n && (*n > ShapeFacts::kMaxElements || *n < -ShapeFacts::kMaxElements))
+    if (std::optional<int64_t> n = known(amount);
+        n && (*n > ShapeFacts::kMaxElements || *n < -ShapeFacts::kMaxElements))
       return expects() << "pads of at most 2^40 elements, but found " << *n;
   for (auto [i, axis] : llvm::enumerate(axes))
     shape[axis] = pads ? facts.add(shape[axis], facts.add((*pads)[i], (*pads)[i + axes.size()])) : AffineExpr();
@@ -484,7 +487,8 @@ LogicalResult OpInference::constantOfShape() {
   AffineExpr total = number(1);
   for (AffineExpr dim : *shape)
     total = dim && total ? facts.mul(total, dim) : AffineExpr();
-  if (std::optional<int64_t> n = known(total); fill && n && *n >= 0 && *n <= static_cast<int64_t>(ShapeFacts::Impl::kMaxTracked))
+  if (std::optional<int64_t> n = known(total);
+      fill && n && *n >= 0 && *n <= static_cast<int64_t>(ShapeFacts::Impl::kMaxTracked))
     setValues(0, Dims(*n, fill));
   return success();
 }
@@ -518,7 +522,8 @@ LogicalResult OpInference::depthSpace() {
   int64_t block = integer("blocksize", 1);
   constexpr int64_t kMaxBlock = 1 << 20;
   if (shape.size() != 4 || block < 1 || block > kMaxBlock)
-    return expects() << "an input of rank 4 and a blocksize from 1 to " << kMaxBlock << ", but found rank " << shape.size() << " and " << block;
+    return expects() << "an input of rank 4 and a blocksize from 1 to " << kMaxBlock << ", but found rank "
+                     << shape.size() << " and " << block;
   bool toSpace = op->getName().stripDialect() == "DepthToSpace";
   AffineExpr b = number(block), bb = number(block * block);
   if (toSpace)
@@ -560,14 +565,16 @@ LogicalResult OpInference::expectLists() {
   }
   if (name == "Expand" || name == "ConstantOfShape") {
     unsigned shape = name == "Expand";
-    return rank(shape) == 1 ? expectList(shape, "extents") : expects() << "a shape of rank 1, but it is " << shapeText(dims(shape));
+    return rank(shape) == 1 ? expectList(shape, "extents")
+                            : expects() << "a shape of rank 1, but it is " << shapeText(dims(shape));
   }
   if (name.starts_with("Reduce"))
     return expectList(1, "axes");
   if (name == "Clip")
     return failure(failed(expectOne(1, "a minimum")) || failed(expectOne(2, "a maximum")));
   if (name == "Range")
-    return failure(failed(expectOne(0, "a start")) || failed(expectOne(1, "a limit")) || failed(expectOne(2, "a delta")));
+    return failure(failed(expectOne(0, "a start")) || failed(expectOne(1, "a limit")) ||
+                   failed(expectOne(2, "a delta")));
   if (name == "CumSum" || name == "CumProd")
     return expectOne(1, "an axis");
   if (name == "TopK" || name == "Trilu")

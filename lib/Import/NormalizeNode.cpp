@@ -27,7 +27,8 @@ struct Normalizer {
 
   LogicalResult fail(const Twine &message) {
     auto name = cast<NameLoc>(node.loc).getName().getValue();
-    return importer.fail("node '" + onnxfile::printable(name) + "' (" + node.opType + ", opset " + std::to_string(node.version) + "): " + message);
+    return importer.fail("node '" + onnxfile::printable(name) + "' (" + node.opType + ", opset " +
+                         std::to_string(node.version) + "): " + message);
   }
   Value in(unsigned i) { return i < node.inputs.size() ? node.inputs[i] : Value(); }
   void setInput(unsigned i, Value value) {
@@ -98,7 +99,8 @@ LogicalResult Normalizer::legacyBroadcast() {
     return success();
   int64_t from = *axis < 0 ? *axis + rank(0) : *axis, trailing = rank(0) - from - rank(1);
   if (from < 0 || trailing < 0)
-    return fail(llvm::formatv("expects input 1 of rank {0} at axis {1} to fit in rank {2}", rank(1), *axis, rank(0)).str());
+    return fail(
+        llvm::formatv("expects input 1 of rank {0} at axis {1} to fit in rank {2}", rank(1), *axis, rank(0)).str());
   if (trailing == 0)
     return success();
   SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(rank(1), rank(1) + trailing));
@@ -208,7 +210,8 @@ LogicalResult Normalizer::groupNorm() {
   if (ShapedType::isDynamic(channels) || count < 1 || channels % count != 0)
     return fail("expects a static number of channels that the groups divide");
   for (unsigned i : {1u, 2u}) {
-    FailureOr<Value> column = importer.constant(node.loc, {count, 1}), wide = importer.constant(node.loc, {count, channels / count}),
+    FailureOr<Value> column = importer.constant(node.loc, {count, 1}),
+                     wide = importer.constant(node.loc, {count, channels / count}),
                      flat = importer.constant(node.loc, {channels});
     if (failed(column) || failed(wide) || failed(flat))
       return failure();
@@ -235,12 +238,14 @@ LogicalResult Normalizer::fusedGemm() {
   static constexpr struct {
     StringLiteral name;
     unsigned takes; // bits: which of the parameters are its attributes
-  } known[] = {{"Elu", 1}, {"HardSigmoid", 3}, {"LeakyRelu", 1}, {"Relu", 0}, {"Selu", 5}, {"Sigmoid", 0},
-               {"Softplus", 0}, {"Softsign", 0}, {"Tanh", 0}, {"ThresholdedRelu", 1}};
+  } known[] = {{"Elu", 1},     {"HardSigmoid", 3}, {"LeakyRelu", 1}, {"Relu", 0}, {"Selu", 5},
+               {"Sigmoid", 0}, {"Softplus", 0},    {"Softsign", 0},  {"Tanh", 0}, {"ThresholdedRelu", 1}};
   auto it = llvm::find_if(known, [&](const auto &entry) { return entry.name == activation.getValue(); });
   if (it == std::end(known))
-    return fail("expects 'activation' to be one of Elu, HardSigmoid, LeakyRelu, Relu, Selu, Sigmoid, Softplus, Softsign, Tanh and "
-                "ThresholdedRelu, but it is '" + activation.getValue() + "'");
+    return fail("expects 'activation' to be one of Elu, HardSigmoid, LeakyRelu, Relu, Selu, Sigmoid, Softplus, "
+                "Softsign, Tanh and "
+                "ThresholdedRelu, but it is '" +
+                activation.getValue() + "'");
   for (auto [i, name] : llvm::enumerate(parameters))
     if (!(it->takes >> i & 1))
       attributes.erase(name);
@@ -258,7 +263,8 @@ LogicalResult Normalizer::run() {
     return op == "FusedGemm" ? fusedGemm() : success();
   if (version < 6)
     node.attributes.erase("consumed_inputs"); // a hint about memory
-  if (version < 7 && llvm::is_contained({"Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Equal", "Less", "Greater"}, op))
+  if (version < 7 &&
+      llvm::is_contained({"Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Equal", "Less", "Greater"}, op))
     return legacyBroadcast();
   if (version < 7 && op == "Gemm")
     node.attributes.erase("broadcast");
@@ -307,8 +313,8 @@ LogicalResult Normalizer::run() {
   return success();
 }
 
-LogicalResult moe::normalizeNode(Importer &importer, NodeState &node) {
-  return Normalizer{importer, node}.run();
-}
+LogicalResult moe::normalizeNode(Importer &importer, NodeState &node) { return Normalizer{importer, node}.run(); }
 
-bool moe::isNormalizedAway(StringRef opType, bool isMicrosoft) { return opType == (isMicrosoft ? "FusedGemm" : "Scatter"); }
+bool moe::isNormalizedAway(StringRef opType, bool isMicrosoft) {
+  return opType == (isMicrosoft ? "FusedGemm" : "Scatter");
+}

@@ -6,8 +6,8 @@
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir::moe::onnxfile;
-using llvm::SmallVectorImpl;
 using llvm::formatv;
+using llvm::SmallVectorImpl;
 
 namespace {
 
@@ -82,9 +82,15 @@ public:
         return fail(here, formatv("expects a field of {0}, but found wire type {1}", what, field.wire).str());
       }
       if (!whole)
-        return fail(here, formatv("field {0} of {1} reaches past the end of its message ({2} bytes); the file may be cut off", field.number, what, message.size()).str());
+        return fail(here,
+                    formatv("field {0} of {1} reaches past the end of its message ({2} bytes); the file may be cut off",
+                            field.number, what, message.size())
+                        .str());
       if (!take(field))
-        return error.empty() ? fail(here, formatv("field {0} of {1} has wire type {2}, which it cannot have", field.number, what, field.wire).str()) : false;
+        return error.empty() ? fail(here, formatv("field {0} of {1} has wire type {2}, which it cannot have",
+                                                  field.number, what, field.wire)
+                                              .str())
+                             : false;
     }
     return true;
   }
@@ -173,7 +179,9 @@ bool Reader::tensor(StringRef bytes, Tensor &out) {
     case 13: {
       auto &entry = out.external.emplace_back();
       return field.wire == kBytes && fields(field.bytes, "an external data entry", [&](const Field &inner) {
-               return inner.number == 1 ? text(inner, entry.first) : inner.number == 2 ? text(inner, entry.second) : true;
+               return inner.number == 1   ? text(inner, entry.first)
+                      : inner.number == 2 ? text(inner, entry.second)
+                                          : true;
              });
     }
     case 14:
@@ -188,7 +196,11 @@ bool Reader::tensor(StringRef bytes, Tensor &out) {
 bool Reader::type(StringRef bytes, ValueInfo &out) {
   return fields(bytes, "a type", [&](const Field &field) {
     if (field.number == 4 || field.number == 5 || field.number == 7 || field.number == 8 || field.number == 9) {
-      out.otherKind = field.number == 4 ? "sequence" : field.number == 5 ? "map" : field.number == 8 ? "sparse tensor" : field.number == 9 ? "optional" : "opaque value";
+      out.otherKind = field.number == 4   ? "sequence"
+                      : field.number == 5 ? "map"
+                      : field.number == 8 ? "sparse tensor"
+                      : field.number == 9 ? "optional"
+                                          : "opaque value";
       return true;
     }
     if (field.number != 1)

@@ -58,7 +58,19 @@ struct ValueInfo {
 struct Graph;
 
 struct Attribute {
-  enum Kind { Undefined = 0, Float = 1, Int = 2, String = 3, Tensor_ = 4, Graph_ = 5, Floats = 6, Ints = 7, Strings = 8, Tensors = 9, Graphs = 10 };
+  enum Kind {
+    Undefined = 0,
+    Float = 1,
+    Int = 2,
+    String = 3,
+    Tensor_ = 4,
+    Graph_ = 5,
+    Floats = 6,
+    Ints = 7,
+    Strings = 8,
+    Tensors = 9,
+    Graphs = 10
+  };
   StringRef name, reference, string;
   int64_t kind = 0;
   float number = 0;

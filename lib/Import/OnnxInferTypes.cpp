@@ -35,7 +35,8 @@ struct OnnxInferTypes : moe::impl::OnnxInferTypesBase<OnnxInferTypes> {
     if (typed.wasInterrupted())
       return signalPassFailure();
     Operation *ret = func.getBody().back().getTerminator();
-    func.setType(FunctionType::get(func.getContext(), func.getArgumentTypes(), SmallVector<Type>(ret->getOperandTypes())));
+    func.setType(
+        FunctionType::get(func.getContext(), func.getArgumentTypes(), SmallVector<Type>(ret->getOperandTypes())));
   }
 };
 } // namespace

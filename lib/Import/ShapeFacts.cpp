@@ -76,7 +76,8 @@ LogicalResult ShapeFacts::Impl::infer(Operation *op) {
       continue;
     }
     if (record.shape.size() > ShapeFacts::kMaxRank)
-      return op->emitOpError() << "expects a result of at most " << ShapeFacts::kMaxRank << " dims, but it would have " << record.shape.size();
+      return op->emitOpError() << "expects a result of at most " << ShapeFacts::kMaxRank << " dims, but it would have "
+                               << record.shape.size();
     int64_t count = 1, known = 1;
     for (auto [i, dim] : llvm::enumerate(record.shape)) {
       if (dim)
@@ -89,10 +90,13 @@ LogicalResult ShapeFacts::Impl::infer(Operation *op) {
         dim = newSymbol(result, i);
       // What is known of the size bounds all arithmetic on extents and bytes behind here; names stand for less than 2^31.
       if (size && *size > 0 && (__builtin_mul_overflow(known, *size, &known) || known > ShapeFacts::kMaxElements))
-        return op->emitOpError() << "expects a result of at most 2^40 elements, but dim " << i << " of it would be " << *size;
+        return op->emitOpError() << "expects a result of at most 2^40 elements, but dim " << i << " of it would be "
+                                 << *size;
       if (isa_and_nonnull<AffineBinaryOpExpr>(dim))
-        if (int64_t factor = DimPolynomial(dim).largestCoefficient(); factor > ShapeFacts::kMaxElements || factor < -ShapeFacts::kMaxElements)
-          return op->emitOpError() << "expects a result of at most 2^40 elements, but dim " << i << " of it would be " << facts.str(dim);
+        if (int64_t factor = DimPolynomial(dim).largestCoefficient();
+            factor > ShapeFacts::kMaxElements || factor < -ShapeFacts::kMaxElements)
+          return op->emitOpError() << "expects a result of at most 2^40 elements, but dim " << i << " of it would be "
+                                   << facts.str(dim);
       if (count >= 0 && (!size || __builtin_mul_overflow(count, *size, &count)))
         count = -1;
     }
@@ -265,11 +269,11 @@ static std::string text(AffineExpr expr, function_ref<std::string(unsigned)> nam
     result = text(binary.getLHS(), name, false) + " - " + std::to_string(-c.getValue());
   else
     result = text(binary.getLHS(), name, !sum) +
-             (sum                                             ? " + "
-              : binary.getKind() == AffineExprKind::Mul       ? " * "
-              : binary.getKind() == AffineExprKind::FloorDiv  ? " / "
-              : binary.getKind() == AffineExprKind::CeilDiv   ? " ceildiv "
-                                                              : " % ") +
+             (sum                                            ? " + "
+              : binary.getKind() == AffineExprKind::Mul      ? " * "
+              : binary.getKind() == AffineExprKind::FloorDiv ? " / "
+              : binary.getKind() == AffineExprKind::CeilDiv  ? " ceildiv "
+                                                             : " % ") +
              text(binary.getRHS(), name, !sum);
   return inner && sum ? "(" + result + ")" : result;
 }
@@ -278,8 +282,8 @@ std::string ShapeFacts::str(AffineExpr expr) {
   if (!expr)
     return "?";
   return text(
-      expr,
-      [&](unsigned i) { return impl->symbols[i].name.empty() ? "d" + std::to_string(i) : impl->symbols[i].name; }, false);
+      expr, [&](unsigned i) { return impl->symbols[i].name.empty() ? "d" + std::to_string(i) : impl->symbols[i].name; },
+      false);
 }
 
 void ShapeFacts::forget(Operation *op) {

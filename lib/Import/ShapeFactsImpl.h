@@ -50,7 +50,8 @@ private:
 
 /// Infers what one op's results are. Null dims become new symbols; `inferred` stays false for ops it does not know,
 /// whose facts are then read from their types.
-LogicalResult inferOp(ShapeFacts &facts, ShapeFacts::Impl &impl, Operation *op, MutableArrayRef<TensorFacts> results, bool &inferred);
+LogicalResult inferOp(ShapeFacts &facts, ShapeFacts::Impl &impl, Operation *op, MutableArrayRef<TensorFacts> results,
+                      bool &inferred);
 
 } // namespace mlir::moe
 

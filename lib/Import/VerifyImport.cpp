@@ -36,4 +36,3 @@ struct VerifyImport : moe::impl::VerifyImportBase<VerifyImport> {
   }
 };
 } // namespace
-

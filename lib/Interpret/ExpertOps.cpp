@@ -286,7 +286,8 @@ static LogicalResult runGroupedMatmul(Runner &runner, GroupedMatmulOp op) {
           for (int64_t k = 0; k < depth; k += interval) {
             addProducts(row + k, std::min(interval, depth - k), w + k * stepK, stepK, stepN, width, partial.data());
             for (int64_t j = 0; j < width; ++j)
-              sums[n + j] += scaled ? partial[j] * (xFactors.at({r, k}) * weightFactors[i].at({g, column + j, k})) : partial[j];
+              sums[n + j] +=
+                  scaled ? partial[j] * (xFactors.at({r, k}) * weightFactors[i].at({g, column + j, k})) : partial[j];
           }
           n += width;
         }
@@ -341,7 +342,8 @@ static LogicalResult runGroupedOuterProduct(Runner &runner, GroupedOuterProductO
   for (int64_t g = 0; g <= groups; ++g) {
     int64_t at = offsets.integer(g);
     if (at < last || at > rows)
-      return op.emitOpError("expects offsets that ascend from 0 to at most ") << rows << ", found " << at << " behind " << last;
+      return op.emitOpError("expects offsets that ascend from 0 to at most ")
+             << rows << ", found " << at << " behind " << last;
     last = at;
   }
   std::vector<float> left = dy.floats(), right = x.floats(), out(groups * n * k, 0.0f);

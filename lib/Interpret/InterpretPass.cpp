@@ -102,8 +102,9 @@ private:
 
   void check(StringRef name, const HostTensor &found, const HostTensor &expected) {
     if (found.shape() != expected.shape()) {
-      emitError(getOperation().getLoc()) << "output " << name << " of case '" << caseFolder << "' differs: expected shape ["
-                                 << expected.shape() << "], found [" << found.shape() << "]";
+      emitError(getOperation().getLoc()) << "output " << name << " of case '" << caseFolder
+                                         << "' differs: expected shape [" << expected.shape() << "], found ["
+                                         << found.shape() << "]";
       return signalPassFailure();
     }
     Comparison comparison = compare(found, expected, {rtol, atol});

@@ -41,7 +41,8 @@ static SmallVector<int64_t> writeItems(HostTensor &items, ArrayRef<int64_t> coun
     starts.push_back(row);
     int64_t entries = llvm::divideCeil(count, kItemRows);
     for (int64_t i = 0; i < entries; ++i, ++number) {
-      int64_t valid = std::min(count - i * kItemRows, kItemRows), size = 0, together = std::min(entries - i / kGroup * kGroup, kGroup);
+      int64_t valid = std::min(count - i * kItemRows, kItemRows), size = 0,
+              together = std::min(entries - i / kGroup * kGroup, kGroup);
       while ((8 << size) < valid)
         ++size;
       longest = std::max(longest, valid);
@@ -66,8 +67,9 @@ static FailureOr<SmallVector<Item>> readItems(Operation *op, const HostTensor &i
       return op->emitOpError("expects a work list of ") << n << " items, found [" << items.shape() << "]";
     Item item{items.integer(at), items.integer(at + 1), items.integer(at + 2)};
     if (item.expert < 0 || item.expert >= experts || item.row0 < 0 || item.valid < 0 || item.row0 + item.valid > rows)
-      return op->emitOpError("expects items of ") << experts << " experts and " << rows << " rows, found expert " << item.expert << ", rows " << item.row0
-                                                  << " to " << item.row0 + item.valid;
+      return op->emitOpError("expects items of ")
+             << experts << " experts and " << rows << " rows, found expert " << item.expert << ", rows " << item.row0
+             << " to " << item.row0 + item.valid;
     out.push_back(item);
   }
   return out;
@@ -92,7 +94,8 @@ static float quantizeBlock(ArrayRef<float> values, Element code, llvm::function_
 }
 
 /// Codes and scales of the rows of x at their places.
-static LogicalResult quantizeRows(Operation *op, const HostTensor &x, const HostTensor &position, int64_t k, HostTensor &codes, HostTensor &scales) {
+static LogicalResult quantizeRows(Operation *op, const HostTensor &x, const HostTensor &position, int64_t k,
+                                  HostTensor &codes, HostTensor &scales) {
   std::vector<float> values = x.floats();
   int64_t tokens = x.dim(0), width = x.dim(1), rows = codes.dim(1);
   char *bytes = codes.mutableData(), *factors = scales.mutableData();
@@ -100,7 +103,8 @@ static LogicalResult quantizeRows(Operation *op, const HostTensor &x, const Host
     for (int64_t block = 0; block < codes.dim(0); ++block) {
       int64_t first = block * kBlock, count = std::min(kBlock, width - first);
       std::vector<uint8_t> row(kBlock, 0);
-      float scale = quantizeBlock(ArrayRef(values).slice(t * width + first, count), codes.element(), [&](size_t i, uint8_t c) { row[i] = c; });
+      float scale = quantizeBlock(ArrayRef(values).slice(t * width + first, count), codes.element(),
+                                  [&](size_t i, uint8_t c) { row[i] = c; });
       for (int64_t j = 0; j < k; ++j) {
         int64_t p = position.integer(t * k + j);
         if (p < 0 || p >= rows)
@@ -114,7 +118,8 @@ static LogicalResult quantizeRows(Operation *op, const HostTensor &x, const Host
 }
 
 /// A token's elements of 16 bits at its rows' places.
-static LogicalResult copyRows(Operation *op, const HostTensor &x, const HostTensor &position, int64_t k, HostTensor &out) {
+static LogicalResult copyRows(Operation *op, const HostTensor &x, const HostTensor &position, int64_t k,
+                              HostTensor &out) {
   int64_t tokens = x.dim(0), width = x.dim(1), rows = out.dim(1), perBlock = out.dim(2);
   char *bytes = out.mutableData();
   for (int64_t t = 0; t < tokens; ++t)
@@ -123,17 +128,22 @@ static LogicalResult copyRows(Operation *op, const HostTensor &x, const HostTens
       if (p < 0 || p >= rows)
         return op->emitOpError("expects positions in [0, ") << rows << "), found " << p;
       for (int64_t i = 0; i < width; ++i)
-        std::memcpy(bytes + 2 * permuted(i / perBlock, rows, p, perBlock, i % perBlock), x.data() + 2 * (t * width + i), 2);
+        std::memcpy(bytes + 2 * permuted(i / perBlock, rows, p, perBlock, i % perBlock), x.data() + 2 * (t * width + i),
+                    2);
     }
   return success();
 }
 
-static int64_t paddedRows(int64_t assignments, int64_t padding) { return llvm::divideCeil(assignments, 8) * 8 + padding; }
+static int64_t paddedRows(int64_t assignments, int64_t padding) {
+  return llvm::divideCeil(assignments, 8) * 8 + padding;
+}
 
 /// Codes and scales of the rows of x, results `first` and `first` + 1: zeros.
-static FailureOr<std::pair<HostTensor, HostTensor>> makeRows(Runner &runner, Operation *op, const HostTensor &x, int64_t k, int64_t padding, unsigned first) {
+static FailureOr<std::pair<HostTensor, HostTensor>> makeRows(Runner &runner, Operation *op, const HostTensor &x,
+                                                             int64_t k, int64_t padding, unsigned first) {
   int64_t rows = paddedRows(x.dim(0) * k, padding), blocks = llvm::divideCeil(x.dim(1), kBlock);
-  FailureOr<HostTensor> codes = runner.make(op, elementOf(op, first), {blocks, rows, kBlock}), scales = runner.make(op, elementOf(op, first + 1), {blocks, rows});
+  FailureOr<HostTensor> codes = runner.make(op, elementOf(op, first), {blocks, rows, kBlock}),
+                        scales = runner.make(op, elementOf(op, first + 1), {blocks, rows});
   if (failed(codes) || failed(scales))
     return failure();
   return std::pair(std::move(*codes), std::move(*scales));
@@ -144,7 +154,8 @@ static LogicalResult runRouteRows(Runner &runner, RouteRowsOp op) {
   std::vector<float> values = logits.floats(), bias;
   if (op.getSelectionBias())
     bias = runner.tensor(op.getSelectionBias()).floats();
-  int64_t tokens = logits.dim(0), experts = logits.dim(1), k = op.getK(), assignments = tokens * k, most = experts + assignments;
+  int64_t tokens = logits.dim(0), experts = logits.dim(1), k = op.getK(), assignments = tokens * k,
+          most = experts + assignments;
   Router router = Router::of(op);
   std::vector<float> weights;
   SmallVector<int64_t> chosen, counts(experts, 0), seen(experts, 0);
@@ -156,7 +167,8 @@ static LogicalResult runRouteRows(Runner &runner, RouteRowsOp op) {
   for (int64_t e : chosen)
     ++counts[e];
   SmallVector<HostTensor> out = {HostTensor::fromFloats(elementOf(op, 0), {tokens, k}, weights)};
-  for (auto [i, size] : llvm::enumerate(std::array<int64_t, 4>{assignments, kFirstItem + 4 * most, kFirstCounter + most, 256 * experts})) {
+  for (auto [i, size] : llvm::enumerate(
+           std::array<int64_t, 4>{assignments, kFirstItem + 4 * most, kFirstCounter + most, 256 * experts})) {
     FailureOr<HostTensor> tensor = runner.make(op, elementOf(op, static_cast<unsigned>(i + 1)), {size});
     if (failed(tensor))
       return failure();
@@ -169,7 +181,8 @@ static LogicalResult runRouteRows(Runner &runner, RouteRowsOp op) {
   if (op.getX()) {
     HostTensor x = runner.tensor(op.getX());
     FailureOr<std::pair<HostTensor, HostTensor>> rows = makeRows(runner, op, x, k, op.getPadding(), 5);
-    if (failed(rows) || (tokens <= static_cast<int64_t>(op.getFew()) && failed(quantizeRows(op, x, out[1], k, rows->first, rows->second))))
+    if (failed(rows) || (tokens <= static_cast<int64_t>(op.getFew()) &&
+                         failed(quantizeRows(op, x, out[1], k, rows->first, rows->second))))
       return failure();
     out.append({std::move(rows->first), std::move(rows->second)});
   }
@@ -177,19 +190,23 @@ static LogicalResult runRouteRows(Runner &runner, RouteRowsOp op) {
 }
 
 static LogicalResult runListRows(Runner &runner, ListRowsOp op) {
-  HostTensor offsets = op.getOffsets() ? runner.tensor(op.getOffsets()) : HostTensor(), from = op.getRows() ? runner.tensor(op.getRows()) : HostTensor();
-  int64_t rows = runner.tensor(op.getX()).dim(0) * static_cast<int64_t>(op.getK()), groups = offsets ? offsets.dim(0) - 1 : 1;
+  HostTensor offsets = op.getOffsets() ? runner.tensor(op.getOffsets()) : HostTensor(),
+             from = op.getRows() ? runner.tensor(op.getRows()) : HostTensor();
+  int64_t rows = runner.tensor(op.getX()).dim(0) * static_cast<int64_t>(op.getK()),
+          groups = offsets ? offsets.dim(0) - 1 : 1;
   SmallVector<int64_t> counts = {rows};
   if (offsets) {
     counts.clear();
     for (int64_t g = 0; g < groups; ++g)
       counts.push_back(offsets.integer(g + 1) - offsets.integer(g));
-    if (offsets.integer(0) != 0 || offsets.integer(groups) != rows || llvm::any_of(counts, [](int64_t c) { return c < 0; }))
+    if (offsets.integer(0) != 0 || offsets.integer(groups) != rows ||
+        llvm::any_of(counts, [](int64_t c) { return c < 0; }))
       return op.emitOpError("expects offsets that ascend from 0 to ") << rows;
   }
   int64_t most = groups + llvm::divideCeil(rows, kItemRows);
   SmallVector<HostTensor> out;
-  for (auto [i, size] : llvm::enumerate(std::array<int64_t, 4>{rows, groups, kFirstItem + 4 * most, kFirstCounter + most})) {
+  for (auto [i, size] :
+       llvm::enumerate(std::array<int64_t, 4>{rows, groups, kFirstItem + 4 * most, kFirstCounter + most})) {
     FailureOr<HostTensor> tensor = runner.make(op, elementOf(op, static_cast<unsigned>(i)), {size});
     if (failed(tensor))
       return failure();
@@ -213,7 +230,9 @@ static LogicalResult runListRows(Runner &runner, ListRowsOp op) {
 static LogicalResult runCopyRows(Runner &runner, CopyRowsOp op) {
   HostTensor x = runner.tensor(op.getX()), position = runner.tensor(op.getPosition());
   int64_t k = op.getK(), width = cast<ShapedType>(op.getResult(0).getType()).getDimSize(2);
-  FailureOr<HostTensor> out = runner.make(op, elementOf(op, 0), {static_cast<int64_t>(llvm::divideCeil(x.dim(1), width)), paddedRows(x.dim(0) * k, op.getPadding()), width});
+  FailureOr<HostTensor> out = runner.make(
+      op, elementOf(op, 0),
+      {static_cast<int64_t>(llvm::divideCeil(x.dim(1), width)), paddedRows(x.dim(0) * k, op.getPadding()), width});
   if (failed(out) || failed(copyRows(op, x, position, k, *out)))
     return failure();
   return runner.setResult(op, 0, std::move(*out));
@@ -232,7 +251,8 @@ namespace {
 /// Rows and weights of one product in the layouts of moe.expert_products, as numbers.
 struct Operands {
   std::vector<float> rows, rowScales, weights, weightScales;
-  int64_t numRows, width, depth, blocks, scaleWords; ///< R, elements of 128 bytes, blocks of K, tiles, words of a tile's scales
+  int64_t numRows, width, depth, blocks,
+      scaleWords; ///< R, elements of 128 bytes, blocks of K, tiles, words of a tile's scales
 
   /// Products of row `p` with weight row `r` of tile `tile` of `expert`; `own`: which of the tile's two sets of scales.
   float product(int64_t p, int64_t expert, int64_t tile, int64_t r, int64_t own) const {
@@ -241,15 +261,19 @@ struct Operands {
     for (int64_t kb = 0; kb < depth; ++kb) {
       float partial = 0;
       for (int64_t i = 0; i < width; ++i)
-        partial += rows[permuted(kb, numRows, p, width, i)] * weights[permuted(at * depth + kb, kTileRows, r, width, i)];
-      sum += rowScales.empty() ? partial : partial * (rowScales[kb * numRows + p] * weightScales[at * scaleWords + own * depth + kb]);
+        partial +=
+            rows[permuted(kb, numRows, p, width, i)] * weights[permuted(at * depth + kb, kTileRows, r, width, i)];
+      sum += rowScales.empty()
+                 ? partial
+                 : partial * (rowScales[kb * numRows + p] * weightScales[at * scaleWords + own * depth + kb]);
     }
     return sum;
   }
 };
 } // namespace
 
-static Operands operandsOf(const HostTensor &rows, const HostTensor &rowScales, const HostTensor &weights, const HostTensor &weightScales) {
+static Operands operandsOf(const HostTensor &rows, const HostTensor &rowScales, const HostTensor &weights,
+                           const HostTensor &weightScales) {
   Operands o{rows.floats(), {}, weights.floats(), {}, rows.dim(1), rows.dim(2), rows.dim(0), weights.dim(1), 0};
   if (rowScales) {
     o.rowScales = rowScales.floats();
@@ -275,10 +299,14 @@ static float withBias(float sum, ArrayRef<float> biases, int64_t i, std::optiona
 
 static LogicalResult runExpertProducts(Runner &runner, ExpertProductsOp op) {
   HostTensor x = runner.tensor(op.getX()), items = runner.tensor(op.getItems());
-  Operands first = operandsOf(x, optionalTensor(runner, op.getXScales()), runner.tensor(op.getW1()), optionalTensor(runner, op.getW1Scales()));
+  Operands first = operandsOf(x, optionalTensor(runner, op.getXScales()), runner.tensor(op.getW1()),
+                              optionalTensor(runner, op.getW1Scales()));
   bool scaled = static_cast<bool>(op.getXScales());
-  int64_t rows = x.dim(1), width = x.dim(2), hidden = op.getHidden(), inner = op.getIntermediate(), jb = llvm::divideCeil(inner, kBlock);
-  FailureOr<HostTensor> h = runner.make(op, elementOf(op, 1), {static_cast<int64_t>(llvm::divideCeil(inner, width)), rows, width}), hScales = HostTensor();
+  int64_t rows = x.dim(1), width = x.dim(2), hidden = op.getHidden(), inner = op.getIntermediate(),
+          jb = llvm::divideCeil(inner, kBlock);
+  FailureOr<HostTensor> h = runner.make(op, elementOf(op, 1),
+                                        {static_cast<int64_t>(llvm::divideCeil(inner, width)), rows, width}),
+                        hScales = HostTensor();
   if (scaled)
     hScales = runner.make(op, elementOf(op, 2), {jb, rows});
   if (failed(h) || failed(hScales))
@@ -302,7 +330,8 @@ static LogicalResult runExpertProducts(Runner &runner, ExpertProductsOp op) {
           for (int64_t g = 0; g < 2; ++g) {
             Scalar value{};
             value.f = first.product(p, item.expert, block, pairedRow(c, g, scaled), g);
-            value.f = withBias(value.f, w1Bias, (item.expert * jb + block) * kTileRows + pairedRow(c, g, scaled), op.getBiasElement());
+            value.f = withBias(value.f, w1Bias, (item.expert * jb + block) * kTileRows + pairedRow(c, g, scaled),
+                               op.getBiasElement());
             arguments.push_back(value);
           }
           FailureOr<SmallVector<RunValue>> yielded = runner.runBlock(body, arguments);
@@ -328,8 +357,9 @@ static LogicalResult runExpertProducts(Runner &runner, ExpertProductsOp op) {
   for (Item item : *list)
     for (int64_t p = item.row0; p < item.row0 + item.valid; ++p)
       for (int64_t n = 0; n < hidden; ++n)
-        sums[p * hidden + n] = withBias(second.product(p, item.expert, n / kTileRows, n % kTileRows, n % kTileRows / kBlock), w2Bias,
-                                        item.expert * second.blocks * kTileRows + n, op.getBiasElement());
+        sums[p * hidden + n] =
+            withBias(second.product(p, item.expert, n / kTileRows, n % kTileRows, n % kTileRows / kBlock), w2Bias,
+                     item.expert * second.blocks * kTileRows + n, op.getBiasElement());
   SmallVector<HostTensor> out = {HostTensor::fromFloats(elementOf(op, 0), {rows, hidden}, sums), std::move(*h)};
   if (scaled)
     out.push_back(std::move(*hScales));
@@ -337,8 +367,10 @@ static LogicalResult runExpertProducts(Runner &runner, ExpertProductsOp op) {
 }
 
 static LogicalResult runRowProduct(Runner &runner, RowProductOp op) {
-  HostTensor x = runner.tensor(op.getX()), weights = runner.tensor(op.getWeights()), shift = runner.tensor(op.getShift());
-  Operands operands = operandsOf(x, optionalTensor(runner, op.getXScales()), weights, optionalTensor(runner, op.getWeightScales()));
+  HostTensor x = runner.tensor(op.getX()), weights = runner.tensor(op.getWeights()),
+             shift = runner.tensor(op.getShift());
+  Operands operands =
+      operandsOf(x, optionalTensor(runner, op.getXScales()), weights, optionalTensor(runner, op.getWeightScales()));
   int64_t rows = runner.tensor(op.getPosition()).numElements(), columns = op.getColumns();
   FailureOr<SmallVector<Item>> list = readItems(op, runner.tensor(op.getItems()), weights.dim(0), x.dim(1));
   if (failed(list))

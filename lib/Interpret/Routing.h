@@ -18,9 +18,17 @@ struct Router {
   float sparsemixerEps = 0;
 
   template <typename Op> static Router of(Op op) {
-    return {static_cast<int64_t>(op.getK()), static_cast<int64_t>(op.getNumGroups()), static_cast<int64_t>(op.getTopGroups()),
-            op.getScore(), op.getGroupScore(), op.getGroupFill(), op.getWeightFn(), op.getNormalize(),
-            op.getNormEps().convertToFloat(), op.getNormP().convertToFloat(), op.getScale().convertToFloat()};
+    return {static_cast<int64_t>(op.getK()),
+            static_cast<int64_t>(op.getNumGroups()),
+            static_cast<int64_t>(op.getTopGroups()),
+            op.getScore(),
+            op.getGroupScore(),
+            op.getGroupFill(),
+            op.getWeightFn(),
+            op.getNormalize(),
+            op.getNormEps().convertToFloat(),
+            op.getNormP().convertToFloat(),
+            op.getScale().convertToFloat()};
   }
 };
 

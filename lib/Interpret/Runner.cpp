@@ -153,7 +153,8 @@ LogicalResult Runner::runOp(Operation *op) {
     FailureOr<HostTensor> value = weight(op, get.getName());
     return failed(value) ? failure() : setResult(op, 0, std::move(*value));
   }
-  for (auto family : {runScalarOp, runControlOp, runTensorOp, runLinalgOp, runExpertOp, runPlanOp, runLayerOp, runScaledOp, runPrimitiveOp})
+  for (auto family : {runScalarOp, runControlOp, runTensorOp, runLinalgOp, runExpertOp, runPlanOp, runLayerOp,
+                      runScaledOp, runPrimitiveOp})
     if (std::optional<LogicalResult> result = family(*this, op))
       return *result;
   return op->emitOpError("is not an op that the interpreter knows");

@@ -44,7 +44,8 @@ ScaledValue moe::quantizeTensor(const HostTensor &input, ArrayRef<int64_t> block
   }
   for (size_t b = 0; b < amax.size(); ++b) {
     amax[b] = blockScale(out.codes.element(), out.scales.element(), amax[b]);
-    storeDouble(out.scales.element(), out.scales.mutableData() + b * out.scales.bytesPerElement(), amax[b], Overflow::Saturate);
+    storeDouble(out.scales.element(), out.scales.mutableData() + b * out.scales.bytesPerElement(), amax[b],
+                Overflow::Saturate);
   }
   char *bytes = out.codes.mutableData();
   for (size_t i = 0; i < values.size(); ++i)
@@ -76,7 +77,8 @@ static HostTensor transposed(const HostTensor &tensor) {
 static LogicalResult setScaled(Runner &runner, Operation *op, const HostTensor &input) {
   auto type = cast<ScaledType>(op->getResult(0).getType());
   ScaledValue value = quantizeTensor(input, type.getBlock(), type.getElementType(), type.getScale());
-  if (failed(runner.checkType(op, value.codes, RankedTensorType::get(type.getShape(), type.getElementType()), "its codes")))
+  if (failed(runner.checkType(op, value.codes, RankedTensorType::get(type.getShape(), type.getElementType()),
+                              "its codes")))
     return failure();
   runner.set(op->getResult(0), RunValue(std::move(value.codes), std::move(value.scales)));
   return success();
@@ -88,8 +90,9 @@ static LogicalResult runRequantize(Runner &runner, RequantizeOp op) {
     source = runner.tensor(op.getSource());
   } else {
     const RunValue &value = runner.get(op.getInput());
-    source = HostTensor::fromFloats(Float32Type::get(op.getContext()), value.tensor.shape(),
-                                    dequantized(value.tensor, value.scales, cast<ScaledType>(op.getInput().getType()).getBlock()));
+    source = HostTensor::fromFloats(
+        Float32Type::get(op.getContext()), value.tensor.shape(),
+        dequantized(value.tensor, value.scales, cast<ScaledType>(op.getInput().getType()).getBlock()));
   }
   return setScaled(runner, op, op.getTransposed() ? transposed(source) : source);
 }
@@ -101,8 +104,9 @@ static LogicalResult runDequantize(Runner &runner, Operation *op, const HostTens
 }
 
 static LogicalResult runQuantizeBlocks(Runner &runner, QuantizeBlocksOp op) {
-  ScaledValue value = quantizeTensor(runner.tensor(op.getInput()), op.getBlock(), getElementTypeOrSelf(op.getResult(0).getType()),
-                                     getElementTypeOrSelf(op.getResult(1).getType()));
+  ScaledValue value =
+      quantizeTensor(runner.tensor(op.getInput()), op.getBlock(), getElementTypeOrSelf(op.getResult(0).getType()),
+                     getElementTypeOrSelf(op.getResult(1).getType()));
   if (failed(runner.setResult(op, 0, std::move(value.codes))))
     return failure();
   return runner.setResult(op, 1, std::move(value.scales));
@@ -114,7 +118,8 @@ std::optional<LogicalResult> moe::runScaledOp(Runner &runner, Operation *op) {
       .Case([&](RequantizeOp requantize) { return runRequantize(runner, requantize); })
       .Case([&](DequantizeOp dequantize) {
         const RunValue &value = runner.get(dequantize.getInput());
-        return runDequantize(runner, op, value.tensor, value.scales, cast<ScaledType>(dequantize.getInput().getType()).getBlock());
+        return runDequantize(runner, op, value.tensor, value.scales,
+                             cast<ScaledType>(dequantize.getInput().getType()).getBlock());
       })
       .Case([&](QuantizeBlocksOp quantize) { return runQuantizeBlocks(runner, quantize); })
       .Case([&](DequantizeBlocksOp dequantize) {

@@ -1,6 +1,6 @@
 //===- TensorFile.cpp - one TensorProto in a file -------------------------===//
-#include "moe/Support/Dtype.h"
 #include "moe/Interpret/Case.h"
+#include "moe/Support/Dtype.h"
 
 #include "mlir/IR/Builders.h"
 #include "llvm/Support/MathExtras.h"

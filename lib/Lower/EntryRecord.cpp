@@ -1,7 +1,7 @@
 //===- EntryRecord.cpp - what the manifest says about an entry point ------===//
 #include "EntryRecord.h"
-#include "moe/Support/Dtype.h"
 #include "moe/Lower/Manifest.h"
+#include "moe/Support/Dtype.h"
 
 using namespace mlir;
 using namespace mlir::moe;
@@ -145,7 +145,8 @@ struct EntryRecord {
       auto alloc = dyn_cast<memref::AllocOp>(op);
       if (isa<memref::LoadOp>(op))
         why = "the host program reads a value that the device computes" + where(op);
-      else if (alloc && (alloc->hasAttr("moe.late") || !(alloc->hasAttr("moe.temporary") || alloc->hasAttr("moe.output"))))
+      else if (alloc &&
+               (alloc->hasAttr("moe.late") || !(alloc->hasAttr("moe.temporary") || alloc->hasAttr("moe.output"))))
         why = "the size of a buffer depends on data" + where(op);
       return why.empty() ? WalkResult::advance() : WalkResult::interrupt();
     });
@@ -176,7 +177,8 @@ struct EntryRecord {
     while (Operation *op = v.getDefiningOp()) {
       if (isa<GetWeightOp, memref::GetGlobalOp>(op))
         return op;
-      if (!isa<memref::CastOp, memref::CollapseShapeOp, memref::ExpandShapeOp, memref::SubViewOp, memref::TransposeOp>(op))
+      if (!isa<memref::CastOp, memref::CollapseShapeOp, memref::ExpandShapeOp, memref::SubViewOp, memref::TransposeOp>(
+              op))
         return nullptr;
       v = op->getOperand(0);
     }
@@ -329,10 +331,10 @@ struct EntryRecord {
         }
         source += (i ? ", " : "") + name.str();
       }
-      steps.push_back(b.getDictionaryAttr(
-          {b.getNamedAttr("kernel", b.getI64IntegerAttr(tables.kernels[launch.getKernel()])),
-           b.getNamedAttr("op", b.getStringAttr(tables.kernelOps[launch.getKernel()])),
-           b.getNamedAttr("source", b.getStringAttr(source))}));
+      steps.push_back(
+          b.getDictionaryAttr({b.getNamedAttr("kernel", b.getI64IntegerAttr(tables.kernels[launch.getKernel()])),
+                               b.getNamedAttr("op", b.getStringAttr(tables.kernelOps[launch.getKernel()])),
+                               b.getNamedAttr("source", b.getStringAttr(source))}));
     });
     for (unsigned w : weights)
       used.push_back(b.getI64IntegerAttr(w));

@@ -35,7 +35,8 @@ static void widen(Operation *op) {
   Type f32 = b.getF32Type();
   SmallVector<Value> operands;
   for (Value v : op->getOperands())
-    operands.push_back(isNarrow(v.getType()) ? arith::ExtFOp::create(b, op->getLoc(), withElement(v.getType(), f32), v) : v);
+    operands.push_back(isNarrow(v.getType()) ? arith::ExtFOp::create(b, op->getLoc(), withElement(v.getType(), f32), v)
+                                             : v);
   Operation *wide = b.clone(*op);
   wide->setOperands(operands);
   for (auto [result, own] : llvm::zip(wide->getResults(), op->getResults())) {
@@ -90,7 +91,8 @@ static void convert(Operation *op) {
   Value in = op->getOperand(0);
   Type from = in.getType(), to = op->getResult(0).getType();
   Type narrow = isa<arith::ExtFOp>(op) ? from : to;
-  auto small = isSmallFloat(getElementTypeOrSelf(narrow)) ? dyn_cast<FloatType>(getElementTypeOrSelf(narrow)) : FloatType();
+  auto small =
+      isSmallFloat(getElementTypeOrSelf(narrow)) ? dyn_cast<FloatType>(getElementTypeOrSelf(narrow)) : FloatType();
   bool bf16 = getElementTypeOrSelf(narrow).isBF16();
   if (!small && !bf16)
     return;
@@ -101,7 +103,8 @@ static void convert(Operation *op) {
     result = bf16 ? converter.fromBF16(in).v : decodeSmallFloat(b, op->getLoc(), in);
     if (to != converter.floats()) {
       bool wider = getElementTypeOrSelf(to).isF64();
-      result = wider ? Value(arith::ExtFOp::create(b, op->getLoc(), to, result)) : Value(arith::TruncFOp::create(b, op->getLoc(), to, result));
+      result = wider ? Value(arith::ExtFOp::create(b, op->getLoc(), to, result))
+                     : Value(arith::TruncFOp::create(b, op->getLoc(), to, result));
     }
   } else {
     if (from != converter.floats())
@@ -138,7 +141,8 @@ struct ExpandFloats : moe::impl::ExpandFloatsBase<ExpandFloats> {
         conversions.push_back(op);
     });
     for (Operation *op : conversions) {
-      Type from = getElementTypeOrSelf(op->getOperand(0).getType()), to = getElementTypeOrSelf(op->getResult(0).getType());
+      Type from = getElementTypeOrSelf(op->getOperand(0).getType()),
+           to = getElementTypeOrSelf(op->getResult(0).getType());
       if ((from.isF16() && to.isF64()) || (from.isF64() && to.isF16())) {
         OpBuilder b(op);
         Type middle = withElement(op->getResult(0).getType(), b.getF32Type());

@@ -66,7 +66,9 @@ Value HostWriter::scalar(OpFoldResult v) {
 Value HostWriter::bytesOf(MemRefType type, ArrayRef<Value> sizes) {
   OpBuilder &b = *builder;
   Location loc = entry.getLoc();
-  auto i64 = [&](int64_t n) -> Value { return LLVM::ConstantOp::create(b, loc, b.getI64Type(), b.getI64IntegerAttr(n)); };
+  auto i64 = [&](int64_t n) -> Value {
+    return LLVM::ConstantOp::create(b, loc, b.getI64Type(), b.getI64IntegerAttr(n));
+  };
   int64_t fixed = elementBytes(type);
   bool fits = true;
   SmallVector<Value> dynamic;
@@ -191,7 +193,8 @@ void HostWriter::bindArguments() {
     SmallVector<Value> sizes;
     for (int64_t d : type.getShape()) {
       if (ShapedType::isDynamic(d))
-        sizes.push_back(toIndex(LLVM::LoadOp::create(*builder, entry.getLoc(), builder->getI64Type(), at(extents, word))));
+        sizes.push_back(
+            toIndex(LLVM::LoadOp::create(*builder, entry.getLoc(), builder->getI64Type(), at(extents, word))));
       else
         sizes.push_back(index(d));
       ++word;
@@ -252,7 +255,8 @@ LogicalResult HostWriter::writeOp(Operation &op) {
     if (tables.device) {
       // The buffer is the device's; the runtime fetches the value.
       unsigned bytes = element.isIndex() ? 8 : (element.getIntOrFloatBitWidth() + 7) / 8;
-      LLVM::CallOp::create(b, loc, TypeRange(), "moe_read", ValueRange{host, context, status, address, i64(bytes), fetched});
+      LLVM::CallOp::create(b, loc, TypeRange(), "moe_read",
+                           ValueRange{host, context, status, address, i64(bytes), fetched});
       address = fetched;
     } else {
       // After an error there may be no buffer, and nothing is launched any more: a zero is read then, which ends loops too.
@@ -308,9 +312,8 @@ LogicalResult HostWriter::writeOp(Operation &op) {
     SmallVector<Value> operands;
     for (Value v : op.getOperands())
       operands.push_back(scalar(v));
-    Operation *copy = Operation::create(loc, op.getName(), op.getResultTypes(), operands,
-                                        op.getRawDictionaryAttrs(), op.getPropertiesStorage(), op.getSuccessors(),
-                                        op.getNumRegions());
+    Operation *copy = Operation::create(loc, op.getName(), op.getResultTypes(), operands, op.getRawDictionaryAttrs(),
+                                        op.getPropertiesStorage(), op.getSuccessors(), op.getNumRegions());
     b.insert(copy);
     for (auto [from, to] : llvm::zip(op.getRegions(), copy->getRegions()))
       for (Block &block : from) {
@@ -486,8 +489,8 @@ LogicalResult HostWriter::writeLaunch(LaunchOp op) {
     Value address = buffer.pointer;
     if (buffer.offset) {
       Value bytes = mul(buffer.offset, index(elementBytes(type)));
-      address = LLVM::GEPOp::create(b, loc, address.getType(), b.getI8Type(), address,
-                                    ArrayRef<LLVM::GEPArg>{toI64(bytes)});
+      address =
+          LLVM::GEPOp::create(b, loc, address.getType(), b.getI8Type(), address, ArrayRef<LLVM::GEPArg>{toI64(bytes)});
     }
     put(address);
     for (int64_t d : dynamicSizes(type))
@@ -496,8 +499,9 @@ LogicalResult HostWriter::writeLaunch(LaunchOp op) {
       put(toI64(buffer.strides[d]));
   }
   Value kernel = LLVM::ConstantOp::create(b, loc, b.getI32Type(), b.getI32IntegerAttr(tables.kernels[op.getKernel()]));
-  LLVM::CallOp::create(b, loc, TypeRange(), "moe_launch",
-                       ValueRange{host, context, status, kernel, toI64(scalar(op.getItems())), arguments, i64(8 * word)});
+  LLVM::CallOp::create(
+      b, loc, TypeRange(), "moe_launch",
+      ValueRange{host, context, status, kernel, toI64(scalar(op.getItems())), arguments, i64(8 * word)});
   return success();
 }
 

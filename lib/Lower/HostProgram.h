@@ -22,10 +22,10 @@ struct HostBuffer {
 struct ProgramTables {
   llvm::MapVector<StringRef, unsigned> weights; ///< symbols of weights and constants, in the order of the manifest
   llvm::StringMap<unsigned> kernels;
-  llvm::StringMap<std::string> kernelOps; ///< the operation a kernel was made from
+  llvm::StringMap<std::string> kernelOps;      ///< the operation a kernel was made from
   llvm::StringMap<DictionaryAttr> kernelCosts; ///< `moe.cost` of kernels that have it (lib/Schedule/KernelCost.h)
-  SmallVector<std::string> errors;        ///< errors[i] has code i + 1
-  bool device = false;                    ///< buffers are device memory
+  SmallVector<std::string> errors;             ///< errors[i] has code i + 1
+  bool device = false;                         ///< buffers are device memory
   unsigned errorCode(StringRef message);
 };
 

@@ -136,17 +136,18 @@ struct LowerHost : moe::impl::LowerHostBase<LowerHost> {
     }
     // What kernels may return: their assertions get the codes of the one list of errors.
     for (auto inner : module.getOps<ModuleOp>())
-      inner.walk([&](cf::AssertOp check) { check->setAttr("moe.code", b.getI32IntegerAttr(tables.errorCode(check.getMsg()))); });
+      inner.walk([&](cf::AssertOp check) {
+        check->setAttr("moe.code", b.getI32IntegerAttr(tables.errorCode(check.getMsg())));
+      });
     SmallVector<Attribute> weightNames, errors;
     for (auto &entry : tables.weights)
       weightNames.push_back(b.getStringAttr(entry.first));
     for (const std::string &message : tables.errors)
       errors.push_back(b.getStringAttr(message));
-    module->setAttr("moe.manifest",
-                    b.getDictionaryAttr({b.getNamedAttr("entries", b.getArrayAttr(records)),
-                                         b.getNamedAttr("weights", b.getArrayAttr(weightNames)),
-                                         b.getNamedAttr("kernels", b.getArrayAttr(kernelNames)),
-                                         b.getNamedAttr("errors", b.getArrayAttr(errors))}));
+    module->setAttr("moe.manifest", b.getDictionaryAttr({b.getNamedAttr("entries", b.getArrayAttr(records)),
+                                                         b.getNamedAttr("weights", b.getArrayAttr(weightNames)),
+                                                         b.getNamedAttr("kernels", b.getArrayAttr(kernelNames)),
+                                                         b.getNamedAttr("errors", b.getArrayAttr(errors))}));
     // Constants are written with the weights.
     SmallVector<NamedAttribute> constants;
     for (auto global : llvm::make_early_inc_range(module.getOps<memref::GlobalOp>())) {

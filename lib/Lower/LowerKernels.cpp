@@ -83,7 +83,8 @@ struct LowerKernels : moe::impl::LowerKernelsBase<LowerKernels> {
       b.setInsertionPoint(check);
       Value failed = LLVM::ConstantOp::create(b, check.getLoc(), i32, number);
       Value before = LLVM::LoadOp::create(b, check.getLoc(), i32, code);
-      LLVM::StoreOp::create(b, check.getLoc(), arith::SelectOp::create(b, check.getLoc(), check.getArg(), before, failed), code);
+      LLVM::StoreOp::create(b, check.getLoc(),
+                            arith::SelectOp::create(b, check.getLoc(), check.getArg(), before, failed), code);
       check.erase();
     }
     Operation *ret = kernel.getBody().front().getTerminator();
@@ -114,21 +115,25 @@ struct LowerKernels : moe::impl::LowerKernelsBase<LowerKernels> {
       auto memref = dyn_cast<MemRefType>(type);
       if (kernel.getArgAttr(i, "moe.items")) {
         if (!type.isIndex())
-          return kernel.emitError() << "expects argument " << i << ", the number of items, to be an index, found " << type;
-        old.replaceAllUsesWith(arith::IndexCastOp::create(b, loc, type, take(i64, {LaunchRecord::Items, 0})).getResult());
+          return kernel.emitError() << "expects argument " << i << ", the number of items, to be an index, found "
+                                    << type;
+        old.replaceAllUsesWith(
+            arith::IndexCastOp::create(b, loc, type, take(i64, {LaunchRecord::Items, 0})).getResult());
       } else if (kernel.getArgAttr(i, kTensorMapAttr)) {
         auto map = LaunchRecord::getTensorMap(cast<FunctionOpInterface>(kernel.getOperation()), i, word);
         if (failed(map))
           return failure();
         auto bytes = LLVM::LLVMArrayType::get(b.getI8Type(), 128);
-        Value by = take(pointer, {LaunchRecord::Map, static_cast<int64_t>(record.maps.size())},
-                        b.getDictionaryAttr({b.getNamedAttr(LLVM::LLVMDialect::getByValAttrName(), TypeAttr::get(bytes)),
-                                             b.getNamedAttr(LLVM::LLVMDialect::getAlignAttrName(), b.getI64IntegerAttr(64))}));
+        Value by =
+            take(pointer, {LaunchRecord::Map, static_cast<int64_t>(record.maps.size())},
+                 b.getDictionaryAttr({b.getNamedAttr(LLVM::LLVMDialect::getByValAttrName(), TypeAttr::get(bytes)),
+                                      b.getNamedAttr(LLVM::LLVMDialect::getAlignAttrName(), b.getI64IntegerAttr(64))}));
         record.maps.push_back(std::move(*map));
         for (Operation *user : llvm::make_early_inc_range(old.getUsers())) {
           auto cast = dyn_cast<UnrealizedConversionCastOp>(user);
           if (!cast || cast.getResultTypes() != TypeRange(pointer))
-            return user->emitError() << "expects a tensor map to be taken as a pointer by builtin.unrealized_conversion_cast";
+            return user->emitError()
+                   << "expects a tensor map to be taken as a pointer by builtin.unrealized_conversion_cast";
           cast.getResult(0).replaceAllUsesWith(by);
           cast.erase();
         }
@@ -140,7 +145,9 @@ struct LowerKernels : moe::impl::LowerKernelsBase<LowerKernels> {
           DictionaryAttr attrs;
           if (unique && w == 0)
             attrs = b.getDictionaryAttr(b.getNamedAttr(LLVM::LLVMDialect::getNoAliasAttrName(), b.getUnitAttr()));
-          fresh.push_back(take(memref && w == 0 ? pointer : memref || type.isIndex() ? i64 : type,
+          fresh.push_back(take(memref && w == 0           ? pointer
+                               : memref || type.isIndex() ? i64
+                                                          : type,
                                {LaunchRecord::Word, word++}, attrs));
         }
         Value value = fresh.front();
@@ -292,9 +299,9 @@ struct LowerKernels : moe::impl::LowerKernelsBase<LowerKernels> {
       words = bindThreads(block, kernel->hasAttr("tile.threads"));
       SmallVector<DictionaryAttr> attributes;
       for (auto [i, type] : llvm::enumerate(words))
-        attributes.push_back(noalias[i] ? b.getDictionaryAttr(b.getNamedAttr(LLVM::LLVMDialect::getNoAliasAttrName(),
-                                                                             b.getUnitAttr()))
-                                        : b.getDictionaryAttr({}));
+        attributes.push_back(
+            noalias[i] ? b.getDictionaryAttr(b.getNamedAttr(LLVM::LLVMDialect::getNoAliasAttrName(), b.getUnitAttr()))
+                       : b.getDictionaryAttr({}));
       finishDevice(kernel, words, attributes, *record);
       return;
     }
@@ -325,8 +332,8 @@ struct LowerKernels : moe::impl::LowerKernelsBase<LowerKernels> {
     SmallVector<Value> operands;
     int64_t at = 0;
     for (Type word : ArrayRef<Type>(words).drop_back(2)) {
-      Value address =
-          LLVM::GEPOp::create(b, loc, pointer, i64, entry->getArgument(0), ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(at++)});
+      Value address = LLVM::GEPOp::create(b, loc, pointer, i64, entry->getArgument(0),
+                                          ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(at++)});
       operands.push_back(LLVM::LoadOp::create(b, loc, word, address));
     }
     operands.push_back(entry->getArgument(1));

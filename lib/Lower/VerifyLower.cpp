@@ -20,7 +20,8 @@ struct VerifyLower : moe::impl::VerifyLowerBase<VerifyLower> {
     bool failedAny = false;
     getOperation().walk([&](Operation *op) {
       // Constants of the program are written with the weights, so their declarations stay.
-      if (isa<ModuleOp, WeightOp, memref::GlobalOp>(op) || isa_and_nonnull<LLVM::LLVMDialect, NVVM::NVVMDialect>(op->getDialect()))
+      if (isa<ModuleOp, WeightOp, memref::GlobalOp>(op) ||
+          isa_and_nonnull<LLVM::LLVMDialect, NVVM::NVVMDialect>(op->getDialect()))
         return;
       op->emitOpError("has no lowering to code for this target");
       failedAny = true;

@@ -6,14 +6,14 @@
 #include "dialects/tile/Tile.h"
 #include "moe/Emit/Emit.h"
 #include "moe/Fuse/Passes.h"
+#include "moe/Import/ImportOnnx.h"
+#include "moe/Import/Passes.h"
 #include "moe/Interpret/VerifyRaise.h"
 #include "moe/Lower/Passes.h"
 #include "moe/Quantize/Passes.h"
+#include "moe/Raise/Passes.h"
 #include "moe/Schedule/Passes.h"
 #include "moe/Tile/Passes.h"
-#include "moe/Import/ImportOnnx.h"
-#include "moe/Import/Passes.h"
-#include "moe/Raise/Passes.h"
 
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
@@ -47,9 +47,8 @@ using namespace mlir::moe;
 void moe::registerCompilerDialects(DialectRegistry &registry) {
   registry.insert<MoeDialect, mlir::onnx::OnnxDialect, affine::AffineDialect, arith::ArithDialect,
                   bufferization::BufferizationDialect, cf::ControlFlowDialect, func::FuncDialect, index::IndexDialect,
-                  linalg::LinalgDialect, LLVM::LLVMDialect, math::MathDialect, memref::MemRefDialect,
-                  NVVM::NVVMDialect, scf::SCFDialect, tile::TileDialect,
-                  tensor::TensorDialect, ub::UBDialect, vector::VectorDialect>();
+                  linalg::LinalgDialect, LLVM::LLVMDialect, math::MathDialect, memref::MemRefDialect, NVVM::NVVMDialect,
+                  scf::SCFDialect, tile::TileDialect, tensor::TensorDialect, ub::UBDialect, vector::VectorDialect>();
   registerBufferizationModels(registry);
   registerEmitTranslations(registry);
   // convert-to-llvm asks each dialect for its patterns.
@@ -134,7 +133,8 @@ static void buildPhase(Phase phase, OpPassManager &pm, const CompileOptions &opt
 }
 
 /// Writes text beside its place and renames it.
-static LogicalResult writeText(StringRef path, MLIRContext *context, llvm::function_ref<void(llvm::raw_ostream &)> write) {
+static LogicalResult writeText(StringRef path, MLIRContext *context,
+                               llvm::function_ref<void(llvm::raw_ostream &)> write) {
   auto fail = [&](const Twine &message) { return emitError(UnknownLoc::get(context)) << message; };
   if (path.empty() || path == "-") {
     write(llvm::outs());
@@ -153,7 +153,8 @@ static LogicalResult writeText(StringRef path, MLIRContext *context, llvm::funct
   }
   llvm::SmallString<128> temporary;
   int fd;
-  if (std::error_code code = llvm::sys::fs::createUniqueFile(path + ".tmp-%%%%%%", fd, temporary, llvm::sys::fs::OF_None, 0644))
+  if (std::error_code code =
+          llvm::sys::fs::createUniqueFile(path + ".tmp-%%%%%%", fd, temporary, llvm::sys::fs::OF_None, 0644))
     return fail("cannot write '" + path + "': " + code.message());
   llvm::raw_fd_ostream stream(fd, /*shouldClose=*/true);
   write(stream);
@@ -194,9 +195,9 @@ static void recordRecognised(ModuleOp module) {
   });
   Builder b(module.getContext());
   auto count = [&](StringRef name, int64_t n) { return b.getNamedAttr(name, b.getI64IntegerAttr(n)); };
-  module->setAttr("moe.recognised",
-                  b.getDictionaryAttr({count("router", router), count("experts", experts), count("attention", attention),
-                                       count("rms_norm", rmsNorm), count("mtp_head", 0), count("parameters", parameters)}));
+  module->setAttr("moe.recognised", b.getDictionaryAttr({count("router", router), count("experts", experts),
+                                                         count("attention", attention), count("rms_norm", rmsNorm),
+                                                         count("mtp_head", 0), count("parameters", parameters)}));
 }
 
 /// What was recognised and what was left, as the module's attributes say; what they do not say stays unknown.
@@ -233,16 +234,18 @@ LogicalResult moe::compileModel(const CompileOptions &options, MLIRContext *cont
   if (!done && !StringRef(options.input).ends_with(".onnx"))
     done = Phase::Import;
   if (done && *done > last)
-    return emitError(UnknownLoc::get(context)) << "expects '" << options.input << "' to be text before the phase '" << phaseName(last)
-                                               << "' ends, but it left '" << phaseName(*done) << "'";
+    return emitError(UnknownLoc::get(context)) << "expects '" << options.input << "' to be text before the phase '"
+                                               << phaseName(last) << "' ends, but it left '" << phaseName(*done) << "'";
   // From fuse on the text depends on the target.
   auto target = (*module)->getAttrOfType<StringAttr>("moe.target");
   if (target && target.getValue() != options.target)
-    return emitError(UnknownLoc::get(context)) << "expects '" << options.input << "' to be text for the target '" << options.target
-                                               << "', but it was made for '" << target.getValue() << "'";
+    return emitError(UnknownLoc::get(context))
+           << "expects '" << options.input << "' to be text for the target '" << options.target
+           << "', but it was made for '" << target.getValue() << "'";
   if (!options.dumpFolder.empty())
     if (std::error_code code = llvm::sys::fs::create_directories(options.dumpFolder))
-      return emitError(UnknownLoc::get(context)) << "cannot make the folder '" << options.dumpFolder << "': " << code.message();
+      return emitError(UnknownLoc::get(context))
+             << "cannot make the folder '" << options.dumpFolder << "': " << code.message();
   for (int i = static_cast<int>(Phase::Import); i <= static_cast<int>(std::min(last, Phase::Lower)); ++i) {
     Phase phase = static_cast<Phase>(i);
     if (phase > done) {

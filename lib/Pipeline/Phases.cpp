@@ -3,8 +3,8 @@
 
 using namespace mlir::moe;
 
-static constexpr llvm::StringLiteral kNames[] = {"import",   "raise", "entries",  "differentiate", "quantize",
-                                                 "fuse",     "schedule", "tile", "lower",         "emit"};
+static constexpr llvm::StringLiteral kNames[] = {"import", "raise",    "entries", "differentiate", "quantize",
+                                                 "fuse",   "schedule", "tile",    "lower",         "emit"};
 
 llvm::StringRef mlir::moe::phaseName(Phase phase) { return kNames[static_cast<int>(phase) - 1]; }
 

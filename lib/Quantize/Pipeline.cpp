@@ -38,6 +38,7 @@ struct QuantizePipelineOptions : PassPipelineOptions<QuantizePipelineOptions> {
 void moe::registerQuantizePipeline() {
   PassPipelineRegistration<QuantizePipelineOptions>(
       "moe-quantize", "The quantize phase", [](OpPassManager &pm, const QuantizePipelineOptions &o) {
-        buildQuantizePipeline(pm, QuantizeOptions{o.recipe, o.activations, std::vector<std::string>(o.keep.begin(), o.keep.end()), o.table});
+        buildQuantizePipeline(pm, QuantizeOptions{o.recipe, o.activations,
+                                                  std::vector<std::string>(o.keep.begin(), o.keep.end()), o.table});
       });
 }

@@ -55,7 +55,8 @@ static bool passesOn(Operation *op, bool &alone) {
   unsigned computed = 0;
   for (OpOperand *input : linalgOp.getDpsInputOperands()) {
     Operation *source = input->get().getDefiningOp();
-    computed += isa<RankedTensorType>(input->get().getType()) && !(source && (source->hasTrait<OpTrait::ConstantLike>() || isa<GetWeightOp>(source)));
+    computed += isa<RankedTensorType>(input->get().getType()) &&
+                !(source && (source->hasTrait<OpTrait::ConstantLike>() || isa<GetWeightOp>(source)));
   }
   alone &= computed <= 1;
   return true;
@@ -77,7 +78,8 @@ struct QuantizeProducts : moe::impl::QuantizeProductsBase<QuantizeProducts> {
     if (recipe != "plain" && recipe != "blocks")
       return getOperation().emitError() << "expects the recipe 'plain' or 'blocks', but it is '" << recipe << "'";
     if (activations != "f32" && activations != "bf16" && activations != "f8")
-      return getOperation().emitError() << "expects activations 'f32', 'bf16' or 'f8', but they are '" << activations << "'";
+      return getOperation().emitError() << "expects activations 'f32', 'bf16' or 'f8', but they are '" << activations
+                                        << "'";
     for (const std::string &text : keep) {
       llvm::Expected<llvm::GlobPattern> glob = llvm::GlobPattern::create(text);
       if (!glob) {
@@ -90,8 +92,8 @@ struct QuantizeProducts : moe::impl::QuantizeProductsBase<QuantizeProducts> {
   }
 
   /// Why a product stays high; empty: it is FP8. `kind` says what it is.
-  std::string reasonToKeep(GroupedMatmulOp op, StringRef &kind, ArrayRef<llvm::GlobPattern> globs, MutableArrayRef<bool> used,
-                           SymbolTable &symbols) {
+  std::string reasonToKeep(GroupedMatmulOp op, StringRef &kind, ArrayRef<llvm::GlobPattern> globs,
+                           MutableArrayRef<bool> used, SymbolTable &symbols) {
     kind = op.getOffsets() ? "experts" : "layer";
     SmallVector<StringRef> names;
     nodeNames(op.getLoc(), names);
@@ -130,9 +132,9 @@ struct QuantizeProducts : moe::impl::QuantizeProductsBase<QuantizeProducts> {
   const char *roleOf(GroupedMatmulOp op) {
     auto func = op->getParentOfType<func::FuncOp>();
     bool takesIds = func && llvm::any_of(func.getArgumentTypes(), [](Type type) {
-      auto tensor = dyn_cast<RankedTensorType>(type);
-      return tensor && tensor.getElementType().isInteger() && !tensor.getElementType().isInteger(1);
-    });
+                      auto tensor = dyn_cast<RankedTensorType>(type);
+                      return tensor && tensor.getElementType().isInteger() && !tensor.getElementType().isInteger(1);
+                    });
     SmallVector<std::pair<Value, bool>> work = {{op.getResults()[0], true}};
     DenseSet<std::pair<Value, int>> seen;
     bool head = false;
@@ -168,8 +170,10 @@ struct QuantizeProducts : moe::impl::QuantizeProductsBase<QuantizeProducts> {
     return linalg::GenericOp::create(b, loc, init.getType(), x, init, ArrayRef<AffineMap>{identity, identity},
                                      SmallVector<utils::IteratorType>(2, utils::IteratorType::parallel),
                                      [&](OpBuilder &inner, Location, ValueRange v) {
-                                       linalg::YieldOp::create(inner, loc, Value(arith::TruncFOp::create(inner, loc, bf16, v[0])));
-                                     }).getResult(0);
+                                       linalg::YieldOp::create(inner, loc,
+                                                               Value(arith::TruncFOp::create(inner, loc, bf16, v[0])));
+                                     })
+        .getResult(0);
   }
 
   static ScaledType scaled(ShapedType type, ArrayRef<int64_t> block) {
@@ -190,10 +194,12 @@ struct QuantizeProducts : moe::impl::QuantizeProductsBase<QuantizeProducts> {
 
   void printTable(ArrayRef<Row> rows) {
     llvm::raw_ostream &out = llvm::errs();
-    out << llvm::formatv("{0,-40} {1,-8} {2,-18} {3,-12} {4,12} {5,12}\n", "product", "kind", "G x N x K", "recipe", "bytes before", "after");
+    out << llvm::formatv("{0,-40} {1,-8} {2,-18} {3,-12} {4,12} {5,12}\n", "product", "kind", "G x N x K", "recipe",
+                         "bytes before", "after");
     int64_t before = 0, after = 0;
     for (const Row &row : rows) {
-      out << llvm::formatv("{0,-40} {1,-8} {2,-18} {3,-12} {4,12} {5,12}\n", row.node, row.kind, row.shape, row.recipe, row.before, row.after);
+      out << llvm::formatv("{0,-40} {1,-8} {2,-18} {3,-12} {4,12} {5,12}\n", row.node, row.kind, row.shape, row.recipe,
+                           row.before, row.after);
       before += row.before, after += row.after;
     }
     out << llvm::formatv("{0,-40} {1,-8} {2,-18} {3,-12} {4,12} {5,12}\n", "all products", "", "", "", before, after);
@@ -209,7 +215,8 @@ struct QuantizeProducts : moe::impl::QuantizeProductsBase<QuantizeProducts> {
     SmallVector<Row> rows;
     getOperation().walk([&](GroupedMatmulOp op) {
       // Products that are scaled already, or are on buffers, are none of ours.
-      if (isa<ScaledType>(op.getWeights().front().getType()) || !op.getWeightScales().empty() || !op.getOuts().empty() || op.getPacked())
+      if (isa<ScaledType>(op.getWeights().front().getType()) || !op.getWeightScales().empty() ||
+          !op.getOuts().empty() || op.getPacked())
         return;
       StringRef kind;
       std::string reason = reasonToKeep(op, kind, globs, used, symbols);
@@ -222,14 +229,17 @@ struct QuantizeProducts : moe::impl::QuantizeProductsBase<QuantizeProducts> {
       SmallVector<StringRef> names;
       nodeNames(op.getLoc(), names);
       Row row{names.empty() ? "?" : names.front().str(), kind.str(),
-              llvm::formatv("{0} x {1} x {2}", w.getDimSize(0), w.getDimSize(1), w.getDimSize(2)).str(), recipe.getValue()};
+              llvm::formatv("{0} x {1} x {2}", w.getDimSize(0), w.getDimSize(1), w.getDimSize(2)).str(),
+              recipe.getValue()};
       auto get = op.getWeights().front().getDefiningOp<GetWeightOp>();
       auto weight = get ? symbols.lookup<WeightOp>(get.getName()) : WeightOp();
       Type element = weight ? sourceElement(weight.getRecipe()) : w.getElementType();
-      row.before = row.after = w.getNumElements() * op.getWeights().size() * std::max(8u, element.getIntOrFloatBitWidth()) / 8;
+      row.before = row.after =
+          w.getNumElements() * op.getWeights().size() * std::max(8u, element.getIntOrFloatBitWidth()) / 8;
       if (reason.empty()) {
         SmallVector<int64_t> block = plain() ? SmallVector<int64_t>{1, 0, 0} : SmallVector<int64_t>{1, kBlock, kBlock};
-        row.after = (w.getNumElements() + 4 * scaled(w, block).getScalesType().getNumElements()) * op.getWeights().size();
+        row.after =
+            (w.getNumElements() + 4 * scaled(w, block).getScalesType().getNumElements()) * op.getWeights().size();
       } else {
         row.recipe = "high: " + reason;
       }
@@ -237,18 +247,21 @@ struct QuantizeProducts : moe::impl::QuantizeProductsBase<QuantizeProducts> {
     });
     for (auto [text, found] : llvm::zip(keep, used))
       if (!found) {
-        getOperation().emitError() << "expects '" << text << "' to name a node or weight of a product, but none matches";
+        getOperation().emitError() << "expects '" << text
+                                   << "' to name a node or weight of a product, but none matches";
         return signalPassFailure();
       }
     if (plain() && activations == "f8" && !chosen.empty())
-      getOperation().emitWarning() << "one scale for all activations of a call: a row's result depends on the other rows of its call";
+      getOperation().emitWarning()
+          << "one scale for all activations of a call: a row's result depends on the other rows of its call";
     if (table)
       printTable(rows);
     for (GroupedMatmulOp op : chosen)
       quantize(op);
     Builder b(&getContext());
-    getOperation()->setAttr("moe.fp8", b.getDictionaryAttr({b.getNamedAttr("activations", b.getStringAttr(activations.getValue())),
-                                                            b.getNamedAttr("recipe", b.getStringAttr(recipe.getValue()))}));
+    getOperation()->setAttr("moe.fp8",
+                            b.getDictionaryAttr({b.getNamedAttr("activations", b.getStringAttr(activations.getValue())),
+                                                 b.getNamedAttr("recipe", b.getStringAttr(recipe.getValue()))}));
   }
 };
 } // namespace

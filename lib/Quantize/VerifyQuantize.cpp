@@ -37,7 +37,8 @@ struct VerifyQuantize : moe::impl::VerifyQuantizeBase<VerifyQuantize> {
       if (op->getName().getDialectNamespace() == "onnx")
         return fail(op, "is not expected after the quantize phase");
       if (!isa_and_nonnull<MoeDialect>(op->getDialect()) &&
-          llvm::any_of(llvm::concat<const Type>(SmallVector<Type>(op->getOperandTypes()), SmallVector<Type>(op->getResultTypes())),
+          llvm::any_of(llvm::concat<const Type>(SmallVector<Type>(op->getOperandTypes()),
+                                                SmallVector<Type>(op->getResultTypes())),
                        llvm::IsaPred<ScaledType>))
         return fail(op, "expects no scaled values: they are made and read by moe ops of one function");
       for (Region &region : op->getRegions())

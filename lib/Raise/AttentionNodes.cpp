@@ -45,7 +45,8 @@ static Value reaches(OnnxBuild &build, Value query, Value key, Value past, bool 
   return all;
 }
 
-LogicalResult moe::convertAttentionNode(onnx::AttentionOp op, ShapeFacts &facts, RewriterBase &rewriter, std::string &reason) {
+LogicalResult moe::convertAttentionNode(onnx::AttentionOp op, ShapeFacts &facts, RewriterBase &rewriter,
+                                        std::string &reason) {
   auto no = [&](const Twine &why) {
     reason = why.str();
     return failure();
@@ -82,13 +83,15 @@ LogicalResult moe::convertAttentionNode(onnx::AttentionOp op, ShapeFacts &facts,
 
   rewriter.setInsertionPoint(op);
   OnnxBuild build{rewriter, op.getLoc()};
-  Value query = splitHeads(build, q, qHeads), key = splitHeads(build, k, kvHeads), value = splitHeads(build, v, kvHeads);
+  Value query = splitHeads(build, q, qHeads), key = splitHeads(build, k, kvHeads),
+        value = splitHeads(build, v, kvHeads);
   if (op.getPastKey()) {
     key = build.concat({op.getPastKey(), key}, 2);
     value = build.concat({op.getPastValue(), value}, 2);
   }
   ArrayRef<AffineExpr> queryShape = facts.shape(query), keyShape = facts.shape(key), valueShape = facts.shape(value);
-  SmallVector<AffineExpr> extents = {queryShape[0], queryShape[1], queryShape[2], keyShape[2], queryShape[3], valueShape[3]};
+  SmallVector<AffineExpr> extents = {queryShape[0], queryShape[1], queryShape[2],
+                                     keyShape[2],   queryShape[3], valueShape[3]};
   MLIRContext *context = op.getContext();
   ElementFacts elements(facts, context, extents);
   AffineExpr b = elements.dim(kBatch), h = elements.dim(kHead), i = elements.dim(kQuery), j = elements.dim(kKey);
@@ -130,9 +133,11 @@ LogicalResult moe::convertAttentionNode(onnx::AttentionOp op, ShapeFacts &facts,
       SmallVector<int64_t> fillShape(typeOf(mask).getShape()), wholeShape(fillShape);
       fillShape[3] = ShapedType::kDynamic;
       wholeShape[3] = typeOf(key).getDimSize(2);
-      Attribute number = isCondition ? Attribute(rewriter.getBoolAttr(false)) : rewriter.getFloatAttr(maskElement, -INFINITY);
-      Value fill = onnx::ConstantOfShapeOp::create(rewriter, op.getLoc(), typeOf(mask).clone(fillShape), build.concat(sizes, 0),
-                                                   DenseElementsAttr::get(RankedTensorType::get({1}, maskElement), number));
+      Attribute number =
+          isCondition ? Attribute(rewriter.getBoolAttr(false)) : rewriter.getFloatAttr(maskElement, -INFINITY);
+      Value fill =
+          onnx::ConstantOfShapeOp::create(rewriter, op.getLoc(), typeOf(mask).clone(fillShape), build.concat(sizes, 0),
+                                          DenseElementsAttr::get(RankedTensorType::get({1}, maskElement), number));
       mask = build.concat({mask, fill}, 3);
       // Its extent is that of the keys, which only this code knows.
       found.keyMask = mask;
@@ -147,8 +152,9 @@ LogicalResult moe::convertAttentionNode(onnx::AttentionOp op, ShapeFacts &facts,
       found.masks.push_back({placed(mask, {b, h, i, j}), 1, fill, /*dropsWhereTrue=*/false});
     }
   }
-  auto type = RankedTensorType::get({typeOf(query).getDimSize(0), qHeads, typeOf(query).getDimSize(2), typeOf(value).getDimSize(3)},
-                                    typeOf(op.getY()).getElementType());
+  auto type = RankedTensorType::get(
+      {typeOf(query).getDimSize(0), qHeads, typeOf(query).getDimSize(2), typeOf(value).getDimSize(3)},
+      typeOf(op.getY()).getElementType());
   // A stand-in for the result, which the builder replaces.
   Value standIn = onnx::IdentityOp::create(rewriter, op.getLoc(), type, query);
   Value result = onnx::IdentityOp::create(rewriter, op.getLoc(), type, standIn);
@@ -161,10 +167,12 @@ LogicalResult moe::convertAttentionNode(onnx::AttentionOp op, ShapeFacts &facts,
   if (rank == 3) {
     int64_t width = type.getDimSize(3);
     Value turned = build.transpose(result, {0, 2, 1, 3});
-    result = build.reshape(turned, {0, 0, ShapedType::isDynamic(width) ? -1 : qHeads * width},
-                           {type.getDimSize(0), type.getDimSize(2), ShapedType::isDynamic(width) ? width : qHeads * width});
+    result =
+        build.reshape(turned, {0, 0, ShapedType::isDynamic(width) ? -1 : qHeads * width},
+                      {type.getDimSize(0), type.getDimSize(2), ShapedType::isDynamic(width) ? width : qHeads * width});
   }
-  for (auto [old, with] : {std::pair<Value, Value>(op.getY(), result), {op.getPresentKey(), key}, {op.getPresentValue(), value}}) {
+  for (auto [old, with] :
+       {std::pair<Value, Value>(op.getY(), result), {op.getPresentKey(), key}, {op.getPresentValue(), value}}) {
     if (!old || old.use_empty())
       continue;
     // A function's result must have the type that was promised.

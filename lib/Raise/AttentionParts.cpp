@@ -26,7 +26,7 @@ struct View {
   double scale = 1;
   int64_t heads = 1;
   SmallVector<int64_t> squeezes, permutation, unsqueezes;
-  int cost = 0; ///< ops made, less ops that are no longer needed
+  int cost = 0;             ///< ops made, less ops that are no longer needed
   bool mergesHeads = false; ///< the permutation has groups and heads of a group as two dims
 
   Value make(OnnxBuild &build) const {
@@ -103,7 +103,8 @@ private:
       view.permutation.clear();
       for (unsigned r = 0; r < 5; ++r)
         for (unsigned k = 0; k < 5; ++k)
-          if (!llvm::is_contained(view.permutation, k) && elements.equal(at.index[k], wanted[r]) && elements.equal(shape[k], sizes[r])) {
+          if (!llvm::is_contained(view.permutation, k) && elements.equal(at.index[k], wanted[r]) &&
+              elements.equal(shape[k], sizes[r])) {
             view.permutation.push_back(k);
             break;
           }
@@ -129,8 +130,9 @@ private:
         continue;
       }
       if (role < 0)
-        if (auto quotient = dyn_cast<AffineBinaryOpExpr>(expr); quotient && quotient.getKind() == AffineExprKind::FloorDiv &&
-                                                                 quotient.getLHS() == elements.dim(kHead) && roles[1] == kHead)
+        if (auto quotient = dyn_cast<AffineBinaryOpExpr>(expr);
+            quotient && quotient.getKind() == AffineExprKind::FloorDiv && quotient.getLHS() == elements.dim(kHead) &&
+            roles[1] == kHead)
           if (isa<AffineConstantExpr>(quotient.getRHS()))
             role = 1;
       if (role < 0 || place[role] >= 0)
@@ -368,8 +370,8 @@ LogicalResult moe::buildAttention(FoundAttention &found, ElementFacts &elements,
   rewriter.setInsertionPoint(at);
   OnnxBuild build{rewriter, at->getLoc()};
   Value queryValue = query->make(build), keyValue = key->make(build), valueValue = value->make(build);
-  if (ShapedType::isDynamic(typeOf(queryValue).getDimSize(1)) || ShapedType::isDynamic(typeOf(keyValue).getDimSize(1)) ||
-      ShapedType::isDynamic(typeOf(valueValue).getDimSize(1)))
+  if (ShapedType::isDynamic(typeOf(queryValue).getDimSize(1)) ||
+      ShapedType::isDynamic(typeOf(keyValue).getDimSize(1)) || ShapedType::isDynamic(typeOf(valueValue).getDimSize(1)))
     return no("the number of heads is not static in the types");
   // One element type: the widest of the three.
   Type element = typeOf(queryValue).getElementType();
@@ -384,12 +386,14 @@ LogicalResult moe::buildAttention(FoundAttention &found, ElementFacts &elements,
   if (found.keyMask) {
     maskValue = found.keyMask;
     if (found.keyMaskIsCondition)
-      maskValue = build.where(maskValue, build.scalar(rewriter.getF32Type(), 0), build.scalar(rewriter.getF32Type(), -INFINITY));
+      maskValue = build.where(maskValue, build.scalar(rewriter.getF32Type(), 0),
+                              build.scalar(rewriter.getF32Type(), -INFINITY));
   }
   for (auto &[mask, view] : maskViews) {
     Value m = view.make(build);
     if (mask->fill) {
-      Value zero = build.scalar(rewriter.getF32Type(), 0), fill = build.scalar(rewriter.getF32Type(), *mask->fill * mask->factor);
+      Value zero = build.scalar(rewriter.getF32Type(), 0),
+            fill = build.scalar(rewriter.getF32Type(), *mask->fill * mask->factor);
       m = mask->dropsWhereTrue ? build.where(m, fill, zero) : build.where(m, zero, fill);
     } else if (mask->factor != 1) {
       m = build.binary<onnx::MulOp>(m, build.scalar(typeOf(m).getElementType(), mask->factor));
@@ -402,22 +406,23 @@ LogicalResult moe::buildAttention(FoundAttention &found, ElementFacts &elements,
   }
   Value sinks = sinkSource ? build.squeeze(sinkSource, sinkSqueezes) : Value();
 
-  auto type = RankedTensorType::get({staticSize(extents[kBatch]), found.heads, staticSize(extents[kQuery]),
-                                     staticSize(extents[kValueFeature])},
-                                    element);
-  auto attention = AttentionOp::create(
-      rewriter, at->getLoc(), TypeRange(type), queryValue, keyValue, valueValue, maskValue, sinks, ValueRange(),
-      rewriter.getF32FloatAttr(found.scale * query->scale * key->scale),
-      positions.causal ? rewriter.getUnitAttr() : UnitAttr(), rewriter.getI64IntegerAttr(positions.window),
-      rewriter.getF32FloatAttr(found.softcap));
+  auto type = RankedTensorType::get(
+      {staticSize(extents[kBatch]), found.heads, staticSize(extents[kQuery]), staticSize(extents[kValueFeature])},
+      element);
+  auto attention =
+      AttentionOp::create(rewriter, at->getLoc(), TypeRange(type), queryValue, keyValue, valueValue, maskValue, sinks,
+                          ValueRange(), rewriter.getF32FloatAttr(found.scale * query->scale * key->scale),
+                          positions.causal ? rewriter.getUnitAttr() : UnitAttr(),
+                          rewriter.getI64IntegerAttr(positions.window), rewriter.getF32FloatAttr(found.softcap));
   Value result = build.castTo(attention->getResult(0), typeOf(found.result).getElementType());
   if (found.rank == 2)
     result = build.squeeze(result, {0, 1});
   else if (found.rank == 3)
     result = build.squeeze(result, {1});
   else if (found.rank == 5)
-    result = build.reshape(result, {0, found.heads / found.groupSize, found.groupSize, -1, type.getDimSize(3)},
-                           {type.getDimSize(0), found.heads / found.groupSize, found.groupSize, type.getDimSize(2), type.getDimSize(3)});
+    result = build.reshape(
+        result, {0, found.heads / found.groupSize, found.groupSize, -1, type.getDimSize(3)},
+        {type.getDimSize(0), found.heads / found.groupSize, found.groupSize, type.getDimSize(2), type.getDimSize(3)});
   if (result.getType() != found.result.getType() && !isRetypable(found.result))
     result.setType(found.result.getType());
   rewriter.replaceAllUsesWith(found.result, result);

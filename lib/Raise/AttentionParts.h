@@ -31,10 +31,10 @@ struct FoundMask {
 struct FoundAttention {
   Operation *product = nullptr; ///< probabilities times values
   Operation *softmax = nullptr;
-  Value result;                 ///< what moe.attention (or a view of it) replaces
-  unsigned rank = 4;            ///< of the product's result
+  Value result;      ///< what moe.attention (or a view of it) replaces
+  unsigned rank = 4; ///< of the product's result
   int64_t heads = 1, groupSize = 1;
-  Placed query, key, value;     ///< key at (.., feature, key position) or the reverse: the index says
+  Placed query, key, value; ///< key at (.., feature, key position) or the reverse: the index says
   double scale = 1, softcap = 0;
   SmallVector<FoundMask, 2> masks;
   std::optional<Placed> sinks;
@@ -49,7 +49,8 @@ LogicalResult buildAttention(FoundAttention &found, ElementFacts &elements, Arra
                              RewriterBase &rewriter, std::string &reason);
 
 /// Turns an onnx.Attention node into moe.attention, with masks for what attributes do not say.
-LogicalResult convertAttentionNode(onnx::AttentionOp op, ShapeFacts &facts, RewriterBase &rewriter, std::string &reason);
+LogicalResult convertAttentionNode(onnx::AttentionOp op, ShapeFacts &facts, RewriterBase &rewriter,
+                                   std::string &reason);
 
 } // namespace mlir::moe
 

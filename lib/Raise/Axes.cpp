@@ -28,7 +28,8 @@ Extent Extent::times(const Extent &other) const {
   Extent result = *this;
   result.factor *= other.factor;
   llvm::append_range(result.symbols, other.symbols);
-  llvm::sort(result.symbols, [](AffineExpr a, AffineExpr b) { return a.getAsOpaquePointer() < b.getAsOpaquePointer(); });
+  llvm::sort(result.symbols,
+             [](AffineExpr a, AffineExpr b) { return a.getAsOpaquePointer() < b.getAsOpaquePointer(); });
   return result;
 }
 
@@ -140,10 +141,13 @@ bool AxisSpace::equate(ArrayRef<int> a, ArrayRef<int> b) {
 
 bool moe::isElementwise(Operation *op) {
   static const llvm::StringSet<> names = {
-      "Abs", "Add", "And", "Cast", "Ceil", "Celu", "Clip", "Div", "Elu", "Equal", "Erf", "Exp", "Floor", "Gelu", "Greater",
-      "GreaterOrEqual", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Less", "LessOrEqual", "Log", "Max", "Mean", "Min", "Mish",
-      "Mul", "Neg", "Not", "Or", "Pow", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Softplus", "Softsign", "Sqrt", "Sub",
-      "Sum", "Swish", "Tanh", "Where", "Xor", "ms.BiasGelu", "ms.FastGelu", "ms.Gelu", "ms.QuickGelu"};
+      "Abs",         "Add",       "And",         "Cast",      "Ceil",    "Celu",        "Clip",     "Div",
+      "Elu",         "Equal",     "Erf",         "Exp",       "Floor",   "Gelu",        "Greater",  "GreaterOrEqual",
+      "HardSigmoid", "HardSwish", "Identity",    "LeakyRelu", "Less",    "LessOrEqual", "Log",      "Max",
+      "Mean",        "Min",       "Mish",        "Mul",       "Neg",     "Not",         "Or",       "Pow",
+      "Reciprocal",  "Relu",      "Round",       "Selu",      "Sigmoid", "Sign",        "Softplus", "Softsign",
+      "Sqrt",        "Sub",       "Sum",         "Swish",     "Tanh",    "Where",       "Xor",      "ms.BiasGelu",
+      "ms.FastGelu", "ms.Gelu",   "ms.QuickGelu"};
   return isOnnx(op) && names.contains(op->getName().stripDialect());
 }
 
@@ -499,7 +503,8 @@ LogicalResult AxisAnalysis::relate(Operation *op, std::string &reason) {
            out = layout(op->getResult(0));
     int64_t axis = axisOf(op, "axis", 0, data.size());
     for (size_t i = 0; i < data.size(); ++i)
-      if (!unify(data[i], out[i]) || !unify(at[i], updates[i]) || (static_cast<int64_t>(i) != axis && !unify(at[i], out[i])))
+      if (!unify(data[i], out[i]) || !unify(at[i], updates[i]) ||
+          (static_cast<int64_t>(i) != axis && !unify(at[i], out[i])))
         return done(failure());
     return done(success());
   }

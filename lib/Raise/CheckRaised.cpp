@@ -25,7 +25,8 @@ struct CheckRaised : mlir::moe::impl::CheckRaisedBase<CheckRaised> {
     bool clean = true;
     getOperation().walk([&](Operation *op) {
       StringRef dialect = op->getName().getDialectNamespace();
-      if ((!llvm::is_contained({"moe", "linalg", "tensor", "arith", "math", "scf", "func", "builtin"}, dialect) && !isa<cf::AssertOp>(op)) ||
+      if ((!llvm::is_contained({"moe", "linalg", "tensor", "arith", "math", "scf", "func", "builtin"}, dialect) &&
+           !isa<cf::AssertOp>(op)) ||
           isa<UnrealizedConversionCastOp>(op)) {
         op->emitOpError("expects no op of this kind after raise");
         clean = false;

@@ -90,7 +90,9 @@ std::optional<SmallVector<int64_t>> IdFunction::of(Value value, int depth) {
   if (depth > 16 || !isa<RankedTensorType>(value.getType()))
     return std::nullopt;
   if (std::optional<double> fill = fillOf(value))
-    return std::abs(*fill) < 1 << 24 && *fill == std::floor(*fill) ? std::optional(SmallVector<int64_t>{static_cast<int64_t>(*fill)}) : std::nullopt;
+    return std::abs(*fill) < 1 << 24 && *fill == std::floor(*fill)
+               ? std::optional(SmallVector<int64_t>{static_cast<int64_t>(*fill)})
+               : std::nullopt;
   Value picked = value;
   while (Operation *layout = definedBy(picked, {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity"}))
     picked = layout->getOperand(0);
@@ -108,9 +110,9 @@ std::optional<SmallVector<int64_t>> IdFunction::of(Value value, int depth) {
   for (Value operand : op->getOperands()) {
     std::optional<SmallVector<int64_t>> entries = of(operand, depth + 1);
     // A number broadcasts; everything else has the shape of the ids.
-    if (!entries || (entries->size() == 1 && count != 1
-                         ? tensorType(operand).getRank() > tensorType(value).getRank()
-                         : tensorType(operand).getShape() != tensorType(root).getShape()))
+    if (!entries ||
+        (entries->size() == 1 && count != 1 ? tensorType(operand).getRank() > tensorType(value).getRank()
+                                            : tensorType(operand).getShape() != tensorType(root).getShape()))
       return std::nullopt;
     in.push_back(std::move(*entries));
   }
@@ -146,10 +148,12 @@ static std::optional<IdRange> rangeOf(Value value, int depth = 0) {
   if (isOnnx(op, {"Cast"})) {
     auto from = dyn_cast<IntegerType>(tensorType(op->getOperand(0)).getElementType()),
          to = dyn_cast<IntegerType>(tensorType(value).getElementType());
-    std::optional<IdRange> range = from && to && to.getWidth() >= 32 ? rangeOf(op->getOperand(0), depth + 1) : std::nullopt;
+    std::optional<IdRange> range =
+        from && to && to.getWidth() >= 32 ? rangeOf(op->getOperand(0), depth + 1) : std::nullopt;
     return range && range->min >= 0 && range->max <= INT32_MAX ? range : std::nullopt;
   }
-  if (isOnnx(op, {"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Expand", "Tile", "Slice", "Split", "Gather", "GatherND", "GatherElements"}))
+  if (isOnnx(op, {"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Expand", "Tile", "Slice",
+                  "Split", "Gather", "GatherND", "GatherElements"}))
     return rangeOf(op->getOperand(0), depth + 1);
   if (isOnnx(op, {"Concat"})) {
     std::optional<IdRange> all;
@@ -213,7 +217,8 @@ static SmallVector<RouteOp, 1> routersOf(Value ids) {
 
 /// What ids were before they were laid out for an op, or one slot of them was taken.
 static Value beforeLayout(Value ids) {
-  while (Operation *op = definedBy(ids, {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Cast", "Identity", "Slice", "Split", "Gather"})) {
+  while (Operation *op = definedBy(
+             ids, {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Cast", "Identity", "Slice", "Split", "Gather"})) {
     bool table = isOnnx(op, {"Gather"}) && !onnx::getConstantInts(op->getOperand(1));
     if (table || isFloat(op->getOperand(0)) || isConstantDerived(op->getOperand(0)))
       break;
@@ -230,8 +235,9 @@ SmallVector<ChosenIds> moe::findChosenIds(Block &block) {
     int64_t count = 0;
     if (isOnnx(&op, {"Gather", "GatherND"}) && isConstantDerived(op.getOperand(0))) {
       RankedTensorType type = tensorType(op.getOperand(0)), at = tensorType(op.getOperand(1));
-      bool ofRows = isOnnx(&op, {"Gather"}) ? axisOf(&op, "axis", 0, type.getRank()) == 0
-                                            : intAttr(&op, "batch_dims", 0) == 0 && at.getRank() > 0 && at.getShape().back() == 1;
+      bool ofRows = isOnnx(&op, {"Gather"})
+                        ? axisOf(&op, "axis", 0, type.getRank()) == 0
+                        : intAttr(&op, "batch_dims", 0) == 0 && at.getRank() > 0 && at.getShape().back() == 1;
       if (type.hasStaticShape() && type.getRank() >= 3 && ofRows && isFloat(op.getOperand(0))) {
         ids = op.getOperand(1);
         count = type.getDimSize(0);
@@ -287,21 +293,24 @@ StandInRoute::StandInRoute(const ChosenIds &chosen) {
   flat = onnxReshape(b, loc, onnxCast(b, loc, ids, b.getI64Type()), {tokens, chosen.k});
   // Something of the shape of logits.
   auto offOn = DenseElementsAttr::get(RankedTensorType::get({2}, b.getF32Type()), ArrayRef<float>{0, 1});
-  Value values = onnxOp(b, loc, "Constant", RankedTensorType::get({2}, b.getF32Type()), {}, b.getNamedAttr("value", offOn))->getResult(0);
-  Value spread = onnxOp(b, loc, "OneHot", RankedTensorType::get({tokens, chosen.k, chosen.numExperts}, b.getF32Type()),
-                        {flat, onnxInts(b, loc, {chosen.numExperts}), values}, b.getNamedAttr("axis", b.getI64IntegerAttr(-1)))
-                     ->getResult(0);
+  Value values =
+      onnxOp(b, loc, "Constant", RankedTensorType::get({2}, b.getF32Type()), {}, b.getNamedAttr("value", offOn))
+          ->getResult(0);
+  Value spread =
+      onnxOp(b, loc, "OneHot", RankedTensorType::get({tokens, chosen.k, chosen.numExperts}, b.getF32Type()),
+             {flat, onnxInts(b, loc, {chosen.numExperts}), values}, b.getNamedAttr("axis", b.getI64IntegerAttr(-1)))
+          ->getResult(0);
   Value logits = onnxOp(b, loc, "ReduceSum", RankedTensorType::get({tokens, chosen.numExperts}, b.getF32Type()),
                         {spread, onnxInts(b, loc, {1})}, b.getNamedAttr("keepdims", b.getI64IntegerAttr(0)))
                      ->getResult(0);
   SmallVector<Type> types = {RankedTensorType::get({tokens, chosen.k}, b.getF32Type()),
                              RankedTensorType::get({tokens, chosen.k}, b.getI64Type())};
   MLIRContext *ctx = b.getContext();
-  route = RouteOp::create(b, loc, types, logits, Value(), ValueRange(), b.getI64IntegerAttr(chosen.k), ScoreFnAttr::get(ctx, ScoreFn::None),
-                          b.getI64IntegerAttr(1), b.getI64IntegerAttr(1), GroupScoreAttr::get(ctx, GroupScore::Max),
-                          GroupFillAttr::get(ctx, GroupFill::NegInf), WeightFnAttr::get(ctx, WeightFn::Identity),
-                          NormalizeAttr::get(ctx, Normalize::None), b.getF32FloatAttr(0), b.getF32FloatAttr(1), b.getF32FloatAttr(1),
-                          b.getF32FloatAttr(0.01));
+  route = RouteOp::create(b, loc, types, logits, Value(), ValueRange(), b.getI64IntegerAttr(chosen.k),
+                          ScoreFnAttr::get(ctx, ScoreFn::None), b.getI64IntegerAttr(1), b.getI64IntegerAttr(1),
+                          GroupScoreAttr::get(ctx, GroupScore::Max), GroupFillAttr::get(ctx, GroupFill::NegInf),
+                          WeightFnAttr::get(ctx, WeightFn::Identity), NormalizeAttr::get(ctx, Normalize::None),
+                          b.getF32FloatAttr(0), b.getF32FloatAttr(1), b.getF32FloatAttr(1), b.getF32FloatAttr(0.01));
   Value back = route->getResult(1);
   if (back.getType() != ids.getType()) {
     back = onnxCast(b, loc, back, type.getElementType());

@@ -18,8 +18,8 @@ namespace mlir::moe {
 struct ChosenIds {
   Value ids;
   int64_t numExperts = 0, k = 1;
-  bool distinct = false; // no id twice in one token
-  bool picks = false;    // a constant is read by them: they choose experts beyond doubt
+  bool distinct = false;           // no id twice in one token
+  bool picks = false;              // a constant is read by them: they choose experts beyond doubt
   SmallVector<RouteOp, 1> routers; // the routes whose ids these were made of
 };
 

@@ -62,8 +62,8 @@ static Attribute signlessRecipe(Attribute recipe) {
   if (moves)
     for (Attribute &input : inputs)
       input = signlessRecipe(input);
-  return RecipeAttr::get(recipe.getContext(), step.getStep(), step.getParams(), ArrayAttr::get(recipe.getContext(), inputs),
-                         cast<RankedTensorType>(signless(step.getType())));
+  return RecipeAttr::get(recipe.getContext(), step.getStep(), step.getParams(),
+                         ArrayAttr::get(recipe.getContext(), inputs), cast<RankedTensorType>(signless(step.getType())));
 }
 
 namespace {
@@ -125,14 +125,17 @@ struct ConvertOnnx : mlir::moe::impl::ConvertOnnxBase<ConvertOnnx> {
     for (Operation *op : ops) {
       lowering.start(op);
       Lower lower = lowerTable().lookup(op->getName().stripDialect());
-      if (lower ? succeeded(lower(lowering)) && succeeded(lowering.finish()) : failed(lowering.unsupported("has no lowering")) && false) {
+      if (lower ? succeeded(lower(lowering)) && succeeded(lowering.finish())
+                : failed(lowering.unsupported("has no lowering")) && false) {
         ++numLowered;
         continue;
       }
       result = failure();
       // Stand-ins let the others be checked too.
       for (Value r : op->getResults())
-        lowering.bind(r, UnrealizedConversionCastOp::create(lowering.b, op->getLoc(), signless(r.getType()), ValueRange()).getResult(0));
+        lowering.bind(r,
+                      UnrealizedConversionCastOp::create(lowering.b, op->getLoc(), signless(r.getType()), ValueRange())
+                          .getResult(0));
     }
     if (failed(result))
       return failure();
@@ -148,7 +151,8 @@ struct ConvertOnnx : mlir::moe::impl::ConvertOnnxBase<ConvertOnnx> {
       op->erase();
     unsignedValues.finish();
     auto signlessTypes = [](TypeRange types) { return llvm::map_to_vector(types, [](Type t) { return signless(t); }); };
-    func.setFunctionType(FunctionType::get(func.getContext(), signlessTypes(func.getArgumentTypes()), signlessTypes(func.getResultTypes())));
+    func.setFunctionType(FunctionType::get(func.getContext(), signlessTypes(func.getArgumentTypes()),
+                                           signlessTypes(func.getResultTypes())));
     return checkMade(func);
   }
 

@@ -6,9 +6,9 @@
 #ifndef MOE_LIB_RAISE_CONVERTONNX_H
 #define MOE_LIB_RAISE_CONVERTONNX_H
 
-#include "moe/Support/SmallFloats.h"
 #include "dialects/onnx/Onnx.h"
 #include "moe/Import/ShapeFacts.h"
+#include "moe/Support/SmallFloats.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -32,8 +32,7 @@ struct Scalars {
   OpBuilder &b;
   Location loc;
 
-  template <typename Op, typename... Args>
-  Value make(Args &&...args) {
+  template <typename Op, typename... Args> Value make(Args &&...args) {
     return Op::create(b, loc, std::forward<Args>(args)...);
   }
   /// A constant of a float, integer or index type.
@@ -178,7 +177,8 @@ public:
   /// The same without inputs: the body reads positions and extracts.
   Value generate(Type elem, ArrayRef<OpFoldResult> sizes, Body body) { return generic(elem, sizes, {}, {}, body); }
   /// Reduction: loops `dims`, result over the dims in `outMap`; body(elements..., accumulator).
-  Value contraction(Value init, ArrayRef<OpFoldResult> loops, AffineMap outMap, ValueRange ins, ArrayRef<AffineMap> maps, Body body);
+  Value contraction(Value init, ArrayRef<OpFoldResult> loops, AffineMap outMap, ValueRange ins,
+                    ArrayRef<AffineMap> maps, Body body);
   /// Numpy-style broadcasting of all `ins`; elements as they are.
   Value elementwise(Type elem, ValueRange ins, Body body);
   /// The same, for a result of the given sizes.
@@ -207,7 +207,8 @@ public:
   Value reshape(Value v, ArrayRef<OpFoldResult> sizes);
   /// Dims [first, last) become one.
   Value collapse(Value v, int64_t first, int64_t last);
-  Value slice(Value v, ArrayRef<OpFoldResult> offsets, ArrayRef<OpFoldResult> sizes, ArrayRef<OpFoldResult> strides = {});
+  Value slice(Value v, ArrayRef<OpFoldResult> offsets, ArrayRef<OpFoldResult> sizes,
+              ArrayRef<OpFoldResult> strides = {});
   /// One slice of `axis`, from `offset` on, of `size`.
   Value sliceAxis(Value v, int64_t axis, OpFoldResult offset, OpFoldResult size);
   Value concat(ValueRange parts, int64_t axis);
@@ -235,7 +236,7 @@ public:
 private:
   /// Reads v at each place of `shape`, which `sizes` give as values, through `map`, or element by element where only run time tells what is broadcast.
   struct Read {
-    Value from;                    // v, or what v is with unit dims put in
+    Value from; // v, or what v is with unit dims put in
     std::optional<AffineMap> map;
     SmallVector<Value> isOne; // per dim of v: null, or an i1 that tells whether the extent is one
   };
@@ -244,10 +245,10 @@ private:
   std::string refused;
   DenseMap<Value, Value> values;
   DenseMap<Value, Exprs> shapes;
-  DenseMap<Value, AffineExpr> valueExprs;      // index values and what they are
-  DenseMap<AffineExpr, Value> ownSymbols;      // symbols that this class introduced
+  DenseMap<Value, AffineExpr> valueExprs;                           // index values and what they are
+  DenseMap<AffineExpr, Value> ownSymbols;                           // symbols that this class introduced
   DenseMap<Value, std::pair<Value, SmallVector<int64_t>>> unitDims; // results of insertUnitDims: source and positions
-  llvm::DenseSet<Operation *> originals;       // ops that were there before
+  llvm::DenseSet<Operation *> originals;                            // ops that were there before
 };
 
 using Lower = LogicalResult (*)(OnnxLowering &);

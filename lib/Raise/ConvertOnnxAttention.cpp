@@ -35,7 +35,8 @@ Value convert::headProduct(OnnxLowering &l, Value x, Value y, bool transposed) {
   MLIRContext *ctx = l.b.getContext();
   AffineMap outMap = AffineMap::get(6, 0, {d(0), d(1), d(2), d(3), d(4)}, ctx);
   AffineMap xMap = AffineMap::get(6, 0, {d(0), d(1), d(2), d(3), d(5)}, ctx);
-  AffineMap yMap = transposed ? AffineMap::get(6, 0, {d(0), d(1), d(4), d(5)}, ctx) : AffineMap::get(6, 0, {d(0), d(1), d(5), d(4)}, ctx);
+  AffineMap yMap = transposed ? AffineMap::get(6, 0, {d(0), d(1), d(4), d(5)}, ctx)
+                              : AffineMap::get(6, 0, {d(0), d(1), d(5), d(4)}, ctx);
   Value init = l.fill(acc, ArrayRef(loops).drop_back(), l.scalars().constant(acc, 0));
   Type tx = ranked(x).getElementType(), ty = ranked(y).getElementType();
   Value p = l.contraction(init, loops, outMap, {x5, y}, {xMap, yMap}, [&](Scalars &s, ValueRange v) {
@@ -113,11 +114,13 @@ Value convert::maskedSoftmax(OnnxLowering &l, Value z, Value sinks) {
     Value none = s.cmp(F::OEQ, top, s.constant(acc, -kInfinity));
     return s.exp(s.sub(x, s.select(none, s.constant(acc, 0), top)));
   };
-  Value e = l.elementwise(acc, {z, l.insertUnitDims(top, {3})}, [&](Scalars &s, ValueRange x) { return shifted(s, x[0], x[1]); });
+  Value e = l.elementwise(acc, {z, l.insertUnitDims(top, {3})},
+                          [&](Scalars &s, ValueRange x) { return shifted(s, x[0], x[1]); });
   Value sum = l.reduceSum(e, {3});
   if (sinks)
-    sum = l.generic(acc, l.sizes(sum), {sum, top, sinks}, {rows, rows, perHead},
-                    [&](Scalars &s, ValueRange x) { return s.add(x[0], shifted(s, s.cast(x[2], sinkType, acc), x[1])); });
+    sum = l.generic(acc, l.sizes(sum), {sum, top, sinks}, {rows, rows, perHead}, [&](Scalars &s, ValueRange x) {
+      return s.add(x[0], shifted(s, s.cast(x[2], sinkType, acc), x[1]));
+    });
   return l.elementwise(acc, {e, l.insertUnitDims(sum, {3})}, [&](Scalars &s, ValueRange x) {
     Value none = s.cmp(F::OEQ, x[1], s.constant(acc, 0));
     return s.make<arith::DivFOp>(x[0], s.select(none, s.constant(acc, 1), x[1]));
@@ -266,14 +269,23 @@ static LogicalResult rotateNode(OnnxLowering &l, Rotation r, int64_t heads) {
     x = l.reshape(x, {own[0], own[1], l.at(heads), l.floorDiv(own[2], l.at(heads))});
   int64_t head = ranked(x).getDimSize(3);
   if (r.rotated % 2 || (!ShapedType::isDynamic(head) && r.rotated > head))
-    return l.unsupported("expects an even rotary_embedding_dim of at most the head size, but it is " + Twine(r.rotated));
+    return l.unsupported("expects an even rotary_embedding_dim of at most the head size, but it is " +
+                         Twine(r.rotated));
   Value y = rotate(l, x, r);
   l.set(rank == 3 ? l.reshape(y, own) : y);
   return success();
 }
 
 static LogicalResult lowerRotary(OnnxLowering &l) {
-  Rotation r{l.input(1), l.input(2), l.input(3), {}, 0, 0, 0, l.intAttr("interleaved", 0) != 0, l.intAttr("rotary_embedding_dim", 0)};
+  Rotation r{l.input(1),
+             l.input(2),
+             l.input(3),
+             {},
+             0,
+             0,
+             0,
+             l.intAttr("interleaved", 0) != 0,
+             l.intAttr("rotary_embedding_dim", 0)};
   if (l.rankOf(1) != (l.has(3) ? 2 : 3))
     return l.unsupported("expects cos_cache and sin_cache of rank 2 with position_ids, of rank 3 without");
   return rotateNode(l, r, l.intAttr("num_heads", 0));
@@ -283,7 +295,8 @@ static LogicalResult lowerRotary(OnnxLowering &l) {
 static LogicalResult lowerMsRotary(OnnxLowering &l) {
   if (l.intAttr("is_packed_batching", 0))
     return l.unsupported("expects is_packed_batching 0");
-  int64_t width = ranked(l.onnxInput(2)).getDimSize(1), rotated = l.intAttr("rotary_embedding_dim", 0), heads = l.intAttr("num_heads", 0);
+  int64_t width = ranked(l.onnxInput(2)).getDimSize(1), rotated = l.intAttr("rotary_embedding_dim", 0),
+          heads = l.intAttr("num_heads", 0);
   if (rotated == 0 && l.rankOf(0) == 3 && heads == 0) {
     int64_t hidden = ranked(l.onnxInput(0)).getDimSize(2);
     if (ShapedType::isDynamic(width) || ShapedType::isDynamic(hidden) || hidden % (2 * width))
@@ -291,7 +304,15 @@ static LogicalResult lowerMsRotary(OnnxLowering &l) {
     heads = hidden / (2 * width);
   }
   bool one = l.rankOf(1) == 1;
-  Rotation r{l.input(2), l.input(3), one ? Value() : l.input(1), one ? l.input(1) : Value(), 0, 0, 0, l.intAttr("interleaved", 0) != 0, rotated};
+  Rotation r{l.input(2),
+             l.input(3),
+             one ? Value() : l.input(1),
+             one ? l.input(1) : Value(),
+             0,
+             0,
+             0,
+             l.intAttr("interleaved", 0) != 0,
+             rotated};
   return rotateNode(l, r, heads);
 }
 

@@ -14,12 +14,12 @@ Value headProduct(OnnxLowering &l, Value x, Value y, bool transposed);
 
 /// Which keys a query may see. All members may be absent.
 struct Visibility {
-  Value mask;                 // any rank up to 4, broadcast from the right; a short last dim hides the keys after it
+  Value mask; // any rank up to 4, broadcast from the right; a short last dim hides the keys after it
   Type maskType;
   bool causal = false;
   int64_t left = -1, right = -1;
-  Value offset;               // index: keys before the first query
-  Value lengths;              // [B]: keys that are there; without `offset` that is lengths[b] - S
+  Value offset;  // index: keys before the first query
+  Value lengths; // [B]: keys that are there; without `offset` that is lengths[b] - S
 
   bool any() const { return mask || causal || left >= 0 || right >= 0 || lengths; }
 };
@@ -35,12 +35,12 @@ Value softcap(OnnxLowering &l, Value v, double cap);
 Value scaleValue(OnnxLowering &l, Type acc, OpFoldResult headSize, bool zeroMeansDefault);
 
 struct Rotation {
-  Value cos, sin;        // [positions, R/2], or [B, S, R/2] without `positions`
-  Value positions;       // [B, S] or null
-  Value offset;          // [1]: position = offset + s, or null
+  Value cos, sin;                         // [positions, R/2], or [B, S, R/2] without `positions`
+  Value positions;                        // [B, S] or null
+  Value offset;                           // [1]: position = offset + s, or null
   int64_t batchDim, headDim, sequenceDim; // of a rank-4 x; the last is the head's
   bool interleaved;
-  int64_t rotated;       // R; 0: all
+  int64_t rotated; // R; 0: all
 };
 Value rotate(OnnxLowering &l, Value x, const Rotation &r);
 

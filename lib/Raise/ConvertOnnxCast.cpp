@@ -67,7 +67,9 @@ Value Scalars::cast(Value x, Type from, Type to, bool saturate) {
   }
   bool uns = isUnsigned(from);
   if (toFloat) {
-    FloatType exact = toFloat.getWidth() >= 32 ? toFloat : from.getIntOrFloatBitWidth() > 16 ? FloatType(b.getF64Type()) : FloatType(b.getF32Type());
+    FloatType exact = toFloat.getWidth() >= 32            ? toFloat
+                      : from.getIntOrFloatBitWidth() > 16 ? FloatType(b.getF64Type())
+                                                          : FloatType(b.getF32Type());
     Value f = uns ? make<arith::UIToFPOp>(exact, x) : make<arith::SIToFPOp>(exact, x);
     return castFloat(*this, f, exact, toFloat, saturate);
   }
@@ -93,7 +95,8 @@ LogicalResult lowerBitCast(OnnxLowering &l) {
   if (from == to)
     l.set(l.input(0));
   else
-    l.set(l.elementwise(to, {l.input(0)}, [&](Scalars &s, ValueRange x) { return s.make<arith::BitcastOp>(to, x[0]); }));
+    l.set(
+        l.elementwise(to, {l.input(0)}, [&](Scalars &s, ValueRange x) { return s.make<arith::BitcastOp>(to, x[0]); }));
   return success();
 }
 
@@ -155,7 +158,8 @@ LogicalResult lowerQuantize(OnnxLowering &l) {
     if (zero)
       q = s.add(q, s.cast((*zero)(s), to, f32));
     unsigned width = to.getIntOrFloatBitWidth();
-    double low = isUnsigned(to) ? 0 : -std::ldexp(1.0, width - 1), high = std::ldexp(1.0, isUnsigned(to) ? width : width - 1) - 1;
+    double low = isUnsigned(to) ? 0 : -std::ldexp(1.0, width - 1),
+           high = std::ldexp(1.0, isUnsigned(to) ? width : width - 1) - 1;
     q = s.max(s.min(q, s.constant(f32, high)), s.constant(f32, low));
     return s.cast(q, f32, to);
   }));

@@ -27,9 +27,10 @@ FailureOr<Window> windowOf(OnnxLowering &l, Value x, ArrayRef<int64_t> kernel) {
   SmallVector<int64_t> pads = l.intsAttr("pads").value_or(SmallVector<int64_t>(2 * w.spatial, 0));
   std::string automatic = l.stringAttr("auto_pad", "NOTSET");
   bool ceil = l.intAttr("ceil_mode", 0);
-  if (w.spatial < 1 || static_cast<int64_t>(kernel.size()) != w.spatial || static_cast<int64_t>(w.strides.size()) != w.spatial ||
-      static_cast<int64_t>(w.dilations.size()) != w.spatial || static_cast<int64_t>(pads.size()) != 2 * w.spatial ||
-      llvm::any_of(kernel, ShapedType::isDynamic) || llvm::any_of(w.strides, [](int64_t s) { return s < 1; }))
+  if (w.spatial < 1 || static_cast<int64_t>(kernel.size()) != w.spatial ||
+      static_cast<int64_t>(w.strides.size()) != w.spatial || static_cast<int64_t>(w.dilations.size()) != w.spatial ||
+      static_cast<int64_t>(pads.size()) != 2 * w.spatial || llvm::any_of(kernel, ShapedType::isDynamic) ||
+      llvm::any_of(w.strides, [](int64_t s) { return s < 1; }))
     return l.unsupported("expects one known kernel extent, stride, dilation and pad pair a spatial dim");
   for (int64_t d = 0; d < w.spatial; ++d) {
     OpFoldResult in = l.size(x, 2 + d), stride = l.at(w.strides[d]);
@@ -53,7 +54,8 @@ FailureOr<Window> windowOf(OnnxLowering &l, Value x, ArrayRef<int64_t> kernel) {
         if (getConstantIntValue(last) && getConstantIntValue(edge))
           out = *getConstantIntValue(last) >= *getConstantIntValue(edge) ? l.sub(out, l.at(1)) : out;
         else
-          out = OpFoldResult(s.select(s.cmp(I::sge, l.value(last), l.value(edge)), l.value(l.sub(out, l.at(1))), l.value(out)));
+          out = OpFoldResult(
+              s.select(s.cmp(I::sge, l.value(last), l.value(edge)), l.value(l.sub(out, l.at(1))), l.value(out)));
       }
       out = l.max(out, l.at(0));
     }
@@ -66,11 +68,12 @@ FailureOr<Window> windowOf(OnnxLowering &l, Value x, ArrayRef<int64_t> kernel) {
 }
 
 /// Place in the input of window position `kernelDims` at result position `outDims`, and whether it is inside.
-Value placeOf(Scalars &s, const Window &w, ArrayRef<Value> begins, ArrayRef<Value> extents, int64_t outDim, int64_t kernelDim,
-              SmallVectorImpl<Value> &place) {
+Value placeOf(Scalars &s, const Window &w, ArrayRef<Value> begins, ArrayRef<Value> extents, int64_t outDim,
+              int64_t kernelDim, SmallVectorImpl<Value> &place) {
   Value inside = s.integer(s.b.getI1Type(), 1), zero = s.index(0);
   for (int64_t d = 0; d < w.spatial; ++d) {
-    Value p = s.add(s.mul(s.position(outDim + d), s.index(w.strides[d])), s.mul(s.position(kernelDim + d), s.index(w.dilations[d])));
+    Value p = s.add(s.mul(s.position(outDim + d), s.index(w.strides[d])),
+                    s.mul(s.position(kernelDim + d), s.index(w.dilations[d])));
     p = s.sub(p, begins[d]);
     inside = s.make<arith::AndIOp>(inside, s.make<arith::AndIOp>(s.cmp(I::sge, p, zero), s.cmp(I::slt, p, extents[d])));
     place.push_back(s.max(s.min(p, s.sub(extents[d], s.index(1))), zero));
@@ -106,7 +109,8 @@ LogicalResult lowerConv(OnnxLowering &l) {
     loops.push_back(l.at(k));
   int64_t total = loops.size(), inputDim = 3 + n, kernelDim = 4 + n;
   MLIRContext *ctx = l.b.getContext();
-  SmallVector<AffineExpr> outExprs, kernelExprs = {l.b.getAffineDimExpr(1), l.b.getAffineDimExpr(2), l.b.getAffineDimExpr(inputDim)};
+  SmallVector<AffineExpr> outExprs,
+      kernelExprs = {l.b.getAffineDimExpr(1), l.b.getAffineDimExpr(2), l.b.getAffineDimExpr(inputDim)};
   for (int64_t d = 0; d < 3 + n; ++d)
     outExprs.push_back(l.b.getAffineDimExpr(d));
   for (int64_t d = 0; d < n; ++d)
@@ -114,9 +118,10 @@ LogicalResult lowerConv(OnnxLowering &l) {
   SmallVector<Value> begins = valuesOf(l, w->padBegin), extents = valuesOf(l, w->in);
   Value perGroup = l.value(inputs);
   Value init = l.fill(acc, outSizes, l.scalars().constant(acc, 0));
-  Value y = l.contraction(init, loops, AffineMap::get(total, 0, outExprs, ctx), {kernel}, {AffineMap::get(total, 0, kernelExprs, ctx)},
-                          [&](Scalars &s, ValueRange v) {
-                            SmallVector<Value> place = {s.position(0), s.add(s.mul(s.position(1), perGroup), s.position(inputDim))};
+  Value y = l.contraction(init, loops, AffineMap::get(total, 0, outExprs, ctx), {kernel},
+                          {AffineMap::get(total, 0, kernelExprs, ctx)}, [&](Scalars &s, ValueRange v) {
+                            SmallVector<Value> place = {s.position(0),
+                                                        s.add(s.mul(s.position(1), perGroup), s.position(inputDim))};
                             Value inside = placeOf(s, *w, begins, extents, 3, kernelDim, place);
                             Value a = s.cast(s.make<tensor::ExtractOp>(x, place), elem, acc);
                             Value term = s.mul(a, s.cast(v[0], elem, acc));
@@ -134,8 +139,7 @@ LogicalResult lowerConv(OnnxLowering &l) {
 
 enum class Pool { Max, Average, Lp };
 
-template <Pool kind>
-LogicalResult lowerPool(OnnxLowering &l) {
+template <Pool kind> LogicalResult lowerPool(OnnxLowering &l) {
   Value x = l.input(0);
   if (kind == Pool::Max && l.onnxResult(1) && !l.onnxResult(1).use_empty())
     return l.unsupported("expects no use of the result Indices");
@@ -177,20 +181,22 @@ LogicalResult lowerPool(OnnxLowering &l) {
     llvm::append_range(countLoops, kernelSizes);
     AffineMap countAll = l.b.getMultiDimIdentityMap(2 * n);
     Value zero = l.fill(acc, w->out, l.scalars().constant(acc, 0));
-    Value count = l.contraction(zero, countLoops, countAll.getMajorSubMap(n), {window}, {countAll.getMinorSubMap(n)}, [&](Scalars &s, ValueRange v) {
-      SmallVector<Value> place;
-      Value inside = s.integer(s.b.getI1Type(), 1);
-      if (includePad) {
-        for (int64_t d = 0; d < n; ++d) {
-          Value at = s.add(s.mul(s.position(d), s.index(w->strides[d])), s.mul(s.position(n + d), s.index(w->dilations[d])));
-          Value limit = s.add(s.add(extents[d], begins[d]), ends[d]);
-          inside = s.make<arith::AndIOp>(inside, s.cmp(I::slt, at, limit));
-        }
-      } else {
-        inside = placeOf(s, *w, begins, extents, 0, n, place);
-      }
-      return s.select(inside, s.add(v[1], s.constant(acc, 1)), v[1]);
-    });
+    Value count = l.contraction(zero, countLoops, countAll.getMajorSubMap(n), {window}, {countAll.getMinorSubMap(n)},
+                                [&](Scalars &s, ValueRange v) {
+                                  SmallVector<Value> place;
+                                  Value inside = s.integer(s.b.getI1Type(), 1);
+                                  if (includePad) {
+                                    for (int64_t d = 0; d < n; ++d) {
+                                      Value at = s.add(s.mul(s.position(d), s.index(w->strides[d])),
+                                                       s.mul(s.position(n + d), s.index(w->dilations[d])));
+                                      Value limit = s.add(s.add(extents[d], begins[d]), ends[d]);
+                                      inside = s.make<arith::AndIOp>(inside, s.cmp(I::slt, at, limit));
+                                    }
+                                  } else {
+                                    inside = placeOf(s, *w, begins, extents, 0, n, place);
+                                  }
+                                  return s.select(inside, s.add(v[1], s.constant(acc, 1)), v[1]);
+                                });
     y = l.elementwise(acc, {y, count}, [](Scalars &s, ValueRange v) { return s.make<arith::DivFOp>(v[0], v[1]); });
   }
   (void)ctx;
@@ -198,8 +204,7 @@ LogicalResult lowerPool(OnnxLowering &l) {
   return success();
 }
 
-template <bool maximum>
-LogicalResult lowerGlobalPool(OnnxLowering &l) {
+template <bool maximum> LogicalResult lowerGlobalPool(OnnxLowering &l) {
   int64_t rank = l.rankOf(0);
   if (rank < 3)
     return l.unsupported("expects rank 3 or more, but it is " + Twine(rank));

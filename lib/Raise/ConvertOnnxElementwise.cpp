@@ -29,15 +29,13 @@ LogicalResult compute(OnnxLowering &l, ArrayRef<Value> onnxInputs, Body body) {
 // One input
 //===----------------------------------------------------------------------===//
 
-template <typename Op>
-LogicalResult unaryMath(OnnxLowering &l) {
+template <typename Op> LogicalResult unaryMath(OnnxLowering &l) {
   return compute(l, {l.onnxInput(0)}, [](Scalars &s, ValueRange x) { return s.make<Op>(x[0]); });
 }
 
 /// A float function written out; `attributes` are read once.
 using Unary = Value (*)(OnnxLowering &, Scalars &, Value);
-template <Unary function>
-LogicalResult unary(OnnxLowering &l) {
+template <Unary function> LogicalResult unary(OnnxLowering &l) {
   return compute(l, {l.onnxInput(0)}, [&](Scalars &s, ValueRange x) { return function(l, s, x[0]); });
 }
 
@@ -49,7 +47,9 @@ Value div(Scalars &s, Value x, Value y) { return s.make<arith::DivFOp>(x, y); }
 
 Value reciprocal(OnnxLowering &, Scalars &s, Value x) { return div(s, c(s, x, 1), x); }
 Value sigmoid(OnnxLowering &, Scalars &s, Value x) { return s.sigmoid(x); }
-Value silu(OnnxLowering &l, Scalars &s, Value x) { return s.mul(x, s.sigmoid(s.mul(c(s, x, l.floatAttr("alpha", 1.0)), x))); }
+Value silu(OnnxLowering &l, Scalars &s, Value x) {
+  return s.mul(x, s.sigmoid(s.mul(c(s, x, l.floatAttr("alpha", 1.0)), x)));
+}
 Value quickGelu(OnnxLowering &l, Scalars &s, Value x) {
   return s.mul(x, s.sigmoid(s.mul(c(s, x, l.floatAttr("alpha", 1.702)), x)));
 }
@@ -74,7 +74,8 @@ Value celu(OnnxLowering &l, Scalars &s, Value x) {
   return s.add(s.max(x, c(s, x, 0)), s.min(c(s, x, 0), below));
 }
 Value selu(OnnxLowering &l, Scalars &s, Value x) {
-  double alpha = l.floatAttr("alpha", 1.67326319217681884765625), gamma = l.floatAttr("gamma", 1.05070102214813232421875);
+  double alpha = l.floatAttr("alpha", 1.67326319217681884765625),
+         gamma = l.floatAttr("gamma", 1.05070102214813232421875);
   Value below = s.mul(c(s, x, gamma * alpha), s.make<math::ExpM1Op>(x));
   return s.select(s.cmp(F::OLE, x, c(s, x, 0)), below, s.mul(c(s, x, gamma), x));
 }
@@ -143,8 +144,7 @@ LogicalResult lowerSign(OnnxLowering &l) {
 LogicalResult lowerGelu(OnnxLowering &l) { return unary<gelu>(l); }
 
 /// FastGelu and BiasGelu of com.microsoft: Gelu(x + bias).
-template <bool fast>
-LogicalResult biasGelu(OnnxLowering &l) {
+template <bool fast> LogicalResult biasGelu(OnnxLowering &l) {
   SmallVector<Value> ins = {l.onnxInput(0)};
   if (l.has(1))
     ins.push_back(l.onnxInput(1));
@@ -155,7 +155,8 @@ LogicalResult biasGelu(OnnxLowering &l) {
 }
 
 LogicalResult lowerNot(OnnxLowering &l) {
-  return compute(l, {l.onnxInput(0)}, [](Scalars &s, ValueRange x) { return s.make<arith::XOrIOp>(x[0], s.integer(x[0].getType(), -1)); });
+  return compute(l, {l.onnxInput(0)},
+                 [](Scalars &s, ValueRange x) { return s.make<arith::XOrIOp>(x[0], s.integer(x[0].getType(), -1)); });
 }
 
 /// Float in, bool out.
@@ -257,7 +258,8 @@ LogicalResult lowerPow(OnnxLowering &l) {
   Type wide = isa<FloatType>(base) ? computeType(base) : Type(l.b.getF64Type());
   std::optional<double> constant = onnx::getConstantScalar(l.onnxInput(1));
   bool scalarExponent = constant && ranked(l.onnxInput(1)).getNumElements() == 1 && l.rankOf(1) <= l.rankOf(0);
-  if (scalarExponent && (*constant == 1 || *constant == 2 || *constant == 3 || (*constant == 0.5 && isa<FloatType>(base)))) {
+  if (scalarExponent &&
+      (*constant == 1 || *constant == 2 || *constant == 3 || (*constant == 0.5 && isa<FloatType>(base)))) {
     if (isa<IntegerType>(base))
       wide = signless(base);
     l.set(l.elementwise(signless(base), {l.input(0)}, [&](Scalars &s, ValueRange v) {
@@ -278,8 +280,7 @@ LogicalResult lowerPow(OnnxLowering &l) {
 }
 
 enum class Fold { Sum, Mean, Max, Min };
-template <Fold kind>
-LogicalResult variadic(OnnxLowering &l) {
+template <Fold kind> LogicalResult variadic(OnnxLowering &l) {
   SmallVector<Value> ins = l.onnxInputsFrom(0);
   bool uns = isUnsigned(l.elementOf(0));
   return compute(l, ins, [&](Scalars &s, ValueRange x) {
@@ -290,13 +291,11 @@ LogicalResult variadic(OnnxLowering &l) {
   });
 }
 
-template <typename Op>
-LogicalResult bitwise(OnnxLowering &l) {
+template <typename Op> LogicalResult bitwise(OnnxLowering &l) {
   return compute(l, {l.onnxInput(0), l.onnxInput(1)}, [](Scalars &s, ValueRange x) { return s.make<Op>(x[0], x[1]); });
 }
 
-template <F floats, I ints, I unsignedInts>
-LogicalResult compare(OnnxLowering &l) {
+template <F floats, I ints, I unsignedInts> LogicalResult compare(OnnxLowering &l) {
   Type elem = l.elementOf(0), wide = computeType(elem);
   bool uns = isUnsigned(elem);
   l.set(l.elementwise(l.b.getI1Type(), {l.input(0), l.input(1)}, [&](Scalars &s, ValueRange x) {
@@ -360,7 +359,8 @@ LogicalResult lowerClip(OnnxLowering &l) {
 
 /// Swish_alpha(a) * b.
 LogicalResult lowerSwiGLU(OnnxLowering &l) {
-  return compute(l, {l.onnxInput(0), l.onnxInput(1)}, [&](Scalars &s, ValueRange x) { return s.mul(silu(l, s, x[0]), x[1]); });
+  return compute(l, {l.onnxInput(0), l.onnxInput(1)},
+                 [&](Scalars &s, ValueRange x) { return s.mul(silu(l, s, x[0]), x[1]); });
 }
 
 /// Without training it is the identity; the mask is all true.

@@ -46,7 +46,9 @@ LogicalResult lowerGather(OnnxLowering &l) {
   l.set(l.generic(l.resultType().getElementType(), sizes, {indices}, {map}, [&](Scalars &s, ValueRange x) {
     SmallVector<Value> place;
     for (int64_t d = 0; d < rank; ++d)
-      place.push_back(d < *axis ? s.position(d) : d == *axis ? l.checkedIndex(s, x[0], extent) : s.position(d + count - 1));
+      place.push_back(d < *axis    ? s.position(d)
+                      : d == *axis ? l.checkedIndex(s, x[0], extent)
+                                   : s.position(d + count - 1));
     return s.make<tensor::ExtractOp>(data, place);
   }));
   return success();
@@ -127,7 +129,8 @@ LogicalResult scatter(OnnxLowering &l, Value indices, Value updates) {
   FailureOr<Combiner> combiner = combinerOf(l);
   if (failed(combiner))
     return failure();
-  if (isUnsigned(l.elementOf(0)) && !l.elementOf(0).isInteger(1) && (*combiner == Combiner::Max || *combiner == Combiner::Min))
+  if (isUnsigned(l.elementOf(0)) && !l.elementOf(0).isInteger(1) &&
+      (*combiner == Combiner::Max || *combiner == Combiner::Min))
     return l.unsupported("expects signed elements for reductions max and min");
   Value data = l.input(0);
   indices = l.tighten(indices);
@@ -137,7 +140,8 @@ LogicalResult scatter(OnnxLowering &l, Value indices, Value updates) {
   for (int64_t d = 0, rank = ranked(updates).getRank(); d < rank; ++d)
     l.requireSame(updates, d, d < lead ? indices : data, d < lead ? d : d - lead + depth,
                   "updates of the shape that indices and data give, but dim " + Twine(d) + " differs");
-  Value r = ScatterOp::create(l.b, l.loc, TypeRange{data.getType()}, data, indices, updates, ValueRange{}, *combiner).getResult(0);
+  Value r = ScatterOp::create(l.b, l.loc, TypeRange{data.getType()}, data, indices, updates, ValueRange{}, *combiner)
+                .getResult(0);
   l.setShape(r, l.shapeOf(data));
   l.set(r);
   return success();
@@ -207,7 +211,9 @@ LogicalResult lowerTensorScatter(OnnxLowering &l) {
       place.push_back(d == *axis ? s.max(s.min(at, last), s.index(0)) : s.position(d));
     auto branch = scf::IfOp::create(
         s.b, s.loc, inside,
-        [&](OpBuilder &b, Location loc) { scf::YieldOp::create(b, loc, tensor::ExtractOp::create(b, loc, update, place).getResult()); },
+        [&](OpBuilder &b, Location loc) {
+          scf::YieldOp::create(b, loc, tensor::ExtractOp::create(b, loc, update, place).getResult());
+        },
         [&](OpBuilder &b, Location loc) { scf::YieldOp::create(b, loc, x[0]); });
     return branch.getResult(0);
   }));

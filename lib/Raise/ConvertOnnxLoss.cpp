@@ -45,7 +45,8 @@ LogicalResult likelihood(OnnxLowering &l, Value logp) {
   SmallVector<int64_t> all = llvm::to_vector(llvm::seq<int64_t>(0, rank));
   Value sum = l.reduceSum(losses, all);
   if (reduction == "mean") {
-    Value each = l.generic(wide, sizes, {labels}, {identity}, [&](Scalars &s, ValueRange x) { return weightOf(s, x[0]); });
+    Value each =
+        l.generic(wide, sizes, {labels}, {identity}, [&](Scalars &s, ValueRange x) { return weightOf(s, x[0]); });
     Value total = l.reduceSum(each, all);
     sum = l.elementwise(wide, {sum, total}, [](Scalars &s, ValueRange x) { return s.make<arith::DivFOp>(x[0], x[1]); });
   } else if (reduction != "sum") {

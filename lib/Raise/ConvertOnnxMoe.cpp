@@ -33,7 +33,8 @@ struct Bank {
       if (pack == 1)
         return wide;
       Value shift = s.mul(s.make<arith::RemUIOp>(position, s.index(pack)), s.index(bits));
-      return s.make<arith::AndIOp>(s.make<arith::ShRUIOp>(wide, s.make<arith::IndexCastOp>(i32, shift)), s.integer(i32, (1 << bits) - 1));
+      return s.make<arith::AndIOp>(s.make<arith::ShRUIOp>(wide, s.make<arith::IndexCastOp>(i32, shift)),
+                                   s.integer(i32, (1 << bits) - 1));
     };
     auto packed = [&](Value p) { return pack == 1 ? p : s.make<arith::DivUIOp>(p, s.index(pack)); };
     Value code = unpack(s.make<tensor::ExtractOp>(weights, ValueRange{e, n, packed(k)}), k);
@@ -61,14 +62,16 @@ Value product(OnnxLowering &l, Value x, Value experts, const Bank &bank) {
   auto d = [&](unsigned i) { return l.b.getAffineDimExpr(i); };
   MLIRContext *ctx = l.b.getContext();
   AffineMap expertMap = AffineMap::get(4, 0, {d(0), d(1)}, ctx), outMap = AffineMap::get(4, 0, {d(0), d(1), d(2)}, ctx);
-  AffineMap xMap = ranked(x).getRank() == 2 ? AffineMap::get(4, 0, {d(0), d(3)}, ctx) : AffineMap::get(4, 0, {d(0), d(1), d(3)}, ctx);
+  AffineMap xMap = ranked(x).getRank() == 2 ? AffineMap::get(4, 0, {d(0), d(3)}, ctx)
+                                            : AffineMap::get(4, 0, {d(0), d(1), d(3)}, ctx);
   Sizes outSizes(loops.begin(), loops.begin() + 3);
   Value init;
   if (bank.bias)
-    init = l.generic(f32, outSizes, {experts}, {AffineMap::get(3, 0, {d(0), d(1)}, ctx)}, [&](Scalars &s, ValueRange v) {
-      Value e = l.safeIndex(s, v[0], count);
-      return s.cast(s.make<tensor::ExtractOp>(bank.bias, ValueRange{e, s.position(2)}), bank.biasType, f32);
-    });
+    init =
+        l.generic(f32, outSizes, {experts}, {AffineMap::get(3, 0, {d(0), d(1)}, ctx)}, [&](Scalars &s, ValueRange v) {
+          Value e = l.safeIndex(s, v[0], count);
+          return s.cast(s.make<tensor::ExtractOp>(bank.bias, ValueRange{e, s.position(2)}), bank.biasType, f32);
+        });
   else
     init = l.fill(f32, outSizes, l.scalars().constant(f32, 0));
   return l.contraction(init, loops, outMap, {x, experts}, {xMap, expertMap}, [&](Scalars &s, ValueRange v) {
@@ -101,7 +104,9 @@ Value swiglu(OnnxLowering &l, Value h, Value linear, const MoeNode &node) {
   Value width = l.value(n[2]);
   return l.generate(f32, n, [&](Scalars &s, ValueRange) {
     Value i = s.position(2);
-    auto at = [&](Value from, Value column) { return s.make<tensor::ExtractOp>(from, ValueRange{s.position(0), s.position(1), column}); };
+    auto at = [&](Value from, Value column) {
+      return s.make<tensor::ExtractOp>(from, ValueRange{s.position(0), s.position(1), column});
+    };
     Value g, u;
     if (linear) {
       g = at(h, i);
@@ -133,13 +138,15 @@ Choice choose(OnnxLowering &l, Value logits, Value values, const MoeNode &node) 
   logits = l.castElements(logits, ranked(logits).getElementType(), f32);
   Sizes n = l.sizes(logits);
   int64_t tokens = ranked(logits).getDimSize(0);
-  SmallVector<Type> types = {RankedTensorType::get({tokens, k}, f32), RankedTensorType::get({tokens, k}, l.b.getI64Type())};
+  SmallVector<Type> types = {RankedTensorType::get({tokens, k}, f32),
+                             RankedTensorType::get({tokens, k}, l.b.getI64Type())};
   Exprs shape = l.exprsOf({n[0], l.at(k)});
   Choice c;
   if (node.sparseMixer) {
-    auto op = RouteOp::create(l.b, l.loc, TypeRange(types), logits, Value(), ValueRange{}, uint64_t(2), ScoreFn::SparseMixer, uint64_t(1),
-                              uint64_t(1), GroupScore::Max, GroupFill::NegInf, WeightFn::Identity, Normalize::None, llvm::APFloat(0.0f),
-                              llvm::APFloat(1.0f), llvm::APFloat(1.0f), llvm::APFloat(0.01f));
+    auto op = RouteOp::create(l.b, l.loc, TypeRange(types), logits, Value(), ValueRange{}, uint64_t(2),
+                              ScoreFn::SparseMixer, uint64_t(1), uint64_t(1), GroupScore::Max, GroupFill::NegInf,
+                              WeightFn::Identity, Normalize::None, llvm::APFloat(0.0f), llvm::APFloat(1.0f),
+                              llvm::APFloat(1.0f), llvm::APFloat(0.01f));
     c = {op.getResult(0), op.getResult(1)};
     l.setShape(c.weights, shape);
     l.setShape(c.experts, shape);
@@ -153,19 +160,22 @@ Choice choose(OnnxLowering &l, Value logits, Value values, const MoeNode &node) 
   if (values) {
     Type from = ranked(values).getElementType();
     Value extent = l.value(n[1]);
-    c.weights = l.generic(f32, {n[0], l.at(k)}, {c.experts}, {l.b.getMultiDimIdentityMap(2)}, [&](Scalars &s, ValueRange v) {
-      return s.cast(s.make<tensor::ExtractOp>(values, ValueRange{s.position(0), l.safeIndex(s, v[0], extent)}), from, f32);
-    });
+    c.weights =
+        l.generic(f32, {n[0], l.at(k)}, {c.experts}, {l.b.getMultiDimIdentityMap(2)}, [&](Scalars &s, ValueRange v) {
+          return s.cast(s.make<tensor::ExtractOp>(values, ValueRange{s.position(0), l.safeIndex(s, v[0], extent)}),
+                        from, f32);
+        });
   }
   if (node.normalize) {
     Value sum = l.insertUnitDims(l.reduceSum(c.weights, {1}), {1});
-    c.weights = l.elementwise(f32, {c.weights, sum}, [](Scalars &s, ValueRange v) { return s.make<arith::DivFOp>(v[0], v[1]); });
+    c.weights = l.elementwise(f32, {c.weights, sum},
+                              [](Scalars &s, ValueRange v) { return s.make<arith::DivFOp>(v[0], v[1]); });
   }
   return c;
 }
 
-LogicalResult lowerExperts(OnnxLowering &l, const MoeNode &node, const Bank &fc1, const Bank &fc2, const std::optional<Bank> &fc3,
-                           const Choice &choice) {
+LogicalResult lowerExperts(OnnxLowering &l, const MoeNode &node, const Bank &fc1, const Bank &fc2,
+                           const std::optional<Bank> &fc3, const Choice &choice) {
   FloatType f32 = l.b.getF32Type();
   Value x = l.input(0);
   Sizes own = l.sizes(x);
@@ -175,7 +185,8 @@ LogicalResult lowerExperts(OnnxLowering &l, const MoeNode &node, const Bank &fc1
   if (node.activation == "swiglu")
     h = swiglu(l, h, linear, node);
   else if (linear)
-    h = l.elementwise(f32, {h, linear}, [&](Scalars &s, ValueRange v) { return s.mul(activate(s, v[0], node.activation), v[1]); });
+    h = l.elementwise(f32, {h, linear},
+                      [&](Scalars &s, ValueRange v) { return s.mul(activate(s, v[0], node.activation), v[1]); });
   else
     h = l.elementwise(f32, {h}, [&](Scalars &s, ValueRange v) { return activate(s, v[0], node.activation); });
   Value y = product(l, h, choice.experts, fc2);

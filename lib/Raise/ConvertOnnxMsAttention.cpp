@@ -25,13 +25,15 @@ static Value present(OnnxLowering &l, Value old, Value fresh, Value past, OpFold
       if (!old)
         return zero;
       auto kept = scf::IfOp::create(
-          b, loc, t.cmp(I::slt, at, t.min(before, capacity)), [&](OpBuilder &b, Location loc) { scf::YieldOp::create(b, loc, read(b, loc, old, at)); },
+          b, loc, t.cmp(I::slt, at, t.min(before, capacity)),
+          [&](OpBuilder &b, Location loc) { scf::YieldOp::create(b, loc, read(b, loc, old, at)); },
           [&](OpBuilder &b, Location loc) { scf::YieldOp::create(b, loc, zero); });
       return kept.getResult(0);
     };
     Value isNew = s.make<arith::AndIOp>(s.cmp(I::sge, place, s.index(0)), s.cmp(I::slt, place, added));
     auto chosen = scf::IfOp::create(
-        s.b, s.loc, isNew, [&](OpBuilder &b, Location loc) { scf::YieldOp::create(b, loc, read(b, loc, fresh, place)); },
+        s.b, s.loc, isNew,
+        [&](OpBuilder &b, Location loc) { scf::YieldOp::create(b, loc, read(b, loc, fresh, place)); },
         [&](OpBuilder &b, Location loc) { scf::YieldOp::create(b, loc, orOld(b, loc)); });
     return chosen.getResult(0);
   });
@@ -42,7 +44,8 @@ static LogicalResult lowerGroupQuery(OnnxLowering &l) {
   int64_t heads = l.intAttr("num_heads", 0), kvHeads = l.intAttr("kv_num_heads", 0);
   if (heads <= 0 || kvHeads <= 0 || heads % kvHeads || l.rankOf(0) != 3)
     return l.unsupported("expects a query of rank 3 and num_heads to be a multiple of kv_num_heads");
-  if (l.stringAttr("k_quant_type", "NONE") != "NONE" || l.stringAttr("v_quant_type", "NONE") != "NONE" || l.intAttr("sliding_window_cache", 0))
+  if (l.stringAttr("k_quant_type", "NONE") != "NONE" || l.stringAttr("v_quant_type", "NONE") != "NONE" ||
+      l.intAttr("sliding_window_cache", 0))
     return l.unsupported("expects a cache that is neither quantized nor sliding");
   if (l.has(14) || l.has(15))
     return l.unsupported("expects no q_norm_weight and k_norm_weight");
@@ -66,17 +69,19 @@ static LogicalResult lowerGroupQuery(OnnxLowering &l) {
   Value sequence = l.value(queries);
   Value prompt = l.scalars().cmp(I::eq, l.value(total), sequence);
   Type i64 = l.b.getI64Type();
-  Value past = l.generic(i64, {l.size(q, 0)}, {lengths}, {l.b.getMultiDimIdentityMap(1)}, [&](Scalars &s, ValueRange x) {
-    Value before = s.max(s.sub(s.add(s.toIndex(x[0]), s.index(1)), sequence), s.index(0));
-    return s.make<arith::IndexCastOp>(i64, s.select(prompt, s.index(0), before));
-  });
+  Value past =
+      l.generic(i64, {l.size(q, 0)}, {lengths}, {l.b.getMultiDimIdentityMap(1)}, [&](Scalars &s, ValueRange x) {
+        Value before = s.max(s.sub(s.add(s.toIndex(x[0]), s.index(1)), sequence), s.index(0));
+        return s.make<arith::IndexCastOp>(i64, s.select(prompt, s.index(0), before));
+      });
   if (l.intAttr("do_rotary", 0)) {
     if (!l.has(7) || !l.has(8))
       return l.unsupported("expects cos_cache and sin_cache with do_rotary");
     Value positions = l.input(9);
     if (!positions)
-      positions = l.generic(i64, {l.size(q, 0), queries}, {past}, {AffineMap::get(2, 0, {l.b.getAffineDimExpr(0)}, l.b.getContext())},
-                            [&](Scalars &s, ValueRange x) { return s.add(x[0], s.make<arith::IndexCastOp>(i64, s.position(1))); });
+      positions = l.generic(
+          i64, {l.size(q, 0), queries}, {past}, {AffineMap::get(2, 0, {l.b.getAffineDimExpr(0)}, l.b.getContext())},
+          [&](Scalars &s, ValueRange x) { return s.add(x[0], s.make<arith::IndexCastOp>(i64, s.position(1))); });
     int64_t half = ranked(l.onnxInput(7)).getDimSize(1), head = ranked(q).getDimSize(3);
     if (ShapedType::isDynamic(half) || (!ShapedType::isDynamic(head) && 2 * half > head))
       return l.unsupported("expects a cos_cache of known width of at most half the head");
@@ -155,9 +160,11 @@ static LogicalResult lowerMultiHead(OnnxLowering &l) {
     double filter = l.floatAttr("mask_filter_value", -10000.0);
     Sizes n = l.sizes(scores);
     auto d = [&](unsigned i) { return l.b.getAffineDimExpr(i); };
-    AffineMap map = rank == 1 ? AffineMap::get(4, 0, {d(0)}, l.b.getContext()) : AffineMap::get(4, 0, {d(0), d(3)}, l.b.getContext());
+    AffineMap map = rank == 1 ? AffineMap::get(4, 0, {d(0)}, l.b.getContext())
+                              : AffineMap::get(4, 0, {d(0), d(3)}, l.b.getContext());
     scores = l.generic(acc, n, {scores, padding}, {l.b.getMultiDimIdentityMap(4), map}, [&](Scalars &s, ValueRange x) {
-      Value hidden = rank == 1 ? s.cmp(I::sge, s.position(3), s.toIndex(x[1])) : s.cmp(I::eq, x[1], s.integer(x[1].getType(), 0));
+      Value hidden =
+          rank == 1 ? s.cmp(I::sge, s.position(3), s.toIndex(x[1])) : s.cmp(I::eq, x[1], s.integer(x[1].getType(), 0));
       return s.add(x[0], s.select(hidden, s.constant(acc, filter), s.constant(acc, 0)));
     });
   }

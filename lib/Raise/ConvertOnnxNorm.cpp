@@ -52,7 +52,8 @@ Normalized normalize(OnnxLowering &l, Value v, ArrayRef<int64_t> axes, double ep
     n.mean = meanOver(l, v, axes);
     v = l.elementwise(elem, {v, n.mean}, [](Scalars &s, ValueRange x) { return s.sub(x[0], x[1]); });
   }
-  Value squares = l.reduce(v, axes, l.scalars().constant(elem, 0), [](Scalars &s, ValueRange x) { return s.add(x[0], s.mul(x[1], x[1])); });
+  Value squares = l.reduce(v, axes, l.scalars().constant(elem, 0),
+                           [](Scalars &s, ValueRange x) { return s.add(x[0], s.mul(x[1], x[1])); });
   n.inverse = inverseRoot(l, l.insertUnitDims(divideByCount(l, squares, countOf(l, v, axes)), axes), epsilon);
   n.value = l.elementwise(elem, {v, n.inverse}, [](Scalars &s, ValueRange x) { return s.mul(x[0], x[1]); });
   return n;
@@ -122,8 +123,7 @@ LogicalResult lowerRmsNorm(OnnxLowering &l) {
 }
 
 /// com.microsoft: normalize(input + skip + bias), which is also the fourth result.
-template <bool rms>
-LogicalResult lowerSkipNorm(OnnxLowering &l) {
+template <bool rms> LogicalResult lowerSkipNorm(OnnxLowering &l) {
   // Layer: input, skip, gamma, beta, bias. Simplified: input, skip, gamma, bias.
   Value beta = rms ? Value() : l.input(3), bias = rms ? l.input(3) : l.input(4);
   SmallVector<Value> terms = {l.input(0), l.input(1)};
@@ -158,7 +158,8 @@ LogicalResult lowerInstanceNorm(OnnxLowering &l) {
   int64_t rank = l.rankOf(0);
   if (rank < 3)
     return l.unsupported("expects rank 3 or more, but it is " + Twine(rank));
-  Normalized n = normalize(l, l.widen(l.input(0)), llvm::to_vector(llvm::seq<int64_t>(2, rank)), l.floatAttr("epsilon", 1e-5f), true);
+  Normalized n = normalize(l, l.widen(l.input(0)), llvm::to_vector(llvm::seq<int64_t>(2, rank)),
+                           l.floatAttr("epsilon", 1e-5f), true);
   l.set(scaleAndShift(l, n.value, perChannel(l, l.input(1), rank), perChannel(l, l.input(2), rank), l.resultElement()));
   return success();
 }
@@ -170,7 +171,8 @@ LogicalResult lowerGroupNorm(OnnxLowering &l) {
   Value x = l.castElements(l.input(0), l.elementOf(0), stashType(l));
   Sizes own = l.sizes(x), grouped = {own[0], l.at(groups), l.floorDiv(own[1], l.at(groups))};
   grouped.append(own.begin() + 2, own.end());
-  Normalized n = normalize(l, l.reshape(x, grouped), llvm::to_vector(llvm::seq<int64_t>(2, rank + 1)), l.floatAttr("epsilon", 1e-5f), true);
+  Normalized n = normalize(l, l.reshape(x, grouped), llvm::to_vector(llvm::seq<int64_t>(2, rank + 1)),
+                           l.floatAttr("epsilon", 1e-5f), true);
   Value v = l.reshape(n.value, own);
   l.set(scaleAndShift(l, v, perChannel(l, l.input(1), rank), perChannel(l, l.input(2), rank), l.resultElement()));
   return success();

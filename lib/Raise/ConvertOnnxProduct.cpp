@@ -98,7 +98,8 @@ Value centered(OnnxLowering &l, unsigned input, unsigned zero, int64_t axisFromB
     z = l.insertUnitDims(z, {1});
   if (ranked(z).getRank() == 1 && l.rankOf(input) < 1)
     z = l.reshape(z, {});
-  return l.elementwise(i32, {x, z}, [&](Scalars &s, ValueRange v) { return s.sub(s.cast(v[0], elem, i32), s.cast(v[1], elem, i32)); });
+  return l.elementwise(
+      i32, {x, z}, [&](Scalars &s, ValueRange v) { return s.sub(s.cast(v[0], elem, i32), s.cast(v[1], elem, i32)); });
 }
 
 LogicalResult lowerMatMulInteger(OnnxLowering &l) {
@@ -116,9 +117,11 @@ LogicalResult lowerQLinearMatMul(OnnxLowering &l) {
   Type to = l.resultElement(), scale = l.elementOf(1);
   auto scalar = [&](unsigned i) { return l.rankOf(i) == 0 ? l.input(i) : l.reshape(l.input(i), {}); };
   unsigned width = to.getIntOrFloatBitWidth();
-  double low = isUnsigned(to) ? 0 : -double(1ull << (width - 1)), high = isUnsigned(to) ? double((1ull << width) - 1) : -low - 1;
+  double low = isUnsigned(to) ? 0 : -double(1ull << (width - 1)),
+         high = isUnsigned(to) ? double((1ull << width) - 1) : -low - 1;
   l.set(l.elementwise(signless(to), {p, scalar(1), scalar(4), scalar(6), scalar(7)}, [&](Scalars &s, ValueRange v) {
-    Value factor = s.make<arith::DivFOp>(s.mul(s.cast(v[1], scale, f32), s.cast(v[2], scale, f32)), s.cast(v[3], scale, f32));
+    Value factor =
+        s.make<arith::DivFOp>(s.mul(s.cast(v[1], scale, f32), s.cast(v[2], scale, f32)), s.cast(v[3], scale, f32));
     Value q = s.make<math::RoundEvenOp>(s.mul(s.cast(v[0], l.b.getI32Type(), f32), factor));
     q = s.add(q, s.cast(v[4], to, f32));
     return s.cast(s.max(s.min(q, s.constant(f32, high)), s.constant(f32, low)), f32, to);
@@ -148,11 +151,14 @@ LogicalResult lowerMatMulNBits(OnnxLowering &l) {
   };
   Value weight = l.generate(f32, {l.at(n), l.at(k)}, [&](Scalars &s, ValueRange) {
     Value row = s.position(0), column = s.position(1);
-    Value group = s.make<arith::DivUIOp>(column, s.index(block)), inGroup = s.make<arith::RemUIOp>(column, s.index(block));
-    Value byte = s.make<tensor::ExtractOp>(codes, ValueRange{row, group, s.make<arith::DivUIOp>(inGroup, s.index(perByte))});
+    Value group = s.make<arith::DivUIOp>(column, s.index(block)),
+          inGroup = s.make<arith::RemUIOp>(column, s.index(block));
+    Value byte =
+        s.make<tensor::ExtractOp>(codes, ValueRange{row, group, s.make<arith::DivUIOp>(inGroup, s.index(perByte))});
     Value zero = s.constant(f32, 1 << (bits - 1));
     if (packedZero)
-      zero = unpack(s, s.make<tensor::ExtractOp>(zeros, ValueRange{row, s.make<arith::DivUIOp>(group, s.index(perByte))}), group);
+      zero = unpack(
+          s, s.make<tensor::ExtractOp>(zeros, ValueRange{row, s.make<arith::DivUIOp>(group, s.index(perByte))}), group);
     else if (zeros)
       zero = s.cast(s.make<tensor::ExtractOp>(zeros, ValueRange{row, group}), l.elementOf(3), f32);
     Value scale = s.cast(s.make<tensor::ExtractOp>(scales, ValueRange{row, group}), scaleType, f32);
@@ -163,7 +169,8 @@ LogicalResult lowerMatMulNBits(OnnxLowering &l) {
   if (l.rankOf(0) == 1)
     p = l.dropUnitDims(p, {0});
   if (l.has(5))
-    p = l.elementwise(f32, {p, l.input(5)}, [&](Scalars &s, ValueRange v) { return s.add(v[0], s.cast(v[1], elem, f32)); });
+    p = l.elementwise(f32, {p, l.input(5)},
+                      [&](Scalars &s, ValueRange v) { return s.add(v[0], s.cast(v[1], elem, f32)); });
   l.set(l.narrow(p, elem));
   return success();
 }
@@ -191,7 +198,8 @@ FailureOr<SmallVector<char>> labelsOf(OnnxLowering &l, StringRef term, int64_t r
     }
   }
   if (rank >= 0 && static_cast<int64_t>(labels.size()) != rank)
-    return l.unsupported("expects " + Twine(labels.size()) + " dims in a term, but the operand's rank is " + Twine(rank));
+    return l.unsupported("expects " + Twine(labels.size()) + " dims in a term, but the operand's rank is " +
+                         Twine(rank));
   return labels;
 }
 
@@ -254,7 +262,8 @@ LogicalResult lowerEinsum(OnnxLowering &l) {
   for (auto [list, v] : llvm::zip(labels, operands)) {
     SmallVector<AffineExpr> exprs;
     for (auto [d, c] : llvm::enumerate(list)) {
-      bool broadcast = ranked(v).getDimSize(d) == 1 && getConstantIntValue(extents[llvm::find(loops, c) - loops.begin()]) != 1;
+      bool broadcast =
+          ranked(v).getDimSize(d) == 1 && getConstantIntValue(extents[llvm::find(loops, c) - loops.begin()]) != 1;
       exprs.push_back(broadcast ? l.expr(0) : dimOf(c));
     }
     maps.push_back(AffineMap::get(loops.size(), 0, exprs, ctx));
@@ -267,12 +276,13 @@ LogicalResult lowerEinsum(OnnxLowering &l) {
   }
   Type elem = signless(l.elementOf(0)), wide = computeType(elem);
   Value init = l.fill(wide, outSizes, l.scalars().constant(wide, 0));
-  Value r = l.contraction(init, extents, AffineMap::get(loops.size(), 0, outExprs, ctx), operands, maps, [&](Scalars &s, ValueRange x) {
-    Value product = s.cast(x[0], elem, wide);
-    for (Value v : x.drop_front().drop_back())
-      product = s.mul(product, s.cast(v, elem, wide));
-    return s.add(x.back(), product);
-  });
+  Value r = l.contraction(init, extents, AffineMap::get(loops.size(), 0, outExprs, ctx), operands, maps,
+                          [&](Scalars &s, ValueRange x) {
+                            Value product = s.cast(x[0], elem, wide);
+                            for (Value v : x.drop_front().drop_back())
+                              product = s.mul(product, s.cast(v, elem, wide));
+                            return s.add(x.back(), product);
+                          });
   l.set(l.narrow(r, elem));
   return success();
 }

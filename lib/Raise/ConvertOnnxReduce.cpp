@@ -56,7 +56,9 @@ Value finish(Scalars &s, Value x, Kind kind, Value count, bool uns) {
   if (kind != Kind::L2 && kind != Kind::LogSum)
     return x;
   Type f = isFloat ? elem : Type(s.b.getF64Type());
-  Type from = isFloat ? elem : Type(IntegerType::get(s.b.getContext(), elem.getIntOrFloatBitWidth(), uns ? IntegerType::Unsigned : IntegerType::Signed));
+  Type from = isFloat ? elem
+                      : Type(IntegerType::get(s.b.getContext(), elem.getIntOrFloatBitWidth(),
+                                              uns ? IntegerType::Unsigned : IntegerType::Signed));
   Value v = s.cast(x, from, f);
   v = kind == Kind::L2 ? s.make<math::SqrtOp>(v) : s.make<math::LogOp>(v);
   return s.cast(v, f, from);
@@ -90,8 +92,8 @@ Value reduceFlagged(OnnxLowering &l, Value x, ArrayRef<Value> flags, Value init,
   Sizes loops(outer);
   loops.append(inner);
   MLIRContext *ctx = l.b.getContext();
-  return l.contraction(start, loops, AffineMap::get(2 * rank, 0, outExprs, ctx), {extents}, {AffineMap::get(2 * rank, 0, inExprs, ctx)},
-                       [&](Scalars &s, ValueRange args) {
+  return l.contraction(start, loops, AffineMap::get(2 * rank, 0, outExprs, ctx), {extents},
+                       {AffineMap::get(2 * rank, 0, inExprs, ctx)}, [&](Scalars &s, ValueRange args) {
                          SmallVector<Value> place;
                          for (int64_t d = 0; d < rank; ++d)
                            place.push_back(s.select(flags[d], s.position(rank + d), s.position(d)));
@@ -99,8 +101,7 @@ Value reduceFlagged(OnnxLowering &l, Value x, ArrayRef<Value> flags, Value init,
                        });
 }
 
-template <Kind kind>
-LogicalResult lowerReduce(OnnxLowering &l) {
+template <Kind kind> LogicalResult lowerReduce(OnnxLowering &l) {
   int64_t rank = l.rankOf(0);
   Type elem = l.elementOf(0), wide = computeType(elem);
   bool uns = isUnsigned(elem), isFloat = isa<FloatType>(elem);
@@ -120,7 +121,8 @@ LogicalResult lowerReduce(OnnxLowering &l) {
     axes = *found;
     if (axes.empty() && !noop)
       axes = llvm::to_vector(llvm::seq<int64_t>(0, rank));
-    if (axes.empty() && (kind == Kind::Sum || kind == Kind::Max || kind == Kind::Min || kind == Kind::Mean || kind == Kind::Prod)) {
+    if (axes.empty() &&
+        (kind == Kind::Sum || kind == Kind::Max || kind == Kind::Min || kind == Kind::Mean || kind == Kind::Prod)) {
       l.set(l.input(0));
       return success();
     }
@@ -145,20 +147,23 @@ LogicalResult lowerReduce(OnnxLowering &l) {
     // A maximum that is not finite is not subtracted: inf - inf would be NaN.
     Value top = reduce(x, l.lowest(acc), [&](Scalars &s, ValueRange v) { return s.max(v[0], v[1]); });
     Value shift = l.elementwise(acc, {top}, [&](Scalars &s, ValueRange v) {
-      Value finite = s.cmp(F::OLT, s.make<math::AbsFOp>(v[0]), s.constant(acc, std::numeric_limits<double>::infinity()));
+      Value finite =
+          s.cmp(F::OLT, s.make<math::AbsFOp>(v[0]), s.constant(acc, std::numeric_limits<double>::infinity()));
       return s.select(finite, v[0], s.constant(acc, 0));
     });
-    Value e = l.elementwise(acc, {x, keepDims(shift)}, [](Scalars &s, ValueRange v) { return s.exp(s.sub(v[0], v[1])); });
+    Value e =
+        l.elementwise(acc, {x, keepDims(shift)}, [](Scalars &s, ValueRange v) { return s.exp(s.sub(v[0], v[1])); });
     Value sum = reduce(e, zero, [](Scalars &s, ValueRange v) { return s.add(v[0], v[1]); });
     result = l.elementwise(elem, {sum, shift}, [&](Scalars &s, ValueRange v) {
       return s.cast(s.add(s.make<math::LogOp>(v[0]), v[1]), acc, elem);
     });
   } else {
-    Value init = kind == Kind::Max   ? l.lowest(acc, uns)
-                 : kind == Kind::Min ? l.highest(acc, uns)
+    Value init = kind == Kind::Max    ? l.lowest(acc, uns)
+                 : kind == Kind::Min  ? l.highest(acc, uns)
                  : kind == Kind::Prod ? s.constant(acc, 1)
                                       : zero;
-    result = reduce(x, init, [&](Scalars &s, ValueRange v) { return combine(s, v[0], map(s, v[1], kind, uns), kind, uns); });
+    result =
+        reduce(x, init, [&](Scalars &s, ValueRange v) { return combine(s, v[0], map(s, v[1], kind, uns), kind, uns); });
     Value count;
     if (kind == Kind::Mean) {
       OpFoldResult n = l.at(1);
@@ -181,10 +186,13 @@ LogicalResult lowerReduce(OnnxLowering &l) {
     return success();
   }
   if (!keep)
-    result = l.reshape(result, l.pickedSizes(result, [&](int64_t d) {
-      Scalars s = l.scalars();
-      return s.make<arith::XOrIOp>(flags[d], s.integer(l.b.getI1Type(), 1));
-    }, l.resultType().getRank()));
+    result = l.reshape(result, l.pickedSizes(
+                                   result,
+                                   [&](int64_t d) {
+                                     Scalars s = l.scalars();
+                                     return s.make<arith::XOrIOp>(flags[d], s.integer(l.b.getI1Type(), 1));
+                                   },
+                                   l.resultType().getRank()));
   l.set(result);
   return success();
 }
@@ -193,7 +201,9 @@ LogicalResult lowerReduce(OnnxLowering &l) {
 Value argExtreme(OnnxLowering &l, Value x, int64_t axis, bool largest, bool last, bool uns) {
   Type elem = ranked(x).getElementType(), i64 = l.b.getI64Type();
   Value init = largest ? l.lowest(elem, uns) : l.highest(elem, uns);
-  Value best = l.reduce(x, {axis}, init, [&](Scalars &s, ValueRange v) { return largest ? s.max(v[0], v[1], uns) : s.min(v[0], v[1], uns); });
+  Value best = l.reduce(x, {axis}, init, [&](Scalars &s, ValueRange v) {
+    return largest ? s.max(v[0], v[1], uns) : s.min(v[0], v[1], uns);
+  });
   int64_t rank = ranked(x).getRank();
   Sizes loops = l.sizes(x), kept(loops);
   kept.erase(kept.begin() + axis);
@@ -204,19 +214,21 @@ Value argExtreme(OnnxLowering &l, Value x, int64_t axis, bool largest, bool last
   AffineMap keptMap = AffineMap::get(rank, 0, keptExprs, l.b.getContext());
   Scalars s = l.scalars();
   Value start = l.fill(i64, kept, s.integer(i64, last ? 0 : std::numeric_limits<int64_t>::max()));
-  return l.contraction(start, loops, keptMap, {x, best}, {l.b.getMultiDimIdentityMap(rank), keptMap}, [&](Scalars &s, ValueRange v) {
-    Value hit = isa<FloatType>(elem) ? s.make<arith::OrIOp>(s.cmp(F::OEQ, v[0], v[1]), s.cmp(F::UNO, v[0], v[0])) : s.cmp(I::eq, v[0], v[1]);
-    Value p = s.make<arith::IndexCastOp>(i64, s.position(axis));
-    return s.select(hit, last ? s.max(v[2], p) : s.min(v[2], p), v[2]);
-  });
+  return l.contraction(
+      start, loops, keptMap, {x, best}, {l.b.getMultiDimIdentityMap(rank), keptMap}, [&](Scalars &s, ValueRange v) {
+        Value hit = isa<FloatType>(elem) ? s.make<arith::OrIOp>(s.cmp(F::OEQ, v[0], v[1]), s.cmp(F::UNO, v[0], v[0]))
+                                         : s.cmp(I::eq, v[0], v[1]);
+        Value p = s.make<arith::IndexCastOp>(i64, s.position(axis));
+        return s.select(hit, last ? s.max(v[2], p) : s.min(v[2], p), v[2]);
+      });
 }
 
-template <bool largest>
-LogicalResult lowerArg(OnnxLowering &l) {
+template <bool largest> LogicalResult lowerArg(OnnxLowering &l) {
   std::optional<int64_t> axis = l.axisAttr(0, l.rankOf(0));
   if (!axis || l.rankOf(0) == 0)
     return l.unsupported("expects axis in range");
-  Value index = argExtreme(l, l.widen(l.input(0)), *axis, largest, l.intAttr("select_last_index", 0), isUnsigned(l.elementOf(0)));
+  Value index =
+      argExtreme(l, l.widen(l.input(0)), *axis, largest, l.intAttr("select_last_index", 0), isUnsigned(l.elementOf(0)));
   l.set(l.intAttr("keepdims", 1) ? l.insertUnitDims(index, {*axis}) : index);
   return success();
 }
@@ -255,14 +267,14 @@ LogicalResult lowerHardmax(OnnxLowering &l) {
   return success();
 }
 
-template <Combiner combiner>
-LogicalResult lowerScan(OnnxLowering &l) {
+template <Combiner combiner> LogicalResult lowerScan(OnnxLowering &l) {
   Value x = l.widen(l.input(0));
   int64_t rank = l.rankOf(0);
   Type elem = l.elementOf(0);
   auto scan = [&](int64_t axis) {
-    Value v = ScanOp::create(l.b, l.loc, TypeRange{x.getType()}, x, ValueRange{}, axis, combiner, l.intAttr("exclusive", 0) != 0,
-                             l.intAttr("reverse", 0) != 0).getResult(0);
+    Value v = ScanOp::create(l.b, l.loc, TypeRange{x.getType()}, x, ValueRange{}, axis, combiner,
+                             l.intAttr("exclusive", 0) != 0, l.intAttr("reverse", 0) != 0)
+                  .getResult(0);
     l.setShape(v, l.shapeOf(x));
     return l.narrow(v, signless(elem));
   };
@@ -272,7 +284,8 @@ LogicalResult lowerScan(OnnxLowering &l) {
   if (known) {
     int64_t axis = known->front() < 0 ? known->front() + rank : known->front();
     if (axis < 0 || axis >= rank)
-      return l.unsupported("expects axis in [-" + Twine(rank) + ", " + Twine(rank) + "), but it is " + Twine(known->front()));
+      return l.unsupported("expects axis in [-" + Twine(rank) + ", " + Twine(rank) + "), but it is " +
+                           Twine(known->front()));
     l.set(scan(axis));
     return success();
   }
@@ -281,7 +294,8 @@ LogicalResult lowerScan(OnnxLowering &l) {
   for (int64_t d = 1; d < rank; ++d) {
     Scalars s = l.scalars();
     Value hit = s.make<arith::OrIOp>(s.cmp(I::eq, axis, s.index(d)), s.cmp(I::eq, axis, s.index(d - rank)));
-    result = l.elementwise(signless(elem), {scan(d), result}, [&](Scalars &s, ValueRange v) { return s.select(hit, v[0], v[1]); });
+    result = l.elementwise(signless(elem), {scan(d), result},
+                           [&](Scalars &s, ValueRange v) { return s.select(hit, v[0], v[1]); });
   }
   l.set(result);
   return success();
@@ -306,7 +320,8 @@ Value OnnxLowering::logSoftmax(Value v, int64_t axis) {
   Value shifted = elementwise(elem, {v, top}, [](Scalars &s, ValueRange x) { return s.sub(x[0], x[1]); });
   Value e = elementwise(elem, {shifted}, [](Scalars &s, ValueRange x) { return s.exp(x[0]); });
   Value sum = insertUnitDims(reduceSum(e, {axis}), {axis});
-  return elementwise(elem, {shifted, sum}, [](Scalars &s, ValueRange x) { return s.sub(x[0], s.make<math::LogOp>(x[1])); });
+  return elementwise(elem, {shifted, sum},
+                     [](Scalars &s, ValueRange x) { return s.sub(x[0], s.make<math::LogOp>(x[1])); });
 }
 
 void convert::addReduce(LowerTable &t) {

@@ -37,11 +37,13 @@ LogicalResult lowerTopK(OnnxLowering &l) {
   std::optional<int64_t> known = getConstantIntValue(k);
   std::optional<int64_t> extent = getConstantIntValue(sizes.back());
   if (known && (*known < 0 || (extent && *known > *extent)))
-    return l.unsupported("expects k in [0, " + (extent ? Twine(*extent) : Twine("the extent of the axis")) + "], but it is " + Twine(*known));
+    return l.unsupported("expects k in [0, " + (extent ? Twine(*extent) : Twine("the extent of the axis")) +
+                         "], but it is " + Twine(*known));
   SmallVector<int64_t> shape(ranked(x).getShape());
   Value values, indices;
   auto types = [&] {
-    return SmallVector<Type>{RankedTensorType::get(shape, ranked(x).getElementType()), RankedTensorType::get(shape, i64)};
+    return SmallVector<Type>{RankedTensorType::get(shape, ranked(x).getElementType()),
+                             RankedTensorType::get(shape, i64)};
   };
   if (known) {
     shape.back() = *known;
@@ -78,7 +80,8 @@ Value nonZero(OnnxLowering &l, Value x) {
     total = l.mul(total, s);
   std::optional<int64_t> known = getConstantIntValue(total);
   Type i64 = l.b.getI64Type();
-  Type types[] = {RankedTensorType::get({rank, known.value_or(ShapedType::kDynamic)}, i64), RankedTensorType::get({}, i64)};
+  Type types[] = {RankedTensorType::get({rank, known.value_or(ShapedType::kDynamic)}, i64),
+                  RankedTensorType::get({}, i64)};
   auto op = NonZeroOp::create(l.b, l.loc, TypeRange(types), x, ValueRange{});
   l.setShape(op.getResult(0), {l.expr(rank), l.exprOf(total)});
   OpFoldResult count = l.scalars().toIndex(l.scalarOf(op.getResult(1)));
@@ -125,7 +128,8 @@ LogicalResult lowerOneHot(OnnxLowering &l) {
   l.set(l.generic(l.resultType().getElementType(), sizes, {indices}, {map}, [&](Scalars &s, ValueRange x) {
     Value i = s.toIndex(s.cast(x[0], from, i64));
     i = s.select(s.cmp(I::slt, i, s.index(0)), s.add(i, extent), i);
-    Value on = s.make<tensor::ExtractOp>(values, ValueRange{s.index(1)}), off = s.make<tensor::ExtractOp>(values, ValueRange{s.index(0)});
+    Value on = s.make<tensor::ExtractOp>(values, ValueRange{s.index(1)}),
+          off = s.make<tensor::ExtractOp>(values, ValueRange{s.index(0)});
     return s.select(s.cmp(I::eq, i, s.position(*axis)), on, off);
   }));
   return success();

@@ -69,7 +69,8 @@ LogicalResult lowerConstantOfShape(OnnxLowering &l) {
   auto type = l.resultType();
   Value scalar;
   if (auto value = l.op->getAttrOfType<DenseElementsAttr>("value")) {
-    auto signlessValue = DenseElementsAttr::getFromRawBuffer(cast<ShapedType>(signless(value.getType())), value.getRawData());
+    auto signlessValue =
+        DenseElementsAttr::getFromRawBuffer(cast<ShapedType>(signless(value.getType())), value.getRawData());
     scalar = l.scalars().make<arith::ConstantOp>(cast<TypedAttr>(*signlessValue.getValues<Attribute>().begin()));
   } else {
     scalar = l.scalars().constant(type.getElementType(), 0);
@@ -155,10 +156,14 @@ LogicalResult lowerSqueeze(OnnxLowering &l) {
   Value x = l.input(0);
   int64_t rank = l.rankOf(0);
   if (unknownAxes(l, 1)) {
-    l.set(l.reshape(x, l.pickedSizes(x, [&](int64_t d) {
-      Scalars s = l.scalars();
-      return s.make<arith::XOrIOp>(l.isAmong(l.onnxInput(1), d, rank), s.integer(l.b.getI1Type(), 1));
-    }, l.resultType().getRank())));
+    l.set(l.reshape(x, l.pickedSizes(
+                           x,
+                           [&](int64_t d) {
+                             Scalars s = l.scalars();
+                             return s.make<arith::XOrIOp>(l.isAmong(l.onnxInput(1), d, rank),
+                                                          s.integer(l.b.getI1Type(), 1));
+                           },
+                           l.resultType().getRank())));
     return success();
   }
   bool given;
@@ -333,7 +338,8 @@ LogicalResult lowerDepthToSpace(OnnxLowering &l) {
   bool dcr = l.stringAttr("mode", "DCR") == "DCR";
   Sizes n = l.sizes(x);
   OpFoldResult depth = l.floorDiv(n[1], l.at(block * block)), side = l.at(block);
-  Value split = dcr ? l.reshape(x, {n[0], side, side, depth, n[2], n[3]}) : l.reshape(x, {n[0], depth, side, side, n[2], n[3]});
+  Value split =
+      dcr ? l.reshape(x, {n[0], side, side, depth, n[2], n[3]}) : l.reshape(x, {n[0], depth, side, side, n[2], n[3]});
   Value moved = l.transpose(split, dcr ? ArrayRef<int64_t>{0, 3, 4, 1, 5, 2} : ArrayRef<int64_t>{0, 1, 4, 2, 5, 3});
   l.set(l.reshape(moved, {n[0], depth, l.mul(n[2], side), l.mul(n[3], side)}));
   return success();

@@ -57,7 +57,8 @@ Range unknownStep(OnnxLowering &l, Value start, Value end, Value step, Value ext
 }
 
 LogicalResult lowerSlice(OnnxLowering &l) {
-  Value x = l.input(0), starts = l.onnxInput(1), ends = l.onnxInput(2), axesInput = l.onnxInput(3), steps = l.onnxInput(4);
+  Value x = l.input(0), starts = l.onnxInput(1), ends = l.onnxInput(2), axesInput = l.onnxInput(3),
+        steps = l.onnxInput(4);
   int64_t rank = l.rankOf(0);
   if (ranked(starts).isDynamicDim(0))
     return l.unsupported("expects starts of known length");
@@ -231,7 +232,9 @@ LogicalResult lowerPad(OnnxLowering &l) {
       any = s.make<arith::AndIOp>(any, s.cmp(I::sgt, n, zero));
     auto branch = scf::IfOp::create(
         s.b, s.loc, s.make<arith::AndIOp>(any, inside),
-        [&](OpBuilder &b, Location loc) { scf::YieldOp::create(b, loc, tensor::ExtractOp::create(b, loc, x, place).getResult()); },
+        [&](OpBuilder &b, Location loc) {
+          scf::YieldOp::create(b, loc, tensor::ExtractOp::create(b, loc, x, place).getResult());
+        },
         [&](OpBuilder &b, Location loc) { scf::YieldOp::create(b, loc, fill); });
     return branch.getResult(0);
   }));

@@ -45,7 +45,8 @@ Value Scalars::constant(Type type, double v) {
 
 Value Scalars::integer(Type type, int64_t v) {
   unsigned width = type.isIndex() ? 64 : type.getIntOrFloatBitWidth();
-  return make<arith::ConstantOp>(mlir::cast<TypedAttr>(b.getIntegerAttr(type, llvm::APInt(64, v, true).sextOrTrunc(width))));
+  return make<arith::ConstantOp>(
+      mlir::cast<TypedAttr>(b.getIntegerAttr(type, llvm::APInt(64, v, true).sextOrTrunc(width))));
 }
 
 static bool isFloat(Value v) { return isa<FloatType>(v.getType()); }
@@ -237,7 +238,8 @@ std::optional<OpFoldResult> OnnxLowering::known(AffineExpr e) {
   if (own)
     return std::nullopt;
   // Facts may express an extent by the result being lowered itself; such code cannot stand before it.
-  Operation *before = b.getInsertionPoint() == b.getInsertionBlock()->begin() ? nullptr : &*std::prev(b.getInsertionPoint());
+  Operation *before =
+      b.getInsertionPoint() == b.getInsertionBlock()->begin() ? nullptr : &*std::prev(b.getInsertionPoint());
   Value v = facts.materialize(b, loc, e);
   SmallVector<Operation *> created;
   bool circular = !v;
@@ -343,7 +345,8 @@ OpFoldResult OnnxLowering::fold(Value v) { return getAsOpFoldResult(v); }
 
 /// Folds two constants or makes the op.
 template <typename Op>
-static OpFoldResult binary(OnnxLowering &l, OpFoldResult x, OpFoldResult y, llvm::function_ref<int64_t(int64_t, int64_t)> constant) {
+static OpFoldResult binary(OnnxLowering &l, OpFoldResult x, OpFoldResult y,
+                           llvm::function_ref<int64_t(int64_t, int64_t)> constant) {
   std::optional<int64_t> cx = getConstantIntValue(x), cy = getConstantIntValue(y);
   if (cx && cy)
     return l.at(constant(*cx, *cy));

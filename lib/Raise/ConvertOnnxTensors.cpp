@@ -17,7 +17,8 @@ using namespace mlir::moe;
 using namespace mlir::moe::convert;
 
 static SmallVector<int64_t> staticShape(ArrayRef<OpFoldResult> sizes) {
-  return llvm::map_to_vector(sizes, [](OpFoldResult s) { return getConstantIntValue(s).value_or(ShapedType::kDynamic); });
+  return llvm::map_to_vector(sizes,
+                             [](OpFoldResult s) { return getConstantIntValue(s).value_or(ShapedType::kDynamic); });
 }
 
 Value OnnxLowering::empty(Type elem, ArrayRef<OpFoldResult> sizes) {
@@ -42,7 +43,8 @@ Value OnnxLowering::wrap(Value scalar) {
   return tensor::FromElementsOp::create(b, loc, RankedTensorType::get({}, scalar.getType()), ValueRange{scalar});
 }
 
-Value OnnxLowering::generic(Type elem, ArrayRef<OpFoldResult> sizes, ValueRange ins, ArrayRef<AffineMap> maps, Body body) {
+Value OnnxLowering::generic(Type elem, ArrayRef<OpFoldResult> sizes, ValueRange ins, ArrayRef<AffineMap> maps,
+                            Body body) {
   Value init = empty(elem, sizes);
   SmallVector<AffineMap> all(maps);
   all.push_back(b.getMultiDimIdentityMap(sizes.size()));
@@ -189,7 +191,8 @@ Sizes OnnxLowering::broadcastSizes(ValueRange ins) {
         settled = true;
         break;
       }
-      if (!constant && llvm::none_of(candidates, [&](auto &c) { return equal(shapeOf(c.first)[c.second], shapeOf(v)[dim]); }))
+      if (!constant &&
+          llvm::none_of(candidates, [&](auto &c) { return equal(shapeOf(c.first)[c.second], shapeOf(v)[dim]); }))
         candidates.push_back({v, dim});
     }
     if (!settled) {
@@ -213,11 +216,14 @@ Sizes OnnxLowering::broadcastSizes(ValueRange ins) {
   return result;
 }
 
-Value OnnxLowering::elementwise(Type elem, ValueRange ins, Body body) { return broadcast(elem, broadcastSizes(ins), ins, body); }
+Value OnnxLowering::elementwise(Type elem, ValueRange ins, Body body) {
+  return broadcast(elem, broadcastSizes(ins), ins, body);
+}
 
 Value OnnxLowering::broadcastTo(Value v, ArrayRef<OpFoldResult> sizes) {
   Exprs want = exprsOf(sizes), have = shapeOf(v);
-  if (have.size() == want.size() && llvm::all_of(llvm::zip(have, want), [&](auto p) { return equal(std::get<0>(p), std::get<1>(p)); }))
+  if (have.size() == want.size() &&
+      llvm::all_of(llvm::zip(have, want), [&](auto p) { return equal(std::get<0>(p), std::get<1>(p)); }))
     return v;
   return broadcast(ranked(v).getElementType(), sizes, {v}, [](Scalars &, ValueRange x) { return x[0]; });
 }
@@ -313,7 +319,8 @@ Value OnnxLowering::reshape(Value v, ArrayRef<OpFoldResult> wanted) {
   });
   Exprs in = shapeOf(v), out = exprsOf(target);
   auto type = RankedTensorType::get(staticShape(target), ranked(v).getElementType());
-  if (in.size() == out.size() && llvm::all_of(llvm::zip(in, out), [&](auto p) { return equal(std::get<0>(p), std::get<1>(p)); })) {
+  if (in.size() == out.size() &&
+      llvm::all_of(llvm::zip(in, out), [&](auto p) { return equal(std::get<0>(p), std::get<1>(p)); })) {
     Value c = castTo(v, type);
     setShape(c, out);
     return c;
@@ -381,7 +388,8 @@ Value OnnxLowering::reshape(Value v, ArrayRef<OpFoldResult> wanted) {
   for (const ReassociationIndices &g : to) {
     int64_t extent = 1;
     for (int64_t d : g)
-      extent = ShapedType::isDynamic(extent) || type.isDynamicDim(d) ? ShapedType::kDynamic : extent * type.getDimSize(d);
+      extent =
+          ShapedType::isDynamic(extent) || type.isDynamicDim(d) ? ShapedType::kDynamic : extent * type.getDimSize(d);
     middle.push_back(extent);
   }
   if (m != 0)
@@ -446,9 +454,11 @@ Value OnnxLowering::transpose(Value v, ArrayRef<int64_t> perm) {
   return t;
 }
 
-Value OnnxLowering::slice(Value v, ArrayRef<OpFoldResult> offsets, ArrayRef<OpFoldResult> lengths, ArrayRef<OpFoldResult> strides) {
+Value OnnxLowering::slice(Value v, ArrayRef<OpFoldResult> offsets, ArrayRef<OpFoldResult> lengths,
+                          ArrayRef<OpFoldResult> strides) {
   // Nothing can be taken from an empty tensor, and an empty slice has no offset in bounds.
-  if (llvm::is_contained(ranked(v).getShape(), 0) || llvm::any_of(lengths, [](OpFoldResult s) { return getConstantIntValue(s) == 0; }))
+  if (llvm::is_contained(ranked(v).getShape(), 0) ||
+      llvm::any_of(lengths, [](OpFoldResult s) { return getConstantIntValue(s) == 0; }))
     return empty(ranked(v).getElementType(), lengths);
   Sizes steps(strides);
   steps.resize(offsets.size(), at(1));
@@ -513,8 +523,9 @@ Value OnnxLowering::matmul(Value x, Value y, bool transposeY) {
     Value rows = rankX == 2 ? x : collapse(x, 0, rankX - 1);
     Value init = fill(acc, {size(rows, 0), columns}, zero);
     SmallVector<Value> ins = {rows, y};
-    Value product = transposeY ? linalg::MatmulTransposeBOp::create(b, loc, init.getType(), ins, ValueRange{init}).getResult(0)
-                               : linalg::MatmulOp::create(b, loc, init.getType(), ins, ValueRange{init}).getResult(0);
+    Value product = transposeY
+                        ? linalg::MatmulTransposeBOp::create(b, loc, init.getType(), ins, ValueRange{init}).getResult(0)
+                        : linalg::MatmulOp::create(b, loc, init.getType(), ins, ValueRange{init}).getResult(0);
     setShape(product, shapeOf(init));
     return rankX == 2 ? product : reshape(product, result);
   }
@@ -525,7 +536,8 @@ Value OnnxLowering::matmul(Value x, Value y, bool transposeY) {
     int64_t dx = d - (batch - (rankX - 2)), dy = d - (batch - (rankY - 2));
     if (dx < 0 || shapeOf(x)[dx] == expr(1))
       loops.push_back(dy < 0 ? at(1) : size(y, dy));
-    else if (dy < 0 || shapeOf(y)[dy] == expr(1) || equal(shapeOf(x)[dx], shapeOf(y)[dy]) || !ranked(x).isDynamicDim(dx))
+    else if (dy < 0 || shapeOf(y)[dy] == expr(1) || equal(shapeOf(x)[dx], shapeOf(y)[dy]) ||
+             !ranked(x).isDynamicDim(dx))
       loops.push_back(size(x, dx));
     else if (!ranked(y).isDynamicDim(dy))
       loops.push_back(size(y, dy));
@@ -565,7 +577,8 @@ Value OnnxLowering::matmul(Value x, Value y, bool transposeY) {
     int64_t lead = batch - (static_cast<int64_t>(own.size()) - 2);
     SmallVector<AffineExpr> exprs;
     for (int64_t d = 0, e = own.size() - 2; d < e; ++d)
-      exprs.push_back(equal(own[d], batchExprs[lead + d]) || ranked(v).getDimSize(d) != 1 ? b.getAffineDimExpr(lead + d) : expr(0));
+      exprs.push_back(equal(own[d], batchExprs[lead + d]) || ranked(v).getDimSize(d) != 1 ? b.getAffineDimExpr(lead + d)
+                                                                                          : expr(0));
     exprs.push_back(b.getAffineDimExpr(d0));
     exprs.push_back(b.getAffineDimExpr(d1));
     return AffineMap::get(batch + 3, 0, exprs, b.getContext());
@@ -592,7 +605,8 @@ Value OnnxLowering::checked(Scalars &s, Value v, Value ok, const Twine &what) {
 Value OnnxLowering::checkedIndex(Scalars &s, Value index, Value size) {
   Value i = fromFront(s, index, size);
   Value inside = s.cmp(arith::CmpIPredicate::ult, i, size);
-  return checked(s, s.select(inside, i, s.index(0)), inside, "indices in [-n, n) of an axis of n elements, but one is outside");
+  return checked(s, s.select(inside, i, s.index(0)), inside,
+                 "indices in [-n, n) of an axis of n elements, but one is outside");
 }
 
 void OnnxLowering::require(Value ok, const Twine &what) {

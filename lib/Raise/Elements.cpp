@@ -49,7 +49,8 @@ static Elem makeCompare(Elem::Kind kind, AffineExpr expr, ElementFacts &facts) {
     return truth(kind == Elem::Zero ? constant.getValue() == 0 : constant.getValue() >= 0);
   if (kind == Elem::NonNegative && facts.nonNegative(expr))
     return truth(true);
-  if (facts.nonNegative(facts.simplify(-1 - expr)) || (kind == Elem::Zero && facts.nonNegative(facts.simplify(expr - 1))))
+  if (facts.nonNegative(facts.simplify(-1 - expr)) ||
+      (kind == Elem::Zero && facts.nonNegative(facts.simplify(expr - 1))))
     return truth(false);
   Elem e = make(kind);
   e.expr = expr;
@@ -58,13 +59,20 @@ static Elem makeCompare(Elem::Kind kind, AffineExpr expr, ElementFacts &facts) {
 
 Elem moe::makeNot(Elem c, ElementFacts &facts) {
   switch (c.kind) {
-  case Elem::True: return truth(false);
-  case Elem::False: return truth(true);
-  case Elem::Not: return c.args[0];
-  case Elem::NonNegative: return makeCompare(Elem::NonNegative, -1 - c.expr, facts);
-  case Elem::And: return makeOr(makeNot(c.args[0], facts), makeNot(c.args[1], facts), facts);
-  case Elem::Or: return makeAnd(makeNot(c.args[0], facts), makeNot(c.args[1], facts), facts);
-  default: return make(Elem::Not, {std::move(c)});
+  case Elem::True:
+    return truth(false);
+  case Elem::False:
+    return truth(true);
+  case Elem::Not:
+    return c.args[0];
+  case Elem::NonNegative:
+    return makeCompare(Elem::NonNegative, -1 - c.expr, facts);
+  case Elem::And:
+    return makeOr(makeNot(c.args[0], facts), makeNot(c.args[1], facts), facts);
+  case Elem::Or:
+    return makeAnd(makeNot(c.args[0], facts), makeNot(c.args[1], facts), facts);
+  default:
+    return make(Elem::Not, {std::move(c)});
   }
 }
 
@@ -95,7 +103,8 @@ static Elem makeSelect(Elem c, Elem a, Elem b, ElementFacts &facts) {
 }
 
 void Elem::print(raw_ostream &os) const {
-  static const char *names[] = {"element", "int", "float", "true", "false", ">=0", "==0", "equal", "and", "or", "not", "select"};
+  static const char *names[] = {"element", "int",   "float", "true", "false", ">=0",
+                                "==0",     "equal", "and",   "or",   "not",   "select"};
   os << '(' << names[kind];
   if (expr)
     os << ' ' << expr;
@@ -213,7 +222,8 @@ bool ElementFacts::reshape(Value from, Value to, Index &index) {
       outSize = out[o++];
     while (!equal(inSize, outSize)) {
       // Grow the side that is certainly smaller: the one that divides the other; else the one with fewer dims left.
-      auto inConst = dyn_cast<AffineConstantExpr>(simplify(inSize)), outConst = dyn_cast<AffineConstantExpr>(simplify(outSize));
+      auto inConst = dyn_cast<AffineConstantExpr>(simplify(inSize)),
+           outConst = dyn_cast<AffineConstantExpr>(simplify(outSize));
       bool growIn;
       if (inConst && outConst)
         growIn = inConst.getValue() < outConst.getValue();
@@ -298,7 +308,8 @@ static double numberOf(const Elem &e) {
 }
 
 /// Applies a function of numbers to each choice of a Select; nullopt where something else is chosen.
-static std::optional<Elem> mapNumbers(const Elem &e, ElementFacts &facts, function_ref<double(double)> fn, unsigned depth = 0) {
+static std::optional<Elem> mapNumbers(const Elem &e, ElementFacts &facts, function_ref<double(double)> fn,
+                                      unsigned depth = 0) {
   if (isNumber(e))
     return makeFloat(fn(numberOf(e)));
   if (e.kind != Elem::Select || depth > 4)
@@ -440,7 +451,9 @@ std::optional<Elem> ElementFacts::band(Value value, ArrayRef<AffineExpr> index, 
       other = x;
     }
   bool isCondition = isBool(value);
-  auto number = [&](double x) { return isCondition ? truth(x != 0) : isFloat(value) ? makeFloat(x) : makeInt(constant(x)); };
+  auto number = [&](double x) {
+    return isCondition ? truth(x != 0) : isFloat(value) ? makeFloat(x) : makeInt(constant(x));
+  };
   if (!other)
     return number(first);
   if (shape.size() < 2)
@@ -592,12 +605,14 @@ Elem ElementFacts::atOp(Operation *op, Value value, ArrayRef<AffineExpr> index) 
       return asCondition(e, *this).value_or(unknown);
     if (e.isCondition()) {
       bool toFloat = isFloat(value);
-      return makeSelect(e, toFloat ? makeFloat(1) : makeInt(constant(1)), toFloat ? makeFloat(0) : makeInt(constant(0)), *this);
+      return makeSelect(e, toFloat ? makeFloat(1) : makeInt(constant(1)), toFloat ? makeFloat(0) : makeInt(constant(0)),
+                        *this);
     }
     if (e.kind == Elem::Float && isFloat(value)) {
       APFloat rounded(e.number);
       bool lost;
-      rounded.convert(::cast<FloatType>(typeOf(value).getElementType()).getFloatSemantics(), APFloat::rmNearestTiesToEven, &lost);
+      rounded.convert(::cast<FloatType>(typeOf(value).getElementType()).getFloatSemantics(),
+                      APFloat::rmNearestTiesToEven, &lost);
       rounded.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &lost);
       return makeFloat(rounded.convertToDouble());
     }
@@ -653,7 +668,10 @@ Elem ElementFacts::atOp(Operation *op, Value value, ArrayRef<AffineExpr> index) 
       return makeInt(simplify(-e.expr));
     if (!isFloat(value))
       return unknown;
-    return mapNumbers(e, *this, [&](double x) { return isa<onnx::NegOp>(op) ? -x : isa<onnx::SqrtOp>(op) ? std::sqrt(x) : 1 / x; })
+    return mapNumbers(e, *this,
+                      [&](double x) {
+                        return isa<onnx::NegOp>(op) ? -x : isa<onnx::SqrtOp>(op) ? std::sqrt(x) : 1 / x;
+                      })
         .value_or(unknown);
   }
   if (isa<onnx::LessOp, onnx::LessOrEqualOp, onnx::GreaterOp, onnx::GreaterOrEqualOp>(op)) {
@@ -733,7 +751,8 @@ Elem ElementFacts::atOp(Operation *op, Value value, ArrayRef<AffineExpr> index) 
     return at(split.getInput(), moved);
   }
   if (auto gather = dyn_cast<onnx::GatherOp>(op)) {
-    int64_t rank = typeOf(gather.getData()).getRank(), axis = gather.getAxis() < 0 ? gather.getAxis() + rank : gather.getAxis();
+    int64_t rank = typeOf(gather.getData()).getRank(),
+            axis = gather.getAxis() < 0 ? gather.getAxis() + rank : gather.getAxis();
     int64_t indexRank = typeOf(gather.getIndices()).getRank();
     Elem chosen = at(gather.getIndices(), index.slice(axis, indexRank));
     if (chosen.kind != Elem::Int || !nonNegative(chosen.expr))

@@ -31,14 +31,18 @@ using Index = SmallVector<AffineExpr, 6>;
 /// One element: a number, a condition on the index, a choice, or an element of some value.
 struct Elem {
   enum Kind {
-    Element,           ///< `source` at `index`
-    Int,               ///< `expr`
-    Float,             ///< `number`
-    True, False,       ///
-    NonNegative, Zero, ///< `expr` >= 0, `expr` == 0
-    Equal,             ///< `args[0]` == `args[1]`
-    And, Or, Not,      ///< of `args`
-    Select,            ///< `args[0]` ? `args[1]` : `args[2]`
+    Element, ///< `source` at `index`
+    Int,     ///< `expr`
+    Float,   ///< `number`
+    True,
+    False, ///
+    NonNegative,
+    Zero,  ///< `expr` >= 0, `expr` == 0
+    Equal, ///< `args[0]` == `args[1]`
+    And,
+    Or,
+    Not,    ///< of `args`
+    Select, ///< `args[0]` ? `args[1]` : `args[2]`
   };
   Kind kind = Element;
   AffineExpr expr;

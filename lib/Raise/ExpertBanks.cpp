@@ -21,7 +21,8 @@ bool RouteValues::isIndicatorOfPairs(Value mask) {
   llvm::append_range(pairs, slots());
   llvm::sort(found);
   llvm::sort(pairs);
-  return fact.kind == RouteKind::Indicator && fact.expert && *fact.expert >= 0 && *fact.expert < numExperts() && found == pairs;
+  return fact.kind == RouteKind::Indicator && fact.expert && *fact.expert >= 0 && *fact.expert < numExperts() &&
+         found == pairs;
 }
 
 std::unique_ptr<RouteValues::Bank> RouteValues::findBank(Operation *op) {
@@ -43,14 +44,16 @@ std::unique_ptr<RouteValues::Bank> RouteValues::findBank(Operation *op) {
       parts.push_back({static_cast<int64_t>(i), part, nullptr});
     }
   } else if (isOnnx(op, {"Where"})) {
-    for (Operation *where = op; where && static_cast<int64_t>(parts.size()) < count; where = definedBy(where->getOperand(2), {"Where"})) {
+    for (Operation *where = op; where && static_cast<int64_t>(parts.size()) < count;
+         where = definedBy(where->getOperand(2), {"Where"})) {
       if (!isIndicatorOfPairs(where->getOperand(0)))
         break;
       parts.push_back({*of(where->getOperand(0)).expert, where->getOperand(1), nullptr});
       bank->chain.push_back(where);
     }
   } else if (isOnnx(op, {"ScatterND"})) {
-    for (Operation *write = op; write && static_cast<int64_t>(parts.size()) < count; write = definedBy(write->getOperand(0), {"ScatterND"})) {
+    for (Operation *write = op; write && static_cast<int64_t>(parts.size()) < count;
+         write = definedBy(write->getOperand(0), {"ScatterND"})) {
       std::optional<Coordinates> at = coordinates(write->getOperand(1));
       if (reductionOf(write) != "none" || !at || !at->nonZero || !isIndicatorOfPairs(at->nonZero->getOperand(0)))
         break;

@@ -47,7 +47,8 @@ bool ExpertsBody::isIds(Value value) {
 bool ExpertsBody::mayAddWeights() {
   if (route.distinct)
     return true;
-  bool ofPairs = term ? term->nonZero && route.of(term->nonZero->getOperand(0)).kind == RouteKind::Indicator : !banks.empty();
+  bool ofPairs =
+      term ? term->nonZero && route.of(term->nonZero->getOperand(0)).kind == RouteKind::Indicator : !banks.empty();
   return !ofPairs && !onInput;
 }
 
@@ -86,7 +87,8 @@ bool ExpertsBody::isParameter(Value value) {
   if (ofExpert() || fromRoute.contains(value) || !tensorType(value).hasStaticShape())
     return false;
   Axes leaves = axes.leaves(value), experts = axes.space.leaves(route.experts);
-  return llvm::any_of(leaves, [&](int axis) { return llvm::is_contained(experts, axis); }) && rowsOf(leaves).size() == experts.size();
+  return llvm::any_of(leaves, [&](int axis) { return llvm::is_contained(experts, axis); }) &&
+         rowsOf(leaves).size() == experts.size();
 }
 
 bool ExpertsBody::needsReading(Value value) {
@@ -436,7 +438,8 @@ ExpertsBody::Term ExpertsBody::param(ArrayRef<Value> values, Value like, ArrayRe
   if (isNew) {
     entry.values.assign(values.begin(), values.end());
     entry.groups = featureGroups(like, without);
-    entry.argument = body->addArgument(RankedTensorType::get(shapeOf(entry.groups, false), tensorType(like).getElementType()), bodyLoc);
+    entry.argument = body->addArgument(
+        RankedTensorType::get(shapeOf(entry.groups, false), tensorType(like).getElementType()), bodyLoc);
   }
   Term result;
   result.value = entry.argument;
@@ -450,7 +453,9 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalConstant(Value value) {
     auto it = term->leaves.find(value);
     if (it != term->leaves.end() && llvm::any_of(it->second, [&](Value v) { return v != it->second.front(); }))
       return param(it->second, value, {});
-  } else if (!ofExpert() && llvm::any_of(axes.leaves(value), [&](int axis) { return llvm::is_contained(axes.space.leaves(route.experts), axis); })) {
+  } else if (!ofExpert() && llvm::any_of(axes.leaves(value), [&](int axis) {
+               return llvm::is_contained(axes.space.leaves(route.experts), axis);
+             })) {
     return param({value}, value, {});
   }
   if (perToken) {
@@ -504,7 +509,8 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalX(Value value) {
     base = op->getOperand(0);
   }
   if (xBase && xBase != base) {
-    fail("the experts read two inputs, " + (xBase.getDefiningOp() ? describeNode(xBase.getDefiningOp()) : "an argument") + " and " +
+    fail("the experts read two inputs, " +
+         (xBase.getDefiningOp() ? describeNode(xBase.getDefiningOp()) : "an argument") + " and " +
          (base.getDefiningOp() ? describeNode(base.getDefiningOp()) : "an argument"));
     return std::nullopt;
   }
@@ -520,7 +526,9 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalX(Value value) {
   }
   if (!xBase) {
     xBase = base;
-    body->insertArgument(0u, RankedTensorType::get({ShapedType::kDynamic, extent(features)}, tensorType(base).getElementType()), bodyLoc);
+    body->insertArgument(
+        0u, RankedTensorType::get({ShapedType::kDynamic, extent(features)}, tensorType(base).getElementType()),
+        bodyLoc);
   }
   Term result;
   result.value = body->getArgument(0);
@@ -590,7 +598,8 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalNew(Value value) {
         int64_t dim = isOnnx(op, {"GatherND"}) ? 0 : axisOf(op, "axis", 0, tensorType(data).getRank());
         Axes picked = axes.leaves(data, dim), pairs = route.tokens();
         llvm::append_range(pairs, route.slots());
-        if (at->dims[0] == 0 && picked == pairs && route.of(data).kind == RouteKind::Weights && axes.leaves(data) == pairs)
+        if (at->dims[0] == 0 && picked == pairs && route.of(data).kind == RouteKind::Weights &&
+            axes.leaves(data) == pairs)
           return weight();
         if (at->dims[0] == 1 && dim == 0 && picked == route.tokens() && !fromRoute.contains(data))
           return evalX(data);
@@ -612,9 +621,9 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalNew(Value value) {
         return std::nullopt;
       }
       Axes all = axes.leaves(data);
-      if (term && term->ofSlot
-              ? isWeight(data)
-              : dataFact.kind == RouteKind::Weights || (dataFact.kind == RouteKind::Matrix && dataFact.expert && mayAddWeights())) {
+      if (term && term->ofSlot ? isWeight(data)
+                               : dataFact.kind == RouteKind::Weights ||
+                                     (dataFact.kind == RouteKind::Matrix && dataFact.expert && mayAddWeights())) {
         if (axes.space.leaves(picked).size() != all.size()) {
           fail(describeNode(op) + " reads a routing weight by part of its coordinates");
           return std::nullopt;
@@ -665,10 +674,12 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalNew(Value value) {
     // Rows added to their tokens: the sum over the slots.
     std::optional<Axes> at = axes.positions(op->getOperand(1));
     if (!at)
-      if (std::optional<Coordinates> sorted = route.coordinates(op->getOperand(1)); sorted && sorted->sort && sorted->dims[0] == 1 &&
-                                                                                     axes.space.unify(axes.layout(op->getOperand(0))[0], route.tokens()))
+      if (std::optional<Coordinates> sorted = route.coordinates(op->getOperand(1));
+          sorted && sorted->sort && sorted->dims[0] == 1 &&
+          axes.space.unify(axes.layout(op->getOperand(0))[0], route.tokens()))
         at = route.tokens();
-    if (at && reductionOf(op) == "add" && isFilledWith(op->getOperand(0), 0) && axes.space.leaves(*at) == route.tokens())
+    if (at && reductionOf(op) == "add" && isFilledWith(op->getOperand(0), 0) &&
+        axes.space.leaves(*at) == route.tokens())
       if (std::optional<Term> rows = eval(op->getOperand(2)))
         return sumOver(*rows, route.slots());
   }
@@ -710,7 +721,8 @@ bool ExpertsBody::read(Value sum, bool weightOnInput) {
   if (params.empty() && !ofExpert())
     return fail("no parameters of experts");
   if (result.weighted == onInput)
-    return fail(onInput ? "routing weights multiply both ends of the experts" : "the experts' results are not weighted");
+    return fail(onInput ? "routing weights multiply both ends of the experts"
+                        : "the experts' results are not weighted");
   if (!term && !result.summed && !route.slots().empty())
     return fail("the experts' results are not summed");
   // A term that runs over all tokens runs over those of other experts too, with a weight of 0.

@@ -14,9 +14,10 @@ using namespace mlir;
 using namespace mlir::moe;
 
 std::optional<ExpertsBody::Term> ExpertsBody::evalElementwise(Operation *op) {
-  static const llvm::StringSet<> oddAtZero = {"Abs", "Neg", "Relu", "Tanh", "Erf", "Gelu", "Swish", "Elu", "Selu", "Celu", "LeakyRelu",
-                                              "HardSwish", "Mish", "Softsign", "Sign", "Floor", "Ceil", "Round", "Sqrt", "Cast",
-                                              "Identity", "ms.Gelu", "ms.QuickGelu", "ms.FastGelu"};
+  static const llvm::StringSet<> oddAtZero = {
+      "Abs",  "Neg",   "Relu",      "Tanh",      "Erf",      "Gelu",     "Swish",        "Elu",
+      "Selu", "Celu",  "LeakyRelu", "HardSwish", "Mish",     "Softsign", "Sign",         "Floor",
+      "Ceil", "Round", "Sqrt",      "Cast",      "Identity", "ms.Gelu",  "ms.QuickGelu", "ms.FastGelu"};
   StringRef name = op->getName().stripDialect();
   SmallVector<Term> in;
   for (Value operand : op->getOperands()) {
@@ -38,7 +39,8 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalElementwise(Operation *op) {
       if (!in[i].value) { // by a routing weight
         Term other = in[1 - i];
         if (!other.value || other.weighted || (onInput && !other.isX)) {
-          fail(onInput ? "routing weights multiply something else than the experts' input" : "two routing weights multiply");
+          fail(onInput ? "routing weights multiply something else than the experts' input"
+                       : "two routing weights multiply");
           return std::nullopt;
         }
         if (onInput)
@@ -59,8 +61,8 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalElementwise(Operation *op) {
     fail(describeNode(op) + " reads a routing weight");
     return std::nullopt;
   }
-  bool linear = name == "Mul" || (name == "Div" && !in.back().weighted) || name == "Neg" || name == "Cast" || name == "Identity" ||
-                ((name == "Add" || name == "Sub" || name == "Sum") && allWeighted);
+  bool linear = name == "Mul" || (name == "Div" && !in.back().weighted) || name == "Neg" || name == "Cast" ||
+                name == "Identity" || ((name == "Add" || name == "Sub" || name == "Sum") && allWeighted);
   if (anyWeighted && !linear) {
     fail(describeNode(op) + " is not linear and comes after the routing weight");
     return std::nullopt;
@@ -79,7 +81,8 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalElementwise(Operation *op) {
     out.zeroAtZero = in[0].zeroAtZero && !in[1].rows;
   else if (name == "Clip") {
     Value low = getInput(op, 1), high = getInput(op, 2);
-    out.zeroAtZero = in[0].zeroAtZero && (!low || fillOf(low).value_or(1) <= 0) && (!high || fillOf(high).value_or(-1) >= 0);
+    out.zeroAtZero =
+        in[0].zeroAtZero && (!low || fillOf(low).value_or(1) <= 0) && (!high || fillOf(high).value_or(-1) >= 0);
   } else if (oddAtZero.contains(name))
     out.zeroAtZero = in[0].zeroAtZero;
 
@@ -108,7 +111,8 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalElementwise(Operation *op) {
   IRMapping mapping;
   Operation *copy = builder->clone(*op, mapping);
   copy->setOperands(operands);
-  copy->getResult(0).setType(RankedTensorType::get(shapeOf(out.groups, out.rows), tensorType(op->getResult(0)).getElementType()));
+  copy->getResult(0).setType(
+      RankedTensorType::get(shapeOf(out.groups, out.rows), tensorType(op->getResult(0)).getElementType()));
   out.value = copy->getResult(0);
   if (llvm::all_of(in, [](const Term &t) { return t.scalar; }))
     out.scalar = true;
@@ -194,7 +198,8 @@ std::optional<ExpertsBody::Term> ExpertsBody::contract(Term a, Term b, ArrayRef<
       ArrayRef<int>(parLeaves).take_front(outer.size()).equals(outer))
     rhs = onnxTranspose(*builder, bodyLoc, regroup(b, {outer, inner}), {1, 0});
   else
-    rhs = outer.empty() ? onnxReshape(*builder, bodyLoc, regroup(b, {inner}), {extent(inner), 1}) : regroup(b, {inner, outer});
+    rhs = outer.empty() ? onnxReshape(*builder, bodyLoc, regroup(b, {inner}), {extent(inner), 1})
+                        : regroup(b, {inner, outer});
   SmallVector<int64_t> shape = shapeOf(rest, true);
   shape.push_back(outer.empty() ? 1 : extent(outer));
   Term out;
@@ -266,7 +271,8 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalProduct(Operation *op) {
           fail(describeNode(op) + " adds a bias of other features");
           return std::nullopt;
         }
-        result->value = onnxBinary(*builder, bodyLoc, "Add", result->value, *shaped, cast<RankedTensorType>(result->value.getType()));
+        result->value = onnxBinary(*builder, bodyLoc, "Add", result->value, *shaped,
+                                   cast<RankedTensorType>(result->value.getType()));
         result->zeroAtZero = false;
       }
     }
@@ -438,8 +444,8 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalCut(Value value) {
       out->zeroAtZero = zero;
     }
     out->groups = featureGroups(value);
-    out->value = onnxOp(*builder, bodyLoc, "Concat", RankedTensorType::get(shapeOf(out->groups, out->rows), element), parts,
-                        builder->getNamedAttr("axis", builder->getI64IntegerAttr(at)))
+    out->value = onnxOp(*builder, bodyLoc, "Concat", RankedTensorType::get(shapeOf(out->groups, out->rows), element),
+                        parts, builder->getNamedAttr("axis", builder->getI64IntegerAttr(at)))
                      ->getResult(0);
     return out;
   }
@@ -511,7 +517,8 @@ std::optional<ExpertsBody::Term> ExpertsBody::evalCut(Value value) {
   Value whole = regroup(*t, groups);
   OpBuilder &b = *builder;
   t->value = onnxOp(b, bodyLoc, "Slice", RankedTensorType::get(shape, element),
-                    {whole, onnxInts(b, bodyLoc, starts), onnxInts(b, bodyLoc, ends), onnxInts(b, bodyLoc, dims), onnxInts(b, bodyLoc, steps)},
+                    {whole, onnxInts(b, bodyLoc, starts), onnxInts(b, bodyLoc, ends), onnxInts(b, bodyLoc, dims),
+                     onnxInts(b, bodyLoc, steps)},
                     b.getNamedAttr("operandSegmentSizes", b.getDenseI32ArrayAttr({1, 1, 1, 1, 1})))
                  ->getResult(0);
   t->groups = featureGroups(value);

@@ -75,7 +75,8 @@ public:
     if (isa<onnx::IdentityOp>(op))
       return replace(op, 0, weight, recipe, "");
     if (isa<onnx::CastOp, onnx::CastLikeOp>(op)) {
-      if (!castable(type.getElementType(), result.getElementType()) || result.getElementType().getIntOrFloatBitWidth() <= 8)
+      if (!castable(type.getElementType(), result.getElementType()) ||
+          result.getElementType().getIntOrFloatBitWidth() <= 8)
         return false;
       return replace(op, 0, weight, step(RecipeStep::Cast, {}, {recipe}, result), "cast");
     }
@@ -83,7 +84,8 @@ public:
       SmallVector<int64_t> perm = llvm::to_vector(llvm::reverse(llvm::seq<int64_t>(0, type.getRank())));
       if (std::optional<ArrayRef<int64_t>> given = transpose.getPerm())
         perm = SmallVector<int64_t>(*given);
-      return replace(op, 0, weight, step(RecipeStep::Transpose, {param("permutation", perm)}, {recipe}, result), "transpose");
+      return replace(op, 0, weight, step(RecipeStep::Transpose, {param("permutation", perm)}, {recipe}, result),
+                     "transpose");
     }
     if (isa<onnx::ReshapeOp, onnx::SqueezeOp, onnx::UnsqueezeOp, onnx::FlattenOp>(op)) {
       if (result.getNumElements() != type.getNumElements())
@@ -153,7 +155,8 @@ private:
   RecipeAttr slice(Attribute recipe, ArrayRef<int64_t> offsets, ArrayRef<int64_t> strides, RankedTensorType type) {
     SmallVector<int64_t> steps(strides);
     steps.resize(type.getRank(), 1);
-    return step(RecipeStep::Slice, {param("offsets", offsets), param("sizes", type.getShape()), param("strides", steps)}, {recipe}, type);
+    return step(RecipeStep::Slice,
+                {param("offsets", offsets), param("sizes", type.getShape()), param("strides", steps)}, {recipe}, type);
   }
 
   bool foldSlice(Operation *op, ShapeFacts &facts, WeightOp weight, RankedTensorType type, RankedTensorType result) {
@@ -181,7 +184,8 @@ private:
   }
 
   /// Indices that count up by one are a slice; a scalar index also drops the dim.
-  bool foldGather(onnx::GatherOp op, ShapeFacts &facts, WeightOp weight, RankedTensorType type, RankedTensorType result) {
+  bool foldGather(onnx::GatherOp op, ShapeFacts &facts, WeightOp weight, RankedTensorType type,
+                  RankedTensorType result) {
     auto indices = facts.constants(onnx::getInput(op, 1));
     int64_t axis = op.getAxis() < 0 ? op.getAxis() + type.getRank() : op.getAxis();
     int64_t rank = cast<RankedTensorType>(onnx::getInput(op, 1).getType()).getRank();
@@ -208,7 +212,8 @@ private:
     if (!weight) {
       b.setInsertionPointAfter(from);
       std::string name = (from.getSymName() + "." + what).str();
-      weight = WeightOp::create(b, from.getLoc(), name, StringAttr(), getRecipeType(recipe), recipe, from.getSourceAttr());
+      weight =
+          WeightOp::create(b, from.getLoc(), name, StringAttr(), getRecipeType(recipe), recipe, from.getSourceAttr());
       symbols.insert(weight);
     }
     return weight;
@@ -217,8 +222,9 @@ private:
   bool replace(Operation *op, unsigned i, WeightOp from, Attribute recipe, StringRef what, bool erase = true) {
     WeightOp weight = weightFor(recipe, from, what);
     b.setInsertionPoint(op);
-    op->getResult(i).replaceAllUsesWith(
-        GetWeightOp::create(b, op->getLoc(), op->getResult(i).getType(), FlatSymbolRefAttr::get(weight.getSymNameAttr())).getResult());
+    op->getResult(i).replaceAllUsesWith(GetWeightOp::create(b, op->getLoc(), op->getResult(i).getType(),
+                                                            FlatSymbolRefAttr::get(weight.getSymNameAttr()))
+                                            .getResult());
     if (erase)
       op->erase();
     return true;

@@ -60,9 +60,12 @@ IndexExprs::Poly IndexExprs::poly(AffineExpr expr) {
     recompose(product);
     return product;
   }
-  case AffineExprKind::FloorDiv: return quotient(a, b, /*remainder=*/false);
-  case AffineExprKind::Mod: return quotient(a, b, /*remainder=*/true);
-  default: return {{Product{expr}, 1}};
+  case AffineExprKind::FloorDiv:
+    return quotient(a, b, /*remainder=*/false);
+  case AffineExprKind::Mod:
+    return quotient(a, b, /*remainder=*/true);
+  default:
+    return {{Product{expr}, 1}};
   }
 }
 
@@ -82,7 +85,8 @@ IndexExprs::Poly IndexExprs::quotient(const Poly &value, const Poly &by, bool re
   AffineExpr divisor = toExpr(by);
   auto opaque = [&](const Poly &rest) -> Poly {
     AffineExpr numerator = toExpr(rest);
-    AffineExpr atom = getAffineBinaryOpExpr(remainder ? AffineExprKind::Mod : AffineExprKind::FloorDiv, numerator, divisor);
+    AffineExpr atom =
+        getAffineBinaryOpExpr(remainder ? AffineExprKind::Mod : AffineExprKind::FloorDiv, numerator, divisor);
     auto binary = dyn_cast<AffineBinaryOpExpr>(atom);
     if (binary && (binary.getKind() == AffineExprKind::Mod || binary.getKind() == AffineExprKind::FloorDiv))
       return {{Product{atom}, 1}};
@@ -127,8 +131,9 @@ void IndexExprs::recompose(Poly &poly) {
       if (product.size() != 1 || product[0].getKind() != AffineExprKind::Mod)
         continue;
       auto mod = cast<AffineBinaryOpExpr>(product[0]);
-      Poly scaled = multiply({{Product{getAffineBinaryOpExpr(AffineExprKind::FloorDiv, mod.getLHS(), mod.getRHS())}, 1}},
-                             this->poly(mod.getRHS()));
+      Poly scaled =
+          multiply({{Product{getAffineBinaryOpExpr(AffineExprKind::FloorDiv, mod.getLHS(), mod.getRHS())}, 1}},
+                   this->poly(mod.getRHS()));
       if (scaled.size() != 1)
         continue;
       auto it = poly.find(scaled.begin()->first);
@@ -212,9 +217,7 @@ bool IndexExprs::nonNegative(Poly poly, unsigned depth) {
   return true;
 }
 
-bool IndexExprs::below(AffineExpr expr, AffineExpr bound) {
-  return nonNegative(expr) && nonNegative(bound - 1 - expr);
-}
+bool IndexExprs::below(AffineExpr expr, AffineExpr bound) { return nonNegative(expr) && nonNegative(bound - 1 - expr); }
 
 AffineExpr IndexExprs::addDim(AffineExpr extent) {
   extents.push_back(extent);

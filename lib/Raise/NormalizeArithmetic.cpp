@@ -20,7 +20,8 @@ struct SimplifyPow : OpRewritePattern<onnx::PowOp> {
   LogicalResult matchAndRewrite(onnx::PowOp op, PatternRewriter &rewriter) const override {
     Value x = op->getOperand(0), y = op->getOperand(1);
     std::optional<double> power = onnx::getConstantScalar(y);
-    if (!power || OnnxBuild::typeOf(y).getNumElements() != 1 || OnnxBuild::typeOf(y).getRank() > OnnxBuild::typeOf(x).getRank())
+    if (!power || OnnxBuild::typeOf(y).getNumElements() != 1 ||
+        OnnxBuild::typeOf(y).getRank() > OnnxBuild::typeOf(x).getRank())
       return rewriter.notifyMatchFailure(op, "the power is not one number");
     if (*power == 2) {
       rewriter.replaceOpWithNewOp<onnx::MulOp>(op, op->getResult(0).getType(), x, x);
@@ -35,7 +36,8 @@ struct DivToReciprocal : OpRewritePattern<onnx::DivOp> {
   LogicalResult matchAndRewrite(onnx::DivOp op, PatternRewriter &rewriter) const override {
     Value one = op->getOperand(0), x = op->getOperand(1);
     if (!isa<FloatType>(OnnxBuild::typeOf(x).getElementType()) || onnx::getConstantScalar(one) != 1.0 ||
-        OnnxBuild::typeOf(one).getRank() > OnnxBuild::typeOf(x).getRank() || OnnxBuild::typeOf(one).getNumElements() != 1)
+        OnnxBuild::typeOf(one).getRank() > OnnxBuild::typeOf(x).getRank() ||
+        OnnxBuild::typeOf(one).getNumElements() != 1)
       return rewriter.notifyMatchFailure(op, "does not divide 1 by a float");
     rewriter.replaceOpWithNewOp<onnx::ReciprocalOp>(op, op->getResult(0).getType(), x);
     return success();
@@ -109,18 +111,20 @@ private:
     if (!isOnnx(user, {"Slice"}))
       return std::nullopt;
     std::optional<SmallVector<int64_t>> along = cutAxes(user), starts = onnx::getConstantInts(getInput(user, 1)),
-                                        ends = onnx::getConstantInts(getInput(user, 2)), steps = SmallVector<int64_t>{1};
+                                        ends = onnx::getConstantInts(getInput(user, 2)),
+                                        steps = SmallVector<int64_t>{1};
     if (Value by = getInput(user, 4))
       steps = onnx::getConstantInts(by);
-    if (!along || *along != SmallVector<int64_t>{axis} || !starts || *starts != SmallVector<int64_t>{0} || !ends || ends->size() != 1 || !steps ||
-        *steps != SmallVector<int64_t>{1} || (*ends)[0] < 1)
+    if (!along || *along != SmallVector<int64_t>{axis} || !starts || *starts != SmallVector<int64_t>{0} || !ends ||
+        ends->size() != 1 || !steps || *steps != SmallVector<int64_t>{1} || (*ends)[0] < 1)
       return std::nullopt;
     std::optional<int64_t> extent = facts.constant(facts.shape(user->getResult(0))[axis]);
     if (extent != (*ends)[0])
       return std::nullopt;
     SmallVector<int64_t> shape(OnnxBuild::typeOf(user->getOperand(0)).getShape());
     shape[axis] = *extent;
-    bool fits = ArrayRef<int64_t>(shape) == OnnxBuild::typeOf(user->getResult(0)).getShape() || isRetypable(user->getResult(0));
+    bool fits =
+        ArrayRef<int64_t>(shape) == OnnxBuild::typeOf(user->getResult(0)).getShape() || isRetypable(user->getResult(0));
     return fits ? extent : std::nullopt;
   }
   ShapeFacts &facts;

@@ -82,8 +82,7 @@ struct DropSingleSplit : OpRewritePattern<onnx::SplitOp> {
 };
 
 /// An op that keeps all elements in order, so equal shapes mean equal values.
-template <typename OpTy>
-struct DropSameShape : OpRewritePattern<OpTy>, FactsPattern {
+template <typename OpTy> struct DropSameShape : OpRewritePattern<OpTy>, FactsPattern {
   DropSameShape(MLIRContext *context, ShapeFacts &facts) : OpRewritePattern<OpTy>(context), FactsPattern(facts) {}
   LogicalResult matchAndRewrite(OpTy op, PatternRewriter &rewriter) const override {
     if (!facts.equalShapes(op->getOperand(0), op->getResult(0)))
@@ -120,7 +119,8 @@ struct MergeTransposes : OpRewritePattern<onnx::TransposeOp> {
       both.push_back(first[p]);
     if (isIdentityPermutation(both))
       return replaceWithSame(op, inner.getData(), rewriter);
-    rewriter.replaceOpWithNewOp<onnx::TransposeOp>(op, op.getType(), inner.getData(), rewriter.getDenseI64ArrayAttr(both));
+    rewriter.replaceOpWithNewOp<onnx::TransposeOp>(op, op.getType(), inner.getData(),
+                                                   rewriter.getDenseI64ArrayAttr(both));
     return success();
   }
   static bool isIdentityPermutation(ArrayRef<int64_t> p) {
@@ -140,9 +140,9 @@ struct MergeReshapes : OpRewritePattern<onnx::ReshapeOp>, FactsPattern {
     // A 0 in the shape means the extent of the operand, which is another one afterwards.
     const SmallVector<AffineExpr> *shape = facts.elements(op.getShape());
     bool zeros = op.getAllowzero() == 0 && (!shape || llvm::any_of(*shape, [&](AffineExpr e) {
-                                              auto constant = e ? facts.constant(e) : std::nullopt;
-                                              return !e || (constant && *constant == 0);
-                                            }));
+                   auto constant = e ? facts.constant(e) : std::nullopt;
+                   return !e || (constant && *constant == 0);
+                 }));
     if (zeros)
       return rewriter.notifyMatchFailure(op, "its shape may refer to the operand's");
     rewriter.modifyOpInPlace(op, [&] { op.getDataMutable().assign(inner.getData()); });
@@ -232,8 +232,9 @@ struct SliceOfTransposedConcat : OpRewritePattern<onnx::SliceOp> {
     OnnxBuild build{rewriter, op.getLoc()};
     for (auto [to, from] : llvm::enumerate(perm))
       shape[from] = OnnxBuild::typeOf(op.getOutput()).getDimSize(to);
-    Value cut = onnx::SliceOp::create(rewriter, op.getLoc(), OnnxBuild::typeOf(op.getOutput()).clone(shape), concat.getConcatResult(),
-                                      op.getStarts(), op.getEnds(), build.ints({axis}), op.getSteps());
+    Value cut = onnx::SliceOp::create(rewriter, op.getLoc(), OnnxBuild::typeOf(op.getOutput()).clone(shape),
+                                      concat.getConcatResult(), op.getStarts(), op.getEnds(), build.ints({axis}),
+                                      op.getSteps());
     rewriter.replaceOpWithNewOp<onnx::TransposeOp>(op, op.getType(), cut, rewriter.getDenseI64ArrayAttr(perm));
     return success();
   }

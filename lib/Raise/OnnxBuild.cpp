@@ -77,7 +77,8 @@ Value OnnxBuild::slice(Value v, int64_t axis, int64_t start, int64_t end, int64_
   shape[axis] = extent;
   if (extent == kDynamic && whole != kDynamic && start >= 0 && end >= 0)
     shape[axis] = std::max<int64_t>(0, (std::min(end, whole) - std::min(start, whole) + step - 1) / step);
-  return onnx::SliceOp::create(b, loc, typeOf(v).clone(shape), v, ints({start}), ints({end}), ints({axis}), ints({step}));
+  return onnx::SliceOp::create(b, loc, typeOf(v).clone(shape), v, ints({start}), ints({end}), ints({axis}),
+                               ints({step}));
 }
 
 Value OnnxBuild::castTo(Value v, Type element) {
@@ -108,8 +109,8 @@ Value OnnxBuild::extent(Value v, int64_t axis) {
 }
 
 Value OnnxBuild::range(Value limit) {
-  return onnx::RangeOp::create(b, loc, RankedTensorType::get({kDynamic}, b.getI64Type()), scalarInt(0), limit, scalarInt(1),
-                               TypeAttr());
+  return onnx::RangeOp::create(b, loc, RankedTensorType::get({kDynamic}, b.getI64Type()), scalarInt(0), limit,
+                               scalarInt(1), TypeAttr());
 }
 
 RankedTensorType OnnxBuild::broadcast(Value x, Value y, Type element) {

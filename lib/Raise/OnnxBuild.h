@@ -24,15 +24,14 @@ struct OnnxBuild {
   Value reshape(Value v, ArrayRef<int64_t> shape, ArrayRef<int64_t> resultShape);
   Value concat(ArrayRef<Value> parts, int64_t axis);
   /// [start, end) by `step` along `axis`; `end` INT64_MAX is the end. `extent` is the result's, if known.
-  Value slice(Value v, int64_t axis, int64_t start, int64_t end, int64_t step = 1, int64_t extent = ShapedType::kDynamic);
+  Value slice(Value v, int64_t axis, int64_t start, int64_t end, int64_t step = 1,
+              int64_t extent = ShapedType::kDynamic);
   Value castTo(Value v, Type element);
   Value where(Value condition, Value a, Value b);
-  template <typename OpTy>
-  Value binary(Value x, Value y) {
+  template <typename OpTy> Value binary(Value x, Value y) {
     return OpTy::create(b, loc, broadcast(x, y, typeOf(x).getElementType()), x, y);
   }
-  template <typename OpTy>
-  Value compare(Value x, Value y) {
+  template <typename OpTy> Value compare(Value x, Value y) {
     return OpTy::create(b, loc, broadcast(x, y, b.getI1Type()), x, y);
   }
   /// The extent of one dim, tensor<i64>.

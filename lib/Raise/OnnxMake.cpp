@@ -20,7 +20,9 @@ static Value constant(OpBuilder &b, Location loc, DenseElementsAttr value) {
 }
 
 Value moe::onnxInts(OpBuilder &b, Location loc, ArrayRef<int64_t> numbers) {
-  return constant(b, loc, DenseElementsAttr::get(RankedTensorType::get({static_cast<int64_t>(numbers.size())}, b.getI64Type()), numbers));
+  return constant(
+      b, loc,
+      DenseElementsAttr::get(RankedTensorType::get({static_cast<int64_t>(numbers.size())}, b.getI64Type()), numbers));
 }
 
 Value moe::onnxInt(OpBuilder &b, Location loc, int64_t number) {
@@ -28,7 +30,8 @@ Value moe::onnxInt(OpBuilder &b, Location loc, int64_t number) {
 }
 
 Value moe::onnxFloat(OpBuilder &b, Location loc, Type element, double number) {
-  return constant(b, loc, DenseElementsAttr::get(RankedTensorType::get({}, element), Attribute(b.getFloatAttr(element, number))));
+  return constant(
+      b, loc, DenseElementsAttr::get(RankedTensorType::get({}, element), Attribute(b.getFloatAttr(element, number))));
 }
 
 Value moe::onnxReshape(OpBuilder &b, Location loc, Value value, ArrayRef<int64_t> dims) {
@@ -39,14 +42,16 @@ Value moe::onnxReshape(OpBuilder &b, Location loc, Value value, ArrayRef<int64_t
   for (int64_t &dim : shape)
     if (ShapedType::isDynamic(dim))
       dim = -1;
-  return onnxOp(b, loc, "Reshape", RankedTensorType::get(dims, type.getElementType()), {value, onnxInts(b, loc, shape)})->getResult(0);
+  return onnxOp(b, loc, "Reshape", RankedTensorType::get(dims, type.getElementType()), {value, onnxInts(b, loc, shape)})
+      ->getResult(0);
 }
 
 Value moe::onnxTranspose(OpBuilder &b, Location loc, Value value, ArrayRef<int64_t> perm) {
   if (isIdentityPermutation(perm))
     return value;
   RankedTensorType type = tensorType(value);
-  return onnxOp(b, loc, "Transpose", RankedTensorType::get(applyPermutation(type.getShape(), perm), type.getElementType()), value,
+  return onnxOp(b, loc, "Transpose",
+                RankedTensorType::get(applyPermutation(type.getShape(), perm), type.getElementType()), value,
                 b.getNamedAttr("perm", b.getDenseI64ArrayAttr(perm)))
       ->getResult(0);
 }

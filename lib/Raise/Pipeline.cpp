@@ -33,8 +33,10 @@ void mlir::moe::buildRaisePipeline(OpPassManager &pm, const RaiseOptions &option
 }
 
 void mlir::moe::registerRaisePipelines() {
-  PassPipelineRegistration<>("moe-raise", "The raise phase", [](OpPassManager &pm) { buildRaisePipeline(pm, RaiseOptions()); });
-  PassPipelineRegistration<>("moe-raise-generic", "The raise phase without recognisers: ONNX's definitions, nothing else",
+  PassPipelineRegistration<>("moe-raise", "The raise phase",
+                             [](OpPassManager &pm) { buildRaisePipeline(pm, RaiseOptions()); });
+  PassPipelineRegistration<>("moe-raise-generic",
+                             "The raise phase without recognisers: ONNX's definitions, nothing else",
                              [](OpPassManager &pm) {
                                RaiseOptions options;
                                options.recognise = false;

@@ -103,7 +103,8 @@ bool Search::findSoftmax() {
   Value v = product->getOperand(0);
   // One that transposes or scales is no plain product of weights and values.
   if (auto fused = dyn_cast<onnx::MsFusedMatMulOp>(product))
-    if (fused.getAlpha() != 1 || fused.getTransA() || fused.getTransB() || fused.getTransBatchA() || fused.getTransBatchB())
+    if (fused.getAlpha() != 1 || fused.getTransA() || fused.getTransB() || fused.getTransBatchA() ||
+        fused.getTransBatchB())
       return false;
   for (unsigned steps = 0; steps < 12; ++steps) {
     Operation *op = v.getDefiningOp();
@@ -138,9 +139,10 @@ bool Search::isAttention() const {
         return true;
       continue;
     }
-    if (isa<onnx::AddOp, onnx::SubOp, onnx::MulOp, onnx::DivOp, onnx::NegOp, onnx::WhereOp, onnx::CastOp, onnx::ReshapeOp,
-            onnx::TransposeOp, onnx::SqueezeOp, onnx::UnsqueezeOp, onnx::ExpandOp, onnx::IdentityOp, onnx::TanhOp,
-            onnx::ConcatOp, onnx::SliceOp, onnx::SplitOp, onnx::ClipOp, onnx::MaxOp, onnx::MinOp, onnx::PadOp>(op))
+    if (isa<onnx::AddOp, onnx::SubOp, onnx::MulOp, onnx::DivOp, onnx::NegOp, onnx::WhereOp, onnx::CastOp,
+            onnx::ReshapeOp, onnx::TransposeOp, onnx::SqueezeOp, onnx::UnsqueezeOp, onnx::ExpandOp, onnx::IdentityOp,
+            onnx::TanhOp, onnx::ConcatOp, onnx::SliceOp, onnx::SplitOp, onnx::ClipOp, onnx::MaxOp, onnx::MinOp,
+            onnx::PadOp>(op))
       for (Value operand : op->getOperands())
         if (isFloat(operand))
           open.push_back(operand);
@@ -154,7 +156,8 @@ bool Search::enterProduct(Index &index) {
   Value out = product->getResult(0), p = product->getOperand(0), v = product->getOperand(1);
   ArrayRef<AffineExpr> shape = facts.shape(out);
   unsigned rank = shape.size();
-  if (rank < 2 || rank > 5 || typeOf(p).getRank() != static_cast<int64_t>(rank) || typeOf(v).getRank() != static_cast<int64_t>(rank))
+  if (rank < 2 || rank > 5 || typeOf(p).getRank() != static_cast<int64_t>(rank) ||
+      typeOf(v).getRank() != static_cast<int64_t>(rank))
     return no("the product of probabilities and values has operands of different rank");
   MLIRContext *context = product->getContext();
   auto c = [&](int64_t n) { return getAffineConstantExpr(n, context); };
@@ -253,7 +256,8 @@ bool Search::leadsToProduct(Value v, unsigned depth) {
   if (isa<onnx::MatMulOp, onnx::MsFusedMatMulOp>(op))
     return true;
   if (isa<onnx::AddOp, onnx::MulOp, onnx::DivOp, onnx::SubOp>(op))
-    return leadsToProduct(op->getOperand(0), depth + 1) || (!isa<onnx::SubOp>(op) && leadsToProduct(op->getOperand(1), depth + 1));
+    return leadsToProduct(op->getOperand(0), depth + 1) ||
+           (!isa<onnx::SubOp>(op) && leadsToProduct(op->getOperand(1), depth + 1));
   if (auto where = dyn_cast<onnx::WhereOp>(op))
     return leadsToProduct(where.getX(), depth + 1) || leadsToProduct(where.getY(), depth + 1);
   if (isa<onnx::CastOp, onnx::ReshapeOp, onnx::TransposeOp, onnx::UnsqueezeOp, onnx::SqueezeOp, onnx::ExpandOp,
@@ -330,7 +334,8 @@ bool Search::walkScores(Placed at, double factor) {
     }
     if (auto concat = dyn_cast<onnx::ConcatOp>(op)) {
       if (!cutColumn || found.sinks || concat.getInputs().size() != 2 || factor != 1 ||
-          !isLastAxis(concat.getAxis(), at.value) || !facts.equal(facts.shape(concat.getInputs()[1]).back(), elements->constant(1)))
+          !isLastAxis(concat.getAxis(), at.value) ||
+          !facts.equal(facts.shape(concat.getInputs()[1]).back(), elements->constant(1)))
         return no("the scores are joined with something that is no column of sinks");
       Index place(at.index);
       place.back() = elements->constant(0);
@@ -370,7 +375,8 @@ bool Search::walkScores(Placed at, double factor) {
 bool Search::takeScores(Placed at, Operation *scores, double factor) {
   Value q = scores->getOperand(0), k = scores->getOperand(1);
   unsigned rank = at.index.size();
-  if (rank < 2 || typeOf(q).getRank() != static_cast<int64_t>(rank) || typeOf(k).getRank() != static_cast<int64_t>(rank))
+  if (rank < 2 || typeOf(q).getRank() != static_cast<int64_t>(rank) ||
+      typeOf(k).getRank() != static_cast<int64_t>(rank))
     return no("the product of queries and keys has operands of different rank");
   if (isStored(k) || isStored(product->getOperand(1)))
     return no("keys or values are stored");

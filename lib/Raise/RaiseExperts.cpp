@@ -68,7 +68,8 @@ static void collect(RouteOp route, SmallVector<Operation *> &ops, DenseSet<Value
 }
 
 static bool mayEndSum(Operation *op, bool oneSlot) {
-  if (!isFloat(op->getResult(0)) || !isa<RankedTensorType>(op->getResult(0).getType()) || tensorType(op->getResult(0)).getRank() < 2)
+  if (!isFloat(op->getResult(0)) || !isa<RankedTensorType>(op->getResult(0).getType()) ||
+      tensorType(op->getResult(0)).getRank() < 2)
     return false;
   return oneSlot || isOnnx(op, {"ReduceSum", "MatMul", "Gemm", "Einsum", "ScatterND"});
 }

@@ -85,10 +85,12 @@ Value NodeWriter::dequantized(Value codes, Value scales, Value zeroPoints, int64
   // Computed in the type of the activations.
   auto type = RankedTensorType::get({codeType.getDimSize(0), codeType.getDimSize(1), codeType.getDimSize(2) * pack},
                                     tensorType(node->getOperand(0)).getElementType());
-  SmallVector<NamedAttribute> parameters = {b.getNamedAttr("bits", b.getI64IntegerAttr(bits)), b.getNamedAttr("block", b.getI64IntegerAttr(block))};
+  SmallVector<NamedAttribute> parameters = {b.getNamedAttr("bits", b.getI64IntegerAttr(bits)),
+                                            b.getNamedAttr("block", b.getI64IntegerAttr(block))};
   if (!zeroPoints)
     parameters.push_back(b.getNamedAttr("zero_point", b.getI64IntegerAttr(int64_t(1) << (bits - 1))));
-  auto recipe = RecipeAttr::get(b.getContext(), RecipeStep::Dequantize, b.getDictionaryAttr(parameters), b.getArrayAttr(inputs), type);
+  auto recipe = RecipeAttr::get(b.getContext(), RecipeStep::Dequantize, b.getDictionaryAttr(parameters),
+                                b.getArrayAttr(inputs), type);
   return newWeight(b, loc, recipe, node, "dequantized");
 }
 
@@ -98,7 +100,8 @@ bool NodeWriter::readProjections() {
     p.bias = getInput(node, at.bias);
     if (!given)
       return true;
-    p.weights = m.quantized ? dequantized(given, getInput(node, at.scales), getInput(node, at.zeroPoints), at.bits) : given;
+    p.weights =
+        m.quantized ? dequantized(given, getInput(node, at.scales), getInput(node, at.zeroPoints), at.bits) : given;
     return static_cast<bool>(p.weights);
   };
   return take(fc1, m.fc1) && take(fc2, m.fc2) && take(fc3, m.fc3);
@@ -110,19 +113,24 @@ std::pair<Value, Value> NodeWriter::route(Value logits, int64_t experts, int64_t
   Value given = m.routerWeights ? getInput(node, *m.routerWeights) : Value();
   ScoreFn score = m.sparseMixer ? ScoreFn::SparseMixer : given ? ScoreFn::None : ScoreFn::Softmax;
   bool normalize = !m.sparseMixer && !given && m.normalize;
-  SmallVector<Type> types = {RankedTensorType::get({tokens, k}, b.getF32Type()), RankedTensorType::get({tokens, k}, b.getI64Type())};
-  auto op = RouteOp::create(b, loc, types, onnxReshape(b, loc, logits, {tokens, experts}), Value(), ValueRange(), b.getI64IntegerAttr(k),
-                            ScoreFnAttr::get(ctx, score), b.getI64IntegerAttr(1), b.getI64IntegerAttr(1),
-                            GroupScoreAttr::get(ctx, GroupScore::Max), GroupFillAttr::get(ctx, GroupFill::NegInf),
-                            WeightFnAttr::get(ctx, WeightFn::Identity),
-                            NormalizeAttr::get(ctx, normalize ? Normalize::SumPlusEps : Normalize::None), b.getF32FloatAttr(0),
-                            b.getF32FloatAttr(1), b.getF32FloatAttr(1), b.getF32FloatAttr(0.01));
+  SmallVector<Type> types = {RankedTensorType::get({tokens, k}, b.getF32Type()),
+                             RankedTensorType::get({tokens, k}, b.getI64Type())};
+  auto op = RouteOp::create(b, loc, types, onnxReshape(b, loc, logits, {tokens, experts}), Value(), ValueRange(),
+                            b.getI64IntegerAttr(k), ScoreFnAttr::get(ctx, score), b.getI64IntegerAttr(1),
+                            b.getI64IntegerAttr(1), GroupScoreAttr::get(ctx, GroupScore::Max),
+                            GroupFillAttr::get(ctx, GroupFill::NegInf), WeightFnAttr::get(ctx, WeightFn::Identity),
+                            NormalizeAttr::get(ctx, normalize ? Normalize::SumPlusEps : Normalize::None),
+                            b.getF32FloatAttr(0), b.getF32FloatAttr(1), b.getF32FloatAttr(1), b.getF32FloatAttr(0.01));
   Value weights = op->getResult(0), indices = op->getResult(1);
   if (given) { // the probabilities choose, these weigh
     Value table = onnxCast(b, loc, onnxReshape(b, loc, given, {tokens, experts}), b.getF32Type());
-    weights = onnxOp(b, loc, "GatherElements", weights.getType(), {table, indices}, b.getNamedAttr("axis", b.getI64IntegerAttr(1)))->getResult(0);
+    weights = onnxOp(b, loc, "GatherElements", weights.getType(), {table, indices},
+                     b.getNamedAttr("axis", b.getI64IntegerAttr(1)))
+                  ->getResult(0);
     if (m.normalize) {
-      Value sum = onnxOp(b, loc, "ReduceSum", RankedTensorType::get({tokens, 1}, b.getF32Type()), {weights, onnxInts(b, loc, {1})})->getResult(0);
+      Value sum = onnxOp(b, loc, "ReduceSum", RankedTensorType::get({tokens, 1}, b.getF32Type()),
+                         {weights, onnxInts(b, loc, {1})})
+                      ->getResult(0);
       weights = onnxBinary(b, loc, "Div", weights, sum, cast<RankedTensorType>(weights.getType()));
     }
   }
@@ -164,7 +172,8 @@ Value NodeWriter::activate(OpBuilder &in, Value first, Value third) {
     int64_t width = type.getDimSize(1) / 2;
     auto part = [&](int64_t start, int64_t end, int64_t step) {
       return onnxOp(in, loc, "Slice", RankedTensorType::get({ShapedType::kDynamic, width}, element),
-                    {first, onnxInts(in, loc, {start}), onnxInts(in, loc, {end}), onnxInts(in, loc, {1}), onnxInts(in, loc, {step})},
+                    {first, onnxInts(in, loc, {start}), onnxInts(in, loc, {end}), onnxInts(in, loc, {1}),
+                     onnxInts(in, loc, {step})},
                     in.getNamedAttr("operandSegmentSizes", in.getDenseI32ArrayAttr({1, 1, 1, 1, 1})))
           ->getResult(0);
     };
@@ -174,8 +183,12 @@ Value NodeWriter::activate(OpBuilder &in, Value first, Value third) {
   type = tensorType(gate);
   if (std::isfinite(m.limit)) {
     Value high = onnxFloat(in, loc, element, m.limit), low = onnxFloat(in, loc, element, -m.limit);
-    gate = onnxOp(in, loc, "Clip", type, {gate, high}, in.getNamedAttr("operandSegmentSizes", in.getDenseI32ArrayAttr({1, 0, 1})))->getResult(0);
-    up = onnxOp(in, loc, "Clip", type, {up, low, high}, in.getNamedAttr("operandSegmentSizes", in.getDenseI32ArrayAttr({1, 1, 1})))->getResult(0);
+    gate = onnxOp(in, loc, "Clip", type, {gate, high},
+                  in.getNamedAttr("operandSegmentSizes", in.getDenseI32ArrayAttr({1, 0, 1})))
+               ->getResult(0);
+    up = onnxOp(in, loc, "Clip", type, {up, low, high},
+                in.getNamedAttr("operandSegmentSizes", in.getDenseI32ArrayAttr({1, 1, 1})))
+             ->getResult(0);
   }
   Value scaled = m.alpha == 1 ? gate : mul(gate, onnxFloat(in, loc, element, m.alpha));
   Value shifted = m.beta == 0 ? up : onnxBinary(in, loc, "Add", up, onnxFloat(in, loc, element, m.beta), type);

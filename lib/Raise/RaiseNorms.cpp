@@ -28,8 +28,7 @@ using namespace mlir::moe;
 static RankedTensorType typeOf(Value v) { return OnnxBuild::typeOf(v); }
 
 /// The op that reads `v`, if it is the only use and an `OpTy`.
-template <typename OpTy>
-static OpTy onlyUser(Value v) {
+template <typename OpTy> static OpTy onlyUser(Value v) {
   return v.hasOneUse() ? dyn_cast<OpTy>(*v.getUsers().begin()) : OpTy();
 }
 
@@ -57,8 +56,8 @@ static bool isCentered(Value x) {
 static Value asVector(OnnxBuild &build, Value weight, RankedTensorType x) {
   auto type = typeOf(weight);
   int64_t width = x.getShape().back();
-  if (type.getRank() < 1 || type.getRank() > x.getRank() || ShapedType::isDynamic(width) || type.getShape().back() != width ||
-      type.getNumElements() != width)
+  if (type.getRank() < 1 || type.getRank() > x.getRank() || ShapedType::isDynamic(width) ||
+      type.getShape().back() != width || type.getNumElements() != width)
     return {};
   SmallVector<int64_t> leading = llvm::to_vector(llvm::seq<int64_t>(0, type.getRank() - 1));
   return build.squeeze(weight, leading);
@@ -66,8 +65,9 @@ static Value asVector(OnnxBuild &build, Value weight, RankedTensorType x) {
 static bool isVector(Value weight, RankedTensorType x) {
   auto type = typeOf(weight);
   int64_t width = x.getShape().back();
-  return type.getRank() >= 1 && type.getRank() <= x.getRank() && type.hasStaticShape() && !ShapedType::isDynamic(width) &&
-         type.getShape().back() == width && type.getNumElements() == width && isa<FloatType>(type.getElementType());
+  return type.getRank() >= 1 && type.getRank() <= x.getRank() && type.hasStaticShape() &&
+         !ShapedType::isDynamic(width) && type.getShape().back() == width && type.getNumElements() == width &&
+         isa<FloatType>(type.getElementType());
 }
 
 namespace {
@@ -149,7 +149,8 @@ struct FusedNorm : RewritePattern {
   FusedNorm(MLIRContext *context) : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
 
   LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
-    if (!isa<onnx::RMSNormalizationOp, onnx::MsSimplifiedLayerNormalizationOp, onnx::MsSkipSimplifiedLayerNormalizationOp>(op))
+    if (!isa<onnx::RMSNormalizationOp, onnx::MsSimplifiedLayerNormalizationOp,
+             onnx::MsSkipSimplifiedLayerNormalizationOp>(op))
       return failure();
     bool skips = isa<onnx::MsSkipSimplifiedLayerNormalizationOp>(op);
     Value x = onnx::getInput(op, 0), weight = onnx::getInput(op, skips ? 2 : 1);

@@ -101,7 +101,8 @@ private:
 Value Rotations::table(OnnxBuild *build, Value v, ArrayRef<AffineExpr> x, AffineExpr pairs) {
   ArrayRef<AffineExpr> shape = facts.shape(v);
   AffineExpr one = getAffineConstantExpr(1, v.getContext());
-  if (shape.size() < 2 || shape.size() > 4 || !facts.equal(shape.back(), pairs) || !facts.equal(shape[shape.size() - 2], x[2]))
+  if (shape.size() < 2 || shape.size() > 4 || !facts.equal(shape.back(), pairs) ||
+      !facts.equal(shape[shape.size() - 2], x[2]))
     return {};
   if (shape.size() >= 3 && shape[shape.size() - 3] != one)
     return {};
@@ -124,7 +125,8 @@ bool Rotations::hasEqualHalves(Value v, unsigned depth) {
   if (!op || depth > 12)
     return false;
   if (auto concat = dyn_cast<onnx::ConcatOp>(op))
-    return concat.getInputs().size() == 2 && concat.getInputs()[0] == concat.getInputs()[1] && isLastAxis(concat.getAxis(), v);
+    return concat.getInputs().size() == 2 && concat.getInputs()[0] == concat.getInputs()[1] &&
+           isLastAxis(concat.getAxis(), v);
   if (isa<onnx::CosOp, onnx::SinOp, onnx::CastOp, onnx::IdentityOp>(op))
     return hasEqualHalves(op->getOperand(0), depth + 1);
   if (isa<onnx::MulOp, onnx::DivOp>(op))
@@ -161,7 +163,8 @@ Value Rotations::whole(Value a, Value b, bool interleaved) {
   Value x = a;
   for (unsigned steps = 0; steps < 4; ++steps) {
     Operation *op = x.getDefiningOp();
-    if (!op || !isa<onnx::SliceOp, onnx::SplitOp, onnx::SqueezeOp, onnx::ReshapeOp, onnx::GatherOp, onnx::TransposeOp>(op))
+    if (!op ||
+        !isa<onnx::SliceOp, onnx::SplitOp, onnx::SqueezeOp, onnx::ReshapeOp, onnx::GatherOp, onnx::TransposeOp>(op))
       return {};
     x = op->getOperand(0);
     ArrayRef<AffineExpr> all = facts.shape(x);
@@ -172,7 +175,8 @@ Value Rotations::whole(Value a, Value b, bool interleaved) {
     Index at{elements.dim(0), elements.dim(1), elements.dim(2), elements.dim(3)}, even(at), odd(at);
     even[3] = interleaved ? at[3] * 2 : at[3];
     odd[3] = interleaved ? at[3] * 2 + 1 : at[3] + pairs;
-    if (elements.equal(elements.at(a, at), elements.at(x, even)) && elements.equal(elements.at(b, at), elements.at(x, odd)))
+    if (elements.equal(elements.at(a, at), elements.at(x, even)) &&
+        elements.equal(elements.at(b, at), elements.at(x, odd)))
       return x;
   }
   return {};
@@ -207,7 +211,8 @@ bool Rotations::matchConcat(onnx::ConcatOp concat) {
   Value x = whole(t->a, t->b, false);
   if (!x)
     x = build.concat({t->a, t->b}, 3);
-  replace(concat, rope(build, x, table(&build, t->cos, shape, shape[3]), table(&build, t->sin, shape, shape[3]), false));
+  replace(concat,
+          rope(build, x, table(&build, t->cos, shape, shape[3]), table(&build, t->sin, shape, shape[3]), false));
   return true;
 }
 
@@ -235,7 +240,8 @@ bool Rotations::matchInterleaved(onnx::ReshapeOp reshape) {
     return false;
   rewriter.setInsertionPoint(reshape);
   OnnxBuild build{rewriter, reshape.getLoc()};
-  replace(reshape, rope(build, x, table(&build, t->cos, shape, shape[3]), table(&build, t->sin, shape, shape[3]), true));
+  replace(reshape,
+          rope(build, x, table(&build, t->cos, shape, shape[3]), table(&build, t->sin, shape, shape[3]), true));
   return true;
 }
 
@@ -243,7 +249,8 @@ bool Rotations::matchRotateHalf(onnx::AddOp add) {
   if (typeOf(add->getResult(0)).getRank() != 4)
     return false;
   for (unsigned i : {0u, 1u}) {
-    auto straight = add->getOperand(i).getDefiningOp<onnx::MulOp>(), turned = add->getOperand(1 - i).getDefiningOp<onnx::MulOp>();
+    auto straight = add->getOperand(i).getDefiningOp<onnx::MulOp>(),
+         turned = add->getOperand(1 - i).getDefiningOp<onnx::MulOp>();
     if (!straight || !turned)
       continue;
     for (unsigned j : {0u, 1u})
@@ -253,10 +260,12 @@ bool Rotations::matchRotateHalf(onnx::AddOp add) {
         if (!concat || concat.getInputs().size() != 2 || !isLastAxis(concat.getAxis(), concat.getConcatResult()))
           continue;
         auto neg = concat.getInputs()[0].getDefiningOp<onnx::NegOp>();
-        if (!neg || !facts.equalShapes(x, add->getResult(0)) || whole(concat.getInputs()[1], neg->getOperand(0), false) != x)
+        if (!neg || !facts.equalShapes(x, add->getResult(0)) ||
+            whole(concat.getInputs()[1], neg->getOperand(0), false) != x)
           continue;
         ArrayRef<AffineExpr> shape = facts.shape(x);
-        if (!table(nullptr, cos, shape, shape[3]) || !table(nullptr, sin, shape, shape[3]) || !hasEqualHalves(cos) || !hasEqualHalves(sin))
+        if (!table(nullptr, cos, shape, shape[3]) || !table(nullptr, sin, shape, shape[3]) || !hasEqualHalves(cos) ||
+            !hasEqualHalves(sin))
           continue;
         rewriter.setInsertionPoint(add);
         OnnxBuild build{rewriter, add.getLoc()};
@@ -279,13 +288,16 @@ bool Rotations::matchNode(Operation *op) {
     return attr ? attr.getInt() : 0;
   };
   auto scale = op->getAttrOfType<FloatAttr>("scale");
-  if (intAttr("is_packed_batching") || (scale && scale.getValueAsDouble() != 1) || (positions && typeOf(positions).getRank() != 2))
+  if (intAttr("is_packed_batching") || (scale && scale.getValueAsDouble() != 1) ||
+      (positions && typeOf(positions).getRank() != 2))
     return false;
   int64_t rank = typeOf(x).getRank(), heads = intAttr("num_heads");
-  if ((rank != 4 && (rank != 3 || heads < 1 || ShapedType::isDynamic(typeOf(x).getDimSize(2)) || typeOf(x).getDimSize(2) % heads)) ||
+  if ((rank != 4 &&
+       (rank != 3 || heads < 1 || ShapedType::isDynamic(typeOf(x).getDimSize(2)) || typeOf(x).getDimSize(2) % heads)) ||
       typeOf(cos).getRank() != (positions ? 2 : 3) || typeOf(sin).getRank() != typeOf(cos).getRank())
     return false;
-  int64_t width = rank == 4 ? typeOf(x).getDimSize(3) : typeOf(x).getDimSize(2) / heads, rotated = intAttr("rotary_embedding_dim");
+  int64_t width = rank == 4 ? typeOf(x).getDimSize(3) : typeOf(x).getDimSize(2) / heads,
+          rotated = intAttr("rotary_embedding_dim");
   rotated = rotated ? rotated : width;
   if (rotated < 1 || rotated > width || rotated % 2 || typeOf(cos).getShape().back() != rotated / 2 ||
       typeOf(sin).getShape().back() != rotated / 2)
@@ -295,7 +307,8 @@ bool Rotations::matchNode(Operation *op) {
   Value out = op->getResult(0);
   if (rank == 3) {
     auto type = typeOf(x);
-    x = build.transpose(build.reshape(x, {0, 0, heads, width}, {type.getDimSize(0), type.getDimSize(1), heads, width}), {0, 2, 1, 3});
+    x = build.transpose(build.reshape(x, {0, 0, heads, width}, {type.getDimSize(0), type.getDimSize(1), heads, width}),
+                        {0, 2, 1, 3});
   }
   if (positions) {
     auto gather = [&](Value cache) -> Value {

@@ -75,9 +75,10 @@ Value RouterWriter::regroup(Value slots, Value like) {
   for (int64_t i = 0; i < lead; ++i)
     if (axes.leaves(like, i) != axes.leaves(router.logits, i))
       return {};
-  Value extents = onnxOp(b, loc, "Shape", RankedTensorType::get({lead}, b.getI64Type()), router.logits,
-                         {b.getNamedAttr("start", b.getI64IntegerAttr(0)), b.getNamedAttr("end", b.getI64IntegerAttr(lead))})
-                      ->getResult(0);
+  Value extents =
+      onnxOp(b, loc, "Shape", RankedTensorType::get({lead}, b.getI64Type()), router.logits,
+             {b.getNamedAttr("start", b.getI64IntegerAttr(0)), b.getNamedAttr("end", b.getI64IntegerAttr(lead))})
+          ->getResult(0);
   Value rest = onnxInts(b, loc, type.getShape().drop_front(lead));
   Value shape = onnxOp(b, loc, "Concat", RankedTensorType::get({type.getRank()}, b.getI64Type()), {extents, rest},
                        b.getNamedAttr("axis", b.getI64IntegerAttr(0)))
@@ -105,7 +106,8 @@ Value RouterWriter::denseMatrix(Value like) {
 static bool findsEqual(Operation *user, int depth = 0) {
   if (isOnnx(user, {"Equal"}))
     return true;
-  return depth < 8 && isOnnx(user, {"Reshape", "Squeeze", "Unsqueeze", "Expand", "Transpose", "Identity", "Slice", "Gather"}) &&
+  return depth < 8 &&
+         isOnnx(user, {"Reshape", "Squeeze", "Unsqueeze", "Expand", "Transpose", "Identity", "Slice", "Gather"}) &&
          llvm::any_of(user->getUsers(), [&](Operation *next) { return findsEqual(next, depth + 1); });
 }
 
@@ -119,14 +121,16 @@ LogicalResult RouterWriter::write(std::string &reason) {
   Value flat = onnxReshape(b, loc, router.logits, {tokens, router.numExperts});
   Value bias = router.bias ? onnxReshape(b, loc, router.bias, {router.numExperts}) : Value();
   Type weightType = b.getF32Type();
-  SmallVector<Type> types = {RankedTensorType::get({tokens, router.k}, weightType), RankedTensorType::get({tokens, router.k}, b.getI64Type())};
+  SmallVector<Type> types = {RankedTensorType::get({tokens, router.k}, weightType),
+                             RankedTensorType::get({tokens, router.k}, b.getI64Type())};
   MLIRContext *ctx = b.getContext();
-  auto route = RouteOp::create(
-      b, loc, types, flat, bias, ValueRange(), b.getI64IntegerAttr(router.k), ScoreFnAttr::get(ctx, router.score),
-      b.getI64IntegerAttr(router.numGroups), b.getI64IntegerAttr(router.topGroups), GroupScoreAttr::get(ctx, router.groupScore),
-      GroupFillAttr::get(ctx, router.groupFill), WeightFnAttr::get(ctx, router.weightFn), NormalizeAttr::get(ctx, router.normalize),
-      b.getF32FloatAttr(router.normEps), b.getF32FloatAttr(router.normP), b.getF32FloatAttr(router.scale),
-      b.getF32FloatAttr(router.sparsemixerEps));
+  auto route = RouteOp::create(b, loc, types, flat, bias, ValueRange(), b.getI64IntegerAttr(router.k),
+                               ScoreFnAttr::get(ctx, router.score), b.getI64IntegerAttr(router.numGroups),
+                               b.getI64IntegerAttr(router.topGroups), GroupScoreAttr::get(ctx, router.groupScore),
+                               GroupFillAttr::get(ctx, router.groupFill), WeightFnAttr::get(ctx, router.weightFn),
+                               NormalizeAttr::get(ctx, router.normalize), b.getF32FloatAttr(router.normEps),
+                               b.getF32FloatAttr(router.normP), b.getF32FloatAttr(router.scale),
+                               b.getF32FloatAttr(router.sparsemixerEps));
   weights = route->getResult(0);
   indices = route->getResult(1);
 
@@ -142,7 +146,8 @@ LogicalResult RouterWriter::write(std::string &reason) {
     }
     return true;
   };
-  if (!prepare(router.indices, false, indices) || !prepare(router.weights, false, weights) || !prepare(router.matrix, true, {})) {
+  if (!prepare(router.indices, false, indices) || !prepare(router.weights, false, weights) ||
+      !prepare(router.matrix, true, {})) {
     reason = "the tokens and slots of its results are in another order";
     for (Operation *op = route->getNextNode(); op;) { // undo
       Operation *next = op->getNextNode();

@@ -27,8 +27,7 @@ using namespace mlir::moe;
 static RankedTensorType typeOf(Value v) { return OnnxBuild::typeOf(v); }
 
 /// Matches `OpTy(v, constant number)` in either order.
-template <typename OpTy>
-static std::optional<std::pair<Value, double>> withConstant(Value v) {
+template <typename OpTy> static std::optional<std::pair<Value, double>> withConstant(Value v) {
   auto op = v.getDefiningOp<OpTy>();
   if (!op)
     return std::nullopt;
@@ -87,8 +86,8 @@ struct Swiglu : OpRewritePattern<onnx::MulOp> {
       }
       if (typeOf(gate).getElementType() != typeOf(up).getElementType() || !facts.equalShapes(gate, up))
         continue;
-      auto result = SwigluOp::create(rewriter, op.getLoc(), TypeRange(op->getResult(0).getType()), gate, up, ValueRange(),
-                                     rewriter.getF32FloatAttr(alpha), rewriter.getF32FloatAttr(beta),
+      auto result = SwigluOp::create(rewriter, op.getLoc(), TypeRange(op->getResult(0).getType()), gate, up,
+                                     ValueRange(), rewriter.getF32FloatAttr(alpha), rewriter.getF32FloatAttr(beta),
                                      rewriter.getF32FloatAttr(limit));
       rewriter.replaceOp(op, result);
       return success();

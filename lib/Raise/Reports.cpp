@@ -19,8 +19,8 @@ void moe::reportGeneric(Operation *anchor, StringRef what, const Twine &reason) 
       if (!node.empty() && dict.getAs<StringAttr>("op") == b.getStringAttr(what) &&
           dict.getAs<StringAttr>("node") == b.getStringAttr(node))
         return;
-  reports.push_back(b.getDictionaryAttr({b.getNamedAttr("op", b.getStringAttr(what)),
-                                         b.getNamedAttr("node", b.getStringAttr(node)),
-                                         b.getNamedAttr("reason", b.getStringAttr(reason))}));
+  reports.push_back(
+      b.getDictionaryAttr({b.getNamedAttr("op", b.getStringAttr(what)), b.getNamedAttr("node", b.getStringAttr(node)),
+                           b.getNamedAttr("reason", b.getStringAttr(reason))}));
   module->setAttr("moe.generic", b.getArrayAttr(reports));
 }

@@ -202,11 +202,11 @@ RouteFact RouteValues::compute(Value value) {
     RouteFact fact = first();
     std::optional<SmallVector<int64_t>> reduced = reducedAxes(op);
     // With one slot its dimension has extent 1, and a sum over it is no sum.
-    if (slots().empty() && fact.kind != RouteKind::None && fact.kind != RouteKind::Indices && reduced && reduced->size() == 1 &&
-        tensorType(op->getOperand(0)).getDimSize((*reduced)[0]) == 1 && related())
+    if (slots().empty() && fact.kind != RouteKind::None && fact.kind != RouteKind::Indices && reduced &&
+        reduced->size() == 1 && tensorType(op->getOperand(0)).getDimSize((*reduced)[0]) == 1 && related())
       return fact;
-    if ((fact.kind != RouteKind::Spread && fact.kind != RouteKind::Indicator) || !reduced || reduced->size() != 1 || !related() ||
-        axes.leaves(op->getOperand(0), (*reduced)[0]) != slots())
+    if ((fact.kind != RouteKind::Spread && fact.kind != RouteKind::Indicator) || !reduced || reduced->size() != 1 ||
+        !related() || axes.leaves(op->getOperand(0), (*reduced)[0]) != slots())
       return {};
     if (fact.kind == RouteKind::Spread)
       return name == "ReduceSum" ? RouteFact{RouteKind::Matrix, fact.expert} : RouteFact();
@@ -280,8 +280,10 @@ std::optional<Coordinates> RouteValues::linearCoordinates(Operation *add) {
       continue;
     for (int factor : {0, 1}) {
       std::optional<Coordinates> outer = coordinates(mul->getOperand(factor));
-      if (!outer || outer->nonZero != inner->nonZero || outer->dims.size() != 1 || outer->axis >= 0 || inner->axis >= 0 ||
-          !facts.equal(facts.scalar(mul->getOperand(1 - factor)), axes.extentOf(inner->nonZero->getOperand(0), inner->dims[0])))
+      if (!outer || outer->nonZero != inner->nonZero || outer->dims.size() != 1 || outer->axis >= 0 ||
+          inner->axis >= 0 ||
+          !facts.equal(facts.scalar(mul->getOperand(1 - factor)),
+                       axes.extentOf(inner->nonZero->getOperand(0), inner->dims[0])))
         continue;
       outer->dims.push_back(inner->dims[0]);
       outer->linear = true;
@@ -314,7 +316,8 @@ std::optional<Coordinates> RouteValues::coordinates(Value value) {
       result.dims = {0};
       return result;
     }
-    if (std::optional<Value> pairs = sort ? wholeDivision(value, tensorType(route->getResult(0)).getDimSize(1)) : std::nullopt) {
+    if (std::optional<Value> pairs =
+            sort ? wholeDivision(value, tensorType(route->getResult(0)).getDimSize(1)) : std::nullopt) {
       std::optional<Coordinates> at = coordinates(*pairs);
       if (at && at->sort && at->dims[0] == 0) {
         at->dims = {1};
@@ -334,7 +337,8 @@ std::optional<Coordinates> RouteValues::coordinates(Value value) {
       result.axis = axisOf(op, "axis", 0, tensorType(value).getRank());
       for (Value operand : op->getOperands()) {
         std::optional<Coordinates> part = coordinates(operand);
-        if (!part || part->sort || part->linear || (result.nonZero && part->nonZero != result.nonZero) || (part->axis >= 0 && part->axis != result.axis) ||
+        if (!part || part->sort || part->linear || (result.nonZero && part->nonZero != result.nonZero) ||
+            (part->axis >= 0 && part->axis != result.axis) ||
             tensorType(operand).getDimSize(result.axis) != static_cast<int64_t>(part->dims.size()))
           return std::nullopt;
         result.nonZero = part->nonZero;

@@ -71,7 +71,9 @@ public:
   /// The mask of `coordinates`: the indicator of one expert. The row axis is that of the NonZero's columns.
   RouteFact maskOf(const Coordinates &at) { return of(at.nonZero->getOperand(0)); }
   /// The axis of the rows that coordinates list.
-  Axes rowsOf(const Coordinates &at) { return at.nonZero ? axes.leaves(at.nonZero->getResult(0), 1) : axes.leaves(at.sort->getResult(1), 0); }
+  Axes rowsOf(const Coordinates &at) {
+    return at.nonZero ? axes.leaves(at.nonZero->getResult(0), 1) : axes.leaves(at.sort->getResult(1), 0);
+  }
 
   /// Concats over experts of functions of the runs of sorted rows: the op, what was cut into runs, and the run of expert 0.
   struct SortedRuns {

@@ -36,9 +36,7 @@ struct State {
   bool maxEps = false; // of a Sum
   int depth = 0;
   // What the weights of a Sum were, so that only they are divided by it.
-  bool sameWeights(const State &o) const {
-    return fn == o.fn && normalize == o.normalize && scale == o.scale;
-  }
+  bool sameWeights(const State &o) const { return fn == o.fn && normalize == o.normalize && scale == o.scale; }
 };
 
 /// Follows the values that come from the picked scores.
@@ -58,7 +56,9 @@ private:
     auto it = states.find(value);
     return it == states.end() ? nullptr : &it->second;
   }
-  bool isSlotAxis(Value value, int64_t dim) { return slot.empty() || axes.leaves(value, dim) == axes.space.leaves(slot); }
+  bool isSlotAxis(Value value, int64_t dim) {
+    return slot.empty() || axes.leaves(value, dim) == axes.space.leaves(slot);
+  }
   bool isExpertAxis(Value value, int64_t dim) {
     return axes.leaves(value, dim) == axes.leaves(choice.logits, tensorType(choice.logits).getRank() - 1);
   }
@@ -89,7 +89,8 @@ Value WeightReader::peelTokens(Value value, bool exactly) {
     while (exactly && isExactCast(next.getDefiningOp()))
       next = next.getDefiningOp()->getOperand(0);
     Operation *op = definedBy(next, {"Reshape", "Squeeze", "Unsqueeze", "Flatten"});
-    if (op && tensorType(op->getOperand(0)).getRank() > 0 && tensorType(op->getOperand(0)).getShape().back() == router.numExperts &&
+    if (op && tensorType(op->getOperand(0)).getRank() > 0 &&
+        tensorType(op->getOperand(0)).getShape().back() == router.numExperts &&
         tensorType(next).getShape().back() == router.numExperts)
       next = op->getOperand(0);
     if (next == value)
@@ -158,7 +159,8 @@ std::optional<State> WeightReader::scatter(Operation *op) {
     State result = *updates;
     if (*fill == 0 && (assigns || reduction == "add"))
       result.kind = Kind::Dense;
-    else if (*fill < -1e30 && assigns && updates->fn == WeightFn::Identity && updates->normalize == Normalize::None && updates->scale == 1)
+    else if (*fill < -1e30 && assigns && updates->fn == WeightFn::Identity && updates->normalize == Normalize::None &&
+             updates->scale == 1)
       result.kind = Kind::DenseInf;
     else
       return std::nullopt;
@@ -194,7 +196,8 @@ std::optional<State> WeightReader::reduction(Operation *op) {
     result.kind = Kind::Sum;
     return result;
   }
-  if ((weights && (name == "ReduceL1" || name == "ReduceL2")) || (in->kind == Kind::Magnitude && overSlots && name == "ReduceSum")) {
+  if ((weights && (name == "ReduceL1" || name == "ReduceL2")) ||
+      (in->kind == Kind::Magnitude && overSlots && name == "ReduceSum")) {
     result.kind = Kind::Norm;
     result.p = name == "ReduceL2" ? 2 : 1;
     return result;
@@ -220,7 +223,8 @@ std::optional<State> WeightReader::product(Operation *op) {
         return result;
       }
       if (Operation *reciprocal = definedBy(b, {"Reciprocal"}))
-        if (const State *sum = stateOf(reciprocal->getOperand(0)); sum && sum->kind == Kind::Sum && sum->sameWeights(*sa) && result.scale > 0) {
+        if (const State *sum = stateOf(reciprocal->getOperand(0));
+            sum && sum->kind == Kind::Sum && sum->sameWeights(*sa) && result.scale > 0) {
           result.normalize = sum->maxEps ? Normalize::SumMaxEps : Normalize::SumPlusEps;
           result.eps = sum->eps / result.scale;
           result.scale = 1;
@@ -341,7 +345,8 @@ std::optional<State> WeightReader::step(Operation *op) {
   if (name == "OneHot") {
     auto values = onnx::getConstant(op->getOperand(2));
     int64_t rank = tensorType(op->getResult(0)).getRank(), axis = axisOf(op, "axis", -1, rank);
-    if (first->kind != Kind::Indices || !values || values.getNumElements() != 2 || tensorType(op->getResult(0)).getDimSize(axis) != router.numExperts)
+    if (first->kind != Kind::Indices || !values || values.getNumElements() != 2 ||
+        tensorType(op->getResult(0)).getDimSize(axis) != router.numExperts)
       return std::nullopt;
     SmallVector<double> offOn;
     if (isa<FloatType>(values.getElementType()))
@@ -366,13 +371,14 @@ std::optional<State> WeightReader::step(Operation *op) {
   }
   if (name == "Sigmoid" || name == "Softmax") {
     bool sigmoid = name == "Sigmoid";
-    if ((first->kind != Kind::Weights && first->kind != Kind::DenseInf) || first->fn != WeightFn::Identity || first->normalize != Normalize::None ||
-        first->scale != 1)
+    if ((first->kind != Kind::Weights && first->kind != Kind::DenseInf) || first->fn != WeightFn::Identity ||
+        first->normalize != Normalize::None || first->scale != 1)
       return std::nullopt;
     if (!sigmoid) {
       int64_t rank = tensorType(op->getOperand(0)).getRank(), axis = axisOf(op, "axis", -1, rank);
-      if (first->kind == Kind::Weights ? !isSlotAxis(op->getOperand(0), axis) || tensorType(op->getOperand(0)).getDimSize(axis) != router.k
-                                       : !isExpertAxis(op->getOperand(0), axis))
+      if (first->kind == Kind::Weights
+              ? !isSlotAxis(op->getOperand(0), axis) || tensorType(op->getOperand(0)).getDimSize(axis) != router.k
+              : !isExpertAxis(op->getOperand(0), axis))
         return std::nullopt;
     }
     State result = deeper(*first);
@@ -387,7 +393,8 @@ std::optional<State> WeightReader::step(Operation *op) {
   }
   if (name.starts_with("Reduce"))
     return reduction(op);
-  if (name == "LpNormalization" && first->kind == Kind::Weights && first->normalize == Normalize::None && first->scale > 0) {
+  if (name == "LpNormalization" && first->kind == Kind::Weights && first->normalize == Normalize::None &&
+      first->scale > 0) {
     int64_t rank = tensorType(op->getOperand(0)).getRank();
     if (!isSlotAxis(op->getOperand(0), axisOf(op, "axis", -1, rank)))
       return std::nullopt;
@@ -412,7 +419,8 @@ std::optional<State> WeightReader::step(Operation *op) {
   }
   if (name == "Clip" && first->kind == Kind::Sum && first->eps == 0) {
     Value low = getInput(op, 1), high = getInput(op, 2);
-    std::optional<double> min = low ? fillOf(low) : std::nullopt, max = high ? fillOf(high) : std::optional<double>(INFINITY);
+    std::optional<double> min = low ? fillOf(low) : std::nullopt,
+                          max = high ? fillOf(high) : std::optional<double>(INFINITY);
     if (!min || !max || *max < 1e30)
       return std::nullopt;
     State result = deeper(*first);
@@ -454,8 +462,8 @@ bool WeightReader::multiplies(Value value) {
           tensorType(user->getOperand(0)).getRank() < 3)
         continue;
       if (gathers || isLayoutOp(user) ||
-          isOnnx(user, {"Slice", "Split", "Cast", "Identity", "Clip", "Mul", "Where", "ReduceSum", "Concat", "ScatterElements", "ScatterND",
-                        "Equal", "OneHot", "NonZero"}))
+          isOnnx(user, {"Slice", "Split", "Cast", "Identity", "Clip", "Mul", "Where", "ReduceSum", "Concat",
+                        "ScatterElements", "ScatterND", "Equal", "OneHot", "NonZero"}))
         for (Value result : user->getResults())
           if (seen.insert(result).second)
             work.push_back(result);
@@ -565,7 +573,8 @@ LogicalResult WeightReader::run(Value values, Value indices, std::string &reason
   router.normP = best->p;
   router.scale = best->scale;
   auto same = [&](const State &s) {
-    return s.fn == best->fn && s.normalize == best->normalize && s.eps == best->eps && s.p == best->p && s.scale == best->scale;
+    return s.fn == best->fn && s.normalize == best->normalize && s.eps == best->eps && s.p == best->p &&
+           s.scale == best->scale;
   };
   for (auto &[value, state] : states)
     if (state.kind == Kind::Weights && same(state))
@@ -618,7 +627,8 @@ RouterResult moe::matchRouter(Operation *anchor, AxisAnalysis &axes) {
   }
   WeightReader weights(axes, *choice, router);
   if (failed(weights.run(values, indices, reason))) {
-    result.reason = isRounded(choice->scores) ? "its scores are rounded before the choice, and its weights are not" : reason;
+    result.reason =
+        isRounded(choice->scores) ? "its scores are rounded before the choice, and its weights are not" : reason;
     return result;
   }
   router.logits = choice->logits;

@@ -89,7 +89,8 @@ std::optional<KeepMask> ChoiceReader::keepMask(Value mask) {
       mask = op->getOperand(0);
     } else if (isOnnx(op, {"Equal"}) && isFilledWith(op->getOperand(1), 1)) {
       mask = op->getOperand(0);
-    } else if (isOnnx(op, {"Greater"}) && fillOf(op->getOperand(1)).value_or(-1) >= 0 && fillOf(op->getOperand(1)).value_or(1) < 1) {
+    } else if (isOnnx(op, {"Greater"}) && fillOf(op->getOperand(1)).value_or(-1) >= 0 &&
+               fillOf(op->getOperand(1)).value_or(1) < 1) {
       mask = op->getOperand(0);
     } else if (isOnnx(op, {"ScatterElements"})) {
       int64_t rank = tensorType(mask).getRank();
@@ -112,10 +113,13 @@ std::optional<KeepMask> ChoiceReader::keepMask(Value mask) {
       Operation *oneHot = definedBy(skipCasts(op->getOperand(0)), {"OneHot"});
       auto values = oneHot ? onnx::getConstant(oneHot->getOperand(2)) : DenseElementsAttr();
       std::optional<SmallVector<int64_t>> reduced = reducedAxes(op);
-      if (!oneHot || !values || values.getNumElements() != 2 || !reduced || reduced->size() != 1 || failed(axes.relate(oneHot, ignored)))
+      if (!oneHot || !values || values.getNumElements() != 2 || !reduced || reduced->size() != 1 ||
+          failed(axes.relate(oneHot, ignored)))
         return std::nullopt;
       result.topGroups = definedBy(skipCasts(oneHot->getOperand(0)), {"TopK"});
-      if (!result.topGroups || axes.leaves(oneHot->getResult(0), (*reduced)[0]) != axes.leaves(result.topGroups->getResult(1), tensorType(result.topGroups->getResult(1)).getRank() - 1))
+      if (!result.topGroups ||
+          axes.leaves(oneHot->getResult(0), (*reduced)[0]) !=
+              axes.leaves(result.topGroups->getResult(1), tensorType(result.topGroups->getResult(1)).getRank() - 1))
         return std::nullopt;
       return result;
     } else {
@@ -128,7 +132,8 @@ std::optional<KeepMask> ChoiceReader::keepMask(Value mask) {
 std::optional<int64_t> moe::pickCount(Operation *topK) {
   std::optional<SmallVector<int64_t>> k = onnx::getConstantInts(topK->getOperand(1));
   int64_t rank = tensorType(topK->getOperand(0)).getRank();
-  if (!k || k->size() != 1 || rank == 0 || axisOf(topK, "axis", -1, rank) != rank - 1 || intAttr(topK, "largest", 1) != 1)
+  if (!k || k->size() != 1 || rank == 0 || axisOf(topK, "axis", -1, rank) != rank - 1 ||
+      intAttr(topK, "largest", 1) != 1)
     return std::nullopt;
   return (*k)[0];
 }
@@ -195,7 +200,8 @@ bool ChoiceReader::readGroups(const KeepMask &mask, Value choice, Choice &result
   Axes experts = axes.leaves(choice, tensorType(choice).getRank() - 1), expected = grouped;
   llvm::append_range(expected, inGroup);
   if (axes.space.leaves(expected) != experts ||
-      (!grouped.empty() && axes.leaves(groupScores, tensorType(groupScores).getRank() - 1) != axes.space.leaves(grouped))) {
+      (!grouped.empty() &&
+       axes.leaves(groupScores, tensorType(groupScores).getRank() - 1) != axes.space.leaves(grouped))) {
     reason = "the groups are not runs of neighbouring experts";
     return false;
   }

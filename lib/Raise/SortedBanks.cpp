@@ -21,7 +21,8 @@ using namespace mlir;
 using namespace mlir::moe;
 
 /// Every value from a run to its result has the rows in its first dimension and nowhere else, and row r is made of row r.
-static bool isRowwise(RouteValues &route, ArrayRef<Operation *> ops, const DenseSet<Value> &ofRun, std::string &reason) {
+static bool isRowwise(RouteValues &route, ArrayRef<Operation *> ops, const DenseSet<Value> &ofRun,
+                      std::string &reason) {
   Axes rows;
   for (Operation *op : ops) {
     if (!isElementwise(op) && !isOnnx(op, {"MatMul", "Gemm", "Slice", "Split"})) {
@@ -37,13 +38,15 @@ static bool isRowwise(RouteValues &route, ArrayRef<Operation *> ops, const Dense
     Axes first = route.axes.leaves(value, 0);
     if (rows.empty())
       rows = first;
-    return first == rows && !rows.empty() && llvm::none_of(route.axes.leaves(value, 1), [&](int axis) { return llvm::is_contained(rows, axis); });
+    return first == rows && !rows.empty() &&
+           llvm::none_of(route.axes.leaves(value, 1), [&](int axis) { return llvm::is_contained(rows, axis); });
   };
   for (Operation *op : ops) {
     std::optional<SmallVector<int64_t>> cut = isOnnx(op, {"Slice", "Split"}) ? cutAxes(op) : SmallVector<int64_t>();
     bool rowsWhole = cut && !llvm::is_contained(*cut, 0);
-    bool fits = rowsWhole && llvm::all_of(op->getResults(), leads) &&
-                llvm::all_of(op->getOperands(), [&](Value operand) { return !ofRun.contains(operand) || leads(operand); });
+    bool fits =
+        rowsWhole && llvm::all_of(op->getResults(), leads) &&
+        llvm::all_of(op->getOperands(), [&](Value operand) { return !ofRun.contains(operand) || leads(operand); });
     // A product's weights lie on the right.
     if (fits && isOnnx(op, {"MatMul", "Gemm"}))
       fits = ofRun.contains(op->getOperand(0)) && !ofRun.contains(op->getOperand(1));
@@ -64,8 +67,8 @@ Value moe::raiseSortedRuns(OpBuilder &b, RouteValues &route, Operation *join, st
     return Value();
   };
   RankedTensorType sourceType = tensorType(runs.source), resultType = tensorType(join->getResult(0));
-  if (sourceType.getRank() != 2 || resultType.getRank() != 2 || sourceType.isDynamicDim(1) || resultType.isDynamicDim(1) ||
-      resultType.getElementType() != sourceType.getElementType() || !isFloat(runs.source))
+  if (sourceType.getRank() != 2 || resultType.getRank() != 2 || sourceType.isDynamicDim(1) ||
+      resultType.isDynamicDim(1) || resultType.getElementType() != sourceType.getElementType() || !isFloat(runs.source))
     return fail("sorted rows are not rows of one width");
   if (route.sort->getBlock() != join->getBlock() || !route.sort->isBeforeInBlock(join))
     return fail("the rows are sorted after the experts");
@@ -97,7 +100,9 @@ Value moe::raiseSortedRuns(OpBuilder &b, RouteValues &route, Operation *join, st
   auto *body = new Block;
   region->push_back(body);
   IRMapping mapping;
-  mapping.map(runs.firstRun, body->addArgument(RankedTensorType::get({ShapedType::kDynamic, sourceType.getDimSize(1)}, sourceType.getElementType()), loc));
+  mapping.map(runs.firstRun, body->addArgument(RankedTensorType::get({ShapedType::kDynamic, sourceType.getDimSize(1)},
+                                                                     sourceType.getElementType()),
+                                               loc));
   SmallVector<Value> params;
   b.setInsertionPoint(join);
   for (Operation *op : ops)
@@ -132,8 +137,9 @@ Value moe::raiseSortedRuns(OpBuilder &b, RouteValues &route, Operation *join, st
   auto one = DenseElementsAttr::get(RankedTensorType::get({1}, element), Attribute(b.getFloatAttr(element, 1.0)));
   Value ones = onnxOp(b, loc, "ConstantOfShape", onesType, shape, b.getNamedAttr("value", one))->getResult(0);
   Value rows = onnxReshape(b, loc, runs.source, {ShapedType::kDynamic, sourceType.getDimSize(1)});
-  auto experts = ExpertsOp::create(b, loc, TypeRange{RankedTensorType::get({ShapedType::kDynamic, resultType.getDimSize(1)}, element)}, rows, ones, ids,
-                                   params, ValueRange(), WeightOnAttr::get(b.getContext(), WeightOn::Output));
+  auto experts = ExpertsOp::create(
+      b, loc, TypeRange{RankedTensorType::get({ShapedType::kDynamic, resultType.getDimSize(1)}, element)}, rows, ones,
+      ids, params, ValueRange(), WeightOnAttr::get(b.getContext(), WeightOn::Output));
   experts.getBody().takeBody(*region);
   return onnxReshape(b, loc, experts->getResult(0), resultType.getShape());
 }

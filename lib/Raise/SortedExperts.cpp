@@ -18,7 +18,8 @@ using namespace mlir::moe;
 
 /// A TopK of all flattened ids, smallest first: a sorting permutation of the (token, slot) pairs.
 bool RouteValues::isSort(Operation *op) {
-  if (!isOnnx(op, {"TopK"}) || intAttr(op, "largest", 1) != 0 || intAttr(op, "sorted", 1) != 1 || tensorType(op->getOperand(0)).getRank() != 1)
+  if (!isOnnx(op, {"TopK"}) || intAttr(op, "largest", 1) != 0 || intAttr(op, "sorted", 1) != 1 ||
+      tensorType(op->getOperand(0)).getRank() != 1)
     return false;
   if (of(op->getOperand(0)).kind != RouteKind::Indices)
     return false;
@@ -79,7 +80,8 @@ std::optional<int64_t> RouteValues::countOf(Value value, int depth) {
       return std::nullopt;
     llvm::sort(summed);
     llvm::sort(expected);
-    return summed == expected && axes.leaves(value) == axes.space.leaves(experts) ? std::optional<int64_t>(-1) : std::nullopt;
+    return summed == expected && axes.leaves(value) == axes.space.leaves(experts) ? std::optional<int64_t>(-1)
+                                                                                  : std::nullopt;
   }
   if (isOnnx(op, {"Concat"})) {
     for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
@@ -145,9 +147,9 @@ bool RouteValues::matchRun(Value rootA, Value rootB, Operation *split, int64_t e
       continue;
     }
     Operation *opA = a.getDefiningOp(), *opB = b.getDefiningOp();
-    if (!opA || !opB || !isOnnx(opA) || opA->getName() != opB->getName() || opA->getNumOperands() != opB->getNumOperands() ||
-        opA->getAttrDictionary() != opB->getAttrDictionary() || pairs.size() > 4096 ||
-        cast<OpResult>(a).getResultNumber() != cast<OpResult>(b).getResultNumber())
+    if (!opA || !opB || !isOnnx(opA) || opA->getName() != opB->getName() ||
+        opA->getNumOperands() != opB->getNumOperands() || opA->getAttrDictionary() != opB->getAttrDictionary() ||
+        pairs.size() > 4096 || cast<OpResult>(a).getResultNumber() != cast<OpResult>(b).getResultNumber())
       return false;
     for (auto [x, y] : llvm::zip(opA->getOperands(), opB->getOperands()))
       work.push_back({x, y});
@@ -161,8 +163,8 @@ void RouteValues::findSortedRuns(ArrayRef<Operation *> ops) {
       sort = op;
     if (!sortedRuns.empty())
       axes.carryExtents(op);
-    if (!sort || !isOnnx(op, {"Concat"}) || static_cast<int64_t>(op->getNumOperands()) != numExperts() || numExperts() < 2 ||
-        axisOf(op, "axis", 0, tensorType(op->getResult(0)).getRank()) != 0)
+    if (!sort || !isOnnx(op, {"Concat"}) || static_cast<int64_t>(op->getNumOperands()) != numExperts() ||
+        numExperts() < 2 || axisOf(op, "axis", 0, tensorType(op->getResult(0)).getRank()) != 0)
       continue;
     // Back from the first part to the Split that cuts the runs.
     Operation *split = nullptr;
@@ -173,8 +175,8 @@ void RouteValues::findSortedRuns(ArrayRef<Operation *> ops) {
       Operation *def = value.getDefiningOp();
       if (!def || !isOnnx(def) || !seen.insert(value).second || isConstantDerived(value))
         continue;
-      if (isOnnx(def, {"Split"}) && static_cast<int64_t>(def->getNumResults()) == numExperts() && value == def->getResult(0) &&
-          axisOf(def, "axis", 0, tensorType(def->getOperand(0)).getRank()) == 0)
+      if (isOnnx(def, {"Split"}) && static_cast<int64_t>(def->getNumResults()) == numExperts() &&
+          value == def->getResult(0) && axisOf(def, "axis", 0, tensorType(def->getOperand(0)).getRank()) == 0)
         split = def;
       else
         llvm::append_range(back, def->getOperands());

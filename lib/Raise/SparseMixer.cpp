@@ -66,7 +66,8 @@ static Value pickWeight(Operation *argMax, Value logits, double &eps) {
 std::optional<Router> moe::matchSparseMixer(Operation *first, AxisAnalysis &axes) {
   Value logits = first->getOperand(0);
   RankedTensorType type = tensorType(logits);
-  if (type.getRank() < 2 || !lastAxisKept(first) || ShapedType::isDynamic(type.getShape().back()) || type.getShape().back() < 2)
+  if (type.getRank() < 2 || !lastAxisKept(first) || ShapedType::isDynamic(type.getShape().back()) ||
+      type.getShape().back() < 2)
     return std::nullopt;
   double eps1 = 0, eps2 = 0;
   Value weight1 = pickWeight(first, logits, eps1);
@@ -76,8 +77,9 @@ std::optional<Router> moe::matchSparseMixer(Operation *first, AxisAnalysis &axes
   Operation *second = nullptr;
   for (Operation *scatter : first->getResult(0).getUsers()) {
     int64_t rank = type.getRank();
-    if (!isOnnx(scatter, {"ScatterElements"}) || scatter->getOperand(0) != logits || scatter->getOperand(1) != first->getResult(0) ||
-        axisOf(scatter, "axis", 0, rank) != rank - 1 || reductionOf(scatter) != "none" || fillOf(scatter->getOperand(2)).value_or(0) > -1e30)
+    if (!isOnnx(scatter, {"ScatterElements"}) || scatter->getOperand(0) != logits ||
+        scatter->getOperand(1) != first->getResult(0) || axisOf(scatter, "axis", 0, rank) != rank - 1 ||
+        reductionOf(scatter) != "none" || fillOf(scatter->getOperand(2)).value_or(0) > -1e30)
       continue;
     for (Operation *user : scatter->getResult(0).getUsers())
       if (isOnnx(user, {"ArgMax"}) && lastAxisKept(user))
@@ -89,8 +91,8 @@ std::optional<Router> moe::matchSparseMixer(Operation *first, AxisAnalysis &axes
   auto joined = [&](Value a, Value b) -> Value {
     for (Operation *user : a.getUsers()) {
       int64_t rank = tensorType(a).getRank();
-      if (isOnnx(user, {"Concat"}) && user->getNumOperands() == 2 && user->getOperand(0) == a && user->getOperand(1) == b &&
-          axisOf(user, "axis", 0, rank) == rank - 1)
+      if (isOnnx(user, {"Concat"}) && user->getNumOperands() == 2 && user->getOperand(0) == a &&
+          user->getOperand(1) == b && axisOf(user, "axis", 0, rank) == rank - 1)
         return user->getResult(0);
     }
     return {};

@@ -50,7 +50,8 @@ static Value commonSource(ArrayRef<Value> values) {
   return source;
 }
 
-static RecipeAttr step(RecipeStep kind, ArrayRef<NamedAttribute> params, ArrayRef<Attribute> inputs, RankedTensorType type) {
+static RecipeAttr step(RecipeStep kind, ArrayRef<NamedAttribute> params, ArrayRef<Attribute> inputs,
+                       RankedTensorType type) {
   MLIRContext *ctx = type.getContext();
   return RecipeAttr::get(ctx, kind, DictionaryAttr::get(ctx, params), ArrayAttr::get(ctx, inputs), type);
 }
@@ -78,9 +79,10 @@ static Attribute commonRecipe(ArrayRef<Attribute> recipes) {
     RankedTensorType whole = getRecipeType(slice.getInputs()[0]);
     auto offsets = slice.getParams().getAs<DenseI64ArrayAttr>("offsets").asArrayRef();
     auto strides = slice.getParams().getAs<DenseI64ArrayAttr>("strides").asArrayRef();
-    if (slice.getType().getShape().drop_front() != whole.getShape().drop_front() || slice.getType().getDimSize(0) != 1 ||
-        whole.getDimSize(0) != static_cast<int64_t>(recipes.size()) || offsets[0] != static_cast<int64_t>(i) ||
-        llvm::any_of(strides, [](int64_t s) { return s != 1; }) || (source && source != slice.getInputs()[0]))
+    if (slice.getType().getShape().drop_front() != whole.getShape().drop_front() ||
+        slice.getType().getDimSize(0) != 1 || whole.getDimSize(0) != static_cast<int64_t>(recipes.size()) ||
+        offsets[0] != static_cast<int64_t>(i) || llvm::any_of(strides, [](int64_t s) { return s != 1; }) ||
+        (source && source != slice.getInputs()[0]))
       return {};
     source = slice.getInputs()[0];
   }
@@ -101,7 +103,9 @@ static Attribute stackRecipes(ArrayRef<Attribute> recipes) {
   }
   // cast_i(a_i), transpose_i(a_i), reshape_i(a_i) -> one cast, transpose, reshape of the stack of a_i
   auto first = dyn_cast<RecipeAttr>(recipes[0]);
-  bool shared = first && (first.getStep() == RecipeStep::Cast || first.getStep() == RecipeStep::Transpose || first.getStep() == RecipeStep::Reshape) &&
+  bool shared = first &&
+                (first.getStep() == RecipeStep::Cast || first.getStep() == RecipeStep::Transpose ||
+                 first.getStep() == RecipeStep::Reshape) &&
                 first.getInputs().size() == 1;
   SmallVector<Attribute> inner;
   for (Attribute recipe : recipes) {
@@ -119,14 +123,18 @@ static Attribute stackRecipes(ArrayRef<Attribute> recipes) {
     SmallVector<int64_t> perm = {0};
     for (int64_t p : first.getParams().getAs<DenseI64ArrayAttr>("permutation").asArrayRef())
       perm.push_back(p + 1);
-    return step(RecipeStep::Transpose, NamedAttribute(StringAttr::get(ctx, "permutation"), DenseI64ArrayAttr::get(ctx, perm)), {below}, stacked);
+    return step(RecipeStep::Transpose,
+                NamedAttribute(StringAttr::get(ctx, "permutation"), DenseI64ArrayAttr::get(ctx, perm)), {below},
+                stacked);
   }
   shape[0] = 1;
   auto one = RankedTensorType::get(shape, type.getElementType());
   SmallVector<Attribute> slices;
   for (Attribute recipe : recipes)
     slices.push_back(step(RecipeStep::Reshape, {}, {recipe}, one));
-  return step(RecipeStep::Concat, NamedAttribute(StringAttr::get(ctx, "axis"), IntegerAttr::get(IntegerType::get(ctx, 64), 0)), slices, stacked);
+  return step(RecipeStep::Concat,
+              NamedAttribute(StringAttr::get(ctx, "axis"), IntegerAttr::get(IntegerType::get(ctx, 64), 0)), slices,
+              stacked);
 }
 
 Attribute moe::weightRecipe(Value value) {
@@ -140,7 +148,8 @@ Value moe::newWeight(OpBuilder &b, Location loc, Attribute recipe, Operation *an
   RankedTensorType type = getRecipeType(recipe);
   auto module = anchor->getParentOfType<ModuleOp>();
   OpBuilder top(b.getContext());
-  auto weight = WeightOp::create(top, loc, b.getStringAttr(hint), StringAttr(), TypeAttr::get(type), recipe, StringAttr());
+  auto weight =
+      WeightOp::create(top, loc, b.getStringAttr(hint), StringAttr(), TypeAttr::get(type), recipe, StringAttr());
   SymbolTable(module).insert(weight, module.getBody()->begin());
   return GetWeightOp::create(b, loc, type, FlatSymbolRefAttr::get(weight.getSymNameAttr()));
 }

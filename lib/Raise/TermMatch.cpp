@@ -56,7 +56,8 @@ bool TermMatch::compare(Value rootA, Value rootB) {
     if (fa.kind != fb.kind)
       return false;
     if (fa.kind != RouteKind::None) {
-      if (fa.expert.has_value() != fb.expert.has_value() || fa.slot.has_value() != fb.slot.has_value() || axes.leaves(a) != axes.leaves(b))
+      if (fa.expert.has_value() != fb.expert.has_value() || fa.slot.has_value() != fb.slot.has_value() ||
+          axes.leaves(a) != axes.leaves(b))
         return false;
       continue;
     }
@@ -83,5 +84,6 @@ bool TermMatch::compare(Value rootA, Value rootB) {
 
 bool TermMatch::comparePlaces(Operation *a, Operation *b) {
   std::optional<Coordinates> first = route.coordinates(a->getOperand(1)), second = route.coordinates(b->getOperand(1));
-  return first->dims == second->dims && first->linear == second->linear && compare(first->nonZero->getResult(0), second->nonZero->getResult(0));
+  return first->dims == second->dims && first->linear == second->linear &&
+         compare(first->nonZero->getResult(0), second->nonZero->getResult(0));
 }

@@ -11,7 +11,8 @@ using namespace mlir::moe;
 
 /// A user that asks for nothing but the extents of a value, or of its first entry.
 static bool readsExtents(Operation *user) {
-  return isOnnx(user, {"Shape"}) || (isOnnx(user, {"Slice"}) && llvm::all_of(user->getUsers(), [](Operation *u) { return isOnnx(u, {"Shape"}); }));
+  return isOnnx(user, {"Shape"}) ||
+         (isOnnx(user, {"Slice"}) && llvm::all_of(user->getUsers(), [](Operation *u) { return isOnnx(u, {"Shape"}); }));
 }
 static bool hasOneReader(Value value) {
   return llvm::count_if(value.getUses(), [](OpOperand &use) { return !readsExtents(use.getOwner()); }) == 1;
@@ -62,7 +63,8 @@ static bool isReadBy(Value data, Operation *scatter) {
 bool UnrolledExperts::isAccumulation(Operation *op) {
   if (isOnnx(op, {"Add", "Sum"}))
     return true;
-  if (!isOnnx(op, {"ScatterND", "ScatterElements"}) || !route.coordinates(op->getOperand(1)) || !route.coordinates(op->getOperand(1))->nonZero)
+  if (!isOnnx(op, {"ScatterND", "ScatterElements"}) || !route.coordinates(op->getOperand(1)) ||
+      !route.coordinates(op->getOperand(1))->nonZero)
     return false;
   // The rows of one expert are different tokens: they are added where they are written to zeros, or to what was read
   // there.
@@ -75,7 +77,8 @@ static bool isFirstRow(Operation *slice) {
   std::optional<SmallVector<int64_t>> along = cutAxes(slice), starts = onnx::getConstantInts(getInput(slice, 1)),
                                       ends = onnx::getConstantInts(getInput(slice, 2));
   Value steps = getInput(slice, 4);
-  std::optional<SmallVector<int64_t>> by = steps ? onnx::getConstantInts(steps) : SmallVector<int64_t>(along ? along->size() : 0, 1);
+  std::optional<SmallVector<int64_t>> by =
+      steps ? onnx::getConstantInts(steps) : SmallVector<int64_t>(along ? along->size() : 0, 1);
   if (!along || !starts || !ends || !by)
     return false;
   size_t place = llvm::find(*along, 0) - along->begin();
@@ -92,9 +95,11 @@ Value UnrolledExperts::addedRows(Operation *scatter) {
   if (!slice || !isFirstRow(slice) || intAttr(shape, "start", 0) != 0)
     return rows;
   RankedTensorType type = tensorType(rows), before = tensorType(expand->getOperand(0));
-  bool sameWidth = type.getRank() == before.getRank() && before.getShape().drop_front() == type.getShape().drop_front() &&
+  bool sameWidth = type.getRank() == before.getRank() &&
+                   before.getShape().drop_front() == type.getShape().drop_front() &&
                    llvm::none_of(type.getShape().drop_front(), ShapedType::isDynamic);
-  if (!sameWidth || !axes.shapeFacts().equal(axes.extentOf(slice->getOperand(0), 0), axes.extentOf(scatter->getOperand(0), 0)))
+  if (!sameWidth ||
+      !axes.shapeFacts().equal(axes.extentOf(slice->getOperand(0), 0), axes.extentOf(scatter->getOperand(0), 0)))
     return rows;
   return expand->getOperand(0);
 }
@@ -130,7 +135,8 @@ void UnrolledExperts::flatten(Value root, bool) {
     }
     summands.push_back({addedRows(op), op});
     Value data = op->getOperand(0);
-    if (isReadBy(data, op) && data.getDefiningOp() && isAccumulation(data.getDefiningOp()) && fromRoute.contains(data) && !data.hasOneUse()) {
+    if (isReadBy(data, op) && data.getDefiningOp() && isAccumulation(data.getDefiningOp()) &&
+        fromRoute.contains(data) && !data.hasOneUse()) {
       // walk on although the gather uses it as well
       Operation *inner = data.getDefiningOp();
       if (isOnnx(inner, {"ScatterND", "ScatterElements"})) {
@@ -179,7 +185,8 @@ bool UnrolledExperts::isSum(Operation *op) {
   // Only the last op of a chain.
   Value result = op->getResult(0);
   for (Operation *user : result.getUsers())
-    if (isAccumulation(user) && hasOneReader(result) && user->getBlock() == op->getBlock() && user->getResult(0).getType() == result.getType())
+    if (isAccumulation(user) && hasOneReader(result) && user->getBlock() == op->getBlock() &&
+        user->getResult(0).getType() == result.getType())
       return false;
   summands.clear();
   others.clear();
@@ -277,7 +284,8 @@ bool UnrolledExperts::checkScatter(const Summand &summand, bool ofSlot) {
     llvm::append_range(picked, axes.leaves(mask, dim));
     llvm::append_range(target, axes.layout(op->getOperand(0))[i]);
   }
-  if ((isOnnx(op, {"ScatterElements"}) && !isColumn(op->getOperand(1))) || picked != tokens || !axes.space.unify(target, tokens)) {
+  if ((isOnnx(op, {"ScatterElements"}) && !isColumn(op->getOperand(1))) || picked != tokens ||
+      !axes.space.unify(target, tokens)) {
     reason = "the rows of a term are not added to their tokens";
     return false;
   }

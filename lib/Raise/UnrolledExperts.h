@@ -43,9 +43,9 @@ private:
   const DenseSet<Value> &fromRoute;
   SmallVector<Summand> summands;
   SmallVector<Value> others;
-  SmallVector<Value> inputs;  // of the kinds of experts that have parameters
-  SmallVector<Value> given;   // and of those that give back their rows
-  bool isPartial = false; // fewer terms than experts, each of another one
+  SmallVector<Value> inputs; // of the kinds of experts that have parameters
+  SmallVector<Value> given;  // and of those that give back their rows
+  bool isPartial = false;    // fewer terms than experts, each of another one
   DenseMap<Operation *, std::optional<int64_t>> chains;
 };
 

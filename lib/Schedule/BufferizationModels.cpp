@@ -50,7 +50,8 @@ static Operation *createOnBuffers(RewriterBase &rewriter, Operation *op, ValueRa
 }
 
 /// Bufferizes an op whose results are written in place of its operands from `first` on.
-static LogicalResult writeInPlace(Operation *op, unsigned first, RewriterBase &rewriter, const BufferizationOptions &options, BufferizationState &state) {
+static LogicalResult writeInPlace(Operation *op, unsigned first, RewriterBase &rewriter,
+                                  const BufferizationOptions &options, BufferizationState &state) {
   SmallVector<Value> ins;
   for (Value operand : op->getOperands()) {
     FailureOr<Value> buffer = getBuffer(rewriter, operand, options, state);
@@ -65,12 +66,13 @@ static LogicalResult writeInPlace(Operation *op, unsigned first, RewriterBase &r
 }
 
 namespace {
-template <typename OpTy>
-struct ComputeModel : BufferizableOpInterface::ExternalModel<ComputeModel<OpTy>, OpTy> {
+template <typename OpTy> struct ComputeModel : BufferizableOpInterface::ExternalModel<ComputeModel<OpTy>, OpTy> {
   bool bufferizesToAllocation(Operation *op, Value value) const { return true; }
   bool bufferizesToMemoryRead(Operation *op, OpOperand &operand, const AnalysisState &state) const { return true; }
   bool bufferizesToMemoryWrite(Operation *op, OpOperand &operand, const AnalysisState &state) const { return false; }
-  AliasingValueList getAliasingValues(Operation *op, OpOperand &operand, const AnalysisState &state) const { return {}; }
+  AliasingValueList getAliasingValues(Operation *op, OpOperand &operand, const AnalysisState &state) const {
+    return {};
+  }
 
   LogicalResult bufferize(Operation *op, RewriterBase &rewriter, const BufferizationOptions &options,
                           BufferizationState &state) const {
@@ -125,7 +127,9 @@ struct QuantizeRowsModel : BufferizableOpInterface::ExternalModel<QuantizeRowsMo
   static bool inPlace(OpOperand &operand) { return operand.getOperandNumber() >= 2; }
   bool bufferizesToAllocation(Operation *op, Value value) const { return !cast<QuantizeRowsOp>(op).getCodes(); }
   bool bufferizesToMemoryRead(Operation *op, OpOperand &operand, const AnalysisState &state) const { return true; }
-  bool bufferizesToMemoryWrite(Operation *op, OpOperand &operand, const AnalysisState &state) const { return inPlace(operand); }
+  bool bufferizesToMemoryWrite(Operation *op, OpOperand &operand, const AnalysisState &state) const {
+    return inPlace(operand);
+  }
   AliasingValueList getAliasingValues(Operation *op, OpOperand &operand, const AnalysisState &state) const {
     if (!inPlace(operand))
       return {};
@@ -150,8 +154,7 @@ struct GetWeightModel : BufferizableOpInterface::ExternalModel<GetWeightModel, G
   }
 };
 
-template <typename... Ops>
-void attachComputeModels(MLIRContext *context) {
+template <typename... Ops> void attachComputeModels(MLIRContext *context) {
   (Ops::template attachInterface<ComputeModel<Ops>>(*context), ...);
 }
 } // namespace
@@ -166,9 +169,9 @@ void moe::registerBufferizationModels(DialectRegistry &registry) {
   tensor::registerInferTypeOpInterfaceExternalModels(registry);
   tensor::registerSubsetOpInterfaceExternalModels(registry);
   registry.addExtension(+[](MLIRContext *context, MoeDialect *) {
-    attachComputeModels<RouteOp, DispatchOp, GroupedMatmulOp, GroupedOuterProductOp, CombineOp, AttentionOp, RmsNormOp, RopeOp, SwigluOp, TopKOp,
-                        SortOp, ScanOp, NonZeroOp, QuantizeBlocksOp, DequantizeBlocksOp, RouteRowsOp, ListRowsOp,
-                        CopyRowsOp, ExpertProductsOp, RowProductOp>(context);
+    attachComputeModels<RouteOp, DispatchOp, GroupedMatmulOp, GroupedOuterProductOp, CombineOp, AttentionOp, RmsNormOp,
+                        RopeOp, SwigluOp, TopKOp, SortOp, ScanOp, NonZeroOp, QuantizeBlocksOp, DequantizeBlocksOp,
+                        RouteRowsOp, ListRowsOp, CopyRowsOp, ExpertProductsOp, RowProductOp>(context);
     QuantizeRowsOp::attachInterface<QuantizeRowsModel>(*context);
     ScatterOp::attachInterface<ScatterModel>(*context);
     GetWeightOp::attachInterface<GetWeightModel>(*context);

@@ -35,9 +35,10 @@ public:
   void run() {
     if (auto linalgOp = dyn_cast<linalg::LinalgOp>(op))
       return check(linalgOp);
-    TypeSwitch<Operation *>(op).Case<memref::CopyOp, memref::ExpandShapeOp, memref::SubViewOp, GroupedMatmulOp, GroupedOuterProductOp, CombineOp,
-                                     AttentionOp, RopeOp, SwigluOp, RmsNormOp, ScatterOp, TopKOp, ListRowsOp, QuantizeRowsOp, CopyRowsOp, RowProductOp>(
-        [&](auto known) { check(known); });
+    TypeSwitch<Operation *>(op)
+        .Case<memref::CopyOp, memref::ExpandShapeOp, memref::SubViewOp, GroupedMatmulOp, GroupedOuterProductOp,
+              CombineOp, AttentionOp, RopeOp, SwigluOp, RmsNormOp, ScatterOp, TopKOp, ListRowsOp, QuantizeRowsOp,
+              CopyRowsOp, RowProductOp>([&](auto known) { check(known); });
   }
 
 private:
@@ -127,17 +128,21 @@ private:
     Value out = product.getOuts().front(), x = product.getX();
     same(x, 1, product.getWeights().front(), 2, "x and weights that agree in their summed extent");
     if (product.getRows())
-      require(Predicate::sge, times(dim(x, 0), product.getRowsDivisor()), dim(out, 0), "a row of x for each row of the result");
+      require(Predicate::sge, times(dim(x, 0), product.getRowsDivisor()), dim(out, 0),
+              "a row of x for each row of the result");
     else
       same(x, 0, out, 0, "as many rows in the result as in x");
     for (auto [extra, kind] : llvm::zip(product.getExtras(), product.getExtraKinds())) {
       if (kind == 0 || kind == 3)
         same(extra, 0, out, 0, "as many rows in what is added as in the result");
       else if (kind == 4)
-        require(Predicate::sge, times(dim(extra, 0), product.getRowsDivisor()), dim(out, 0), "a row of what is added for each row");
+        require(Predicate::sge, times(dim(extra, 0), product.getRowsDivisor()), dim(out, 0),
+                "a row of what is added for each row");
     }
   }
-  void check(GroupedOuterProductOp product) { same(product.getDy(), 0, product.getX(), 0, "as many rows in dy as in x"); }
+  void check(GroupedOuterProductOp product) {
+    same(product.getDy(), 0, product.getX(), 0, "as many rows in dy as in x");
+  }
   void check(CombineOp combine) {
     Value out = combine.getOuts().front();
     require(Predicate::eq, times(dim(out, 0), combine.getK()), dim(combine.getPosition(), 0), "k rows a token");
@@ -183,7 +188,8 @@ private:
       same(table, 1, rope.getX(), 2, "tables for each position");
     }
     same(rope.getCos(), 2, rope.getSin(), 2, "tables of one width");
-    require(Predicate::sle, times(dim(rope.getCos(), 2), 2), dim(rope.getX(), 3), "no more rotated elements than there are");
+    require(Predicate::sle, times(dim(rope.getCos(), 2), 2), dim(rope.getX(), 3),
+            "no more rotated elements than there are");
   }
   void check(SwigluOp swiglu) {
     for (int64_t i = 0; i < cast<MemRefType>(swiglu.getGate().getType()).getRank(); ++i)
@@ -191,10 +197,12 @@ private:
   }
   void check(RmsNormOp norm) {
     if (norm.getWeight())
-      same(norm.getX(), cast<MemRefType>(norm.getX().getType()).getRank() - 1, norm.getWeight(), 0, "a weight for each element of a row");
+      same(norm.getX(), cast<MemRefType>(norm.getX().getType()).getRank() - 1, norm.getWeight(), 0,
+           "a weight for each element of a row");
   }
   void check(ScatterOp scatter) {
-    auto indices = cast<MemRefType>(scatter.getIndices().getType()), data = cast<MemRefType>(scatter.getData().getType());
+    auto indices = cast<MemRefType>(scatter.getIndices().getType()),
+         data = cast<MemRefType>(scatter.getData().getType());
     int64_t lead = indices.getRank() - 1, depth = indices.getShape().back();
     for (int64_t i = 0; i < lead; ++i)
       same(scatter.getIndices(), i, scatter.getUpdates(), i, "an update for each index");
@@ -203,7 +211,8 @@ private:
   }
   void check(TopKOp top) {
     int64_t last = cast<MemRefType>(top.getX().getType()).getRank() - 1;
-    require(Predicate::sge, dim(top.getX(), last), arith::ConstantIndexOp::create(b, loc, top.getK()), "at least k = " + Twine(top.getK()) + " elements");
+    require(Predicate::sge, dim(top.getX(), last), arith::ConstantIndexOp::create(b, loc, top.getK()),
+            "at least k = " + Twine(top.getK()) + " elements");
   }
 
   OpBuilder &b;

@@ -16,7 +16,8 @@ DictionaryAttr moe::getKernelCost(Operation *op, ArrayRef<Value> args) {
   auto number = [&](Value v) { return llvm::find(args, v) - args.begin(); };
   auto dim = [&](Value v, int64_t d) {
     auto type = cast<ShapedType>(v.getType());
-    return type.isDynamicDim(d) ? "$" + std::to_string(number(v)) + "." + std::to_string(d) : std::to_string(type.getDimSize(d));
+    return type.isDynamicDim(d) ? "$" + std::to_string(number(v)) + "." + std::to_string(d)
+                                : std::to_string(type.getDimSize(d));
   };
   auto cost = [&](const std::string &flops, ArrayRef<NamedAttribute> more = {}) {
     SmallVector<NamedAttribute> fields(more);
@@ -26,15 +27,17 @@ DictionaryAttr moe::getKernelCost(Operation *op, ArrayRef<Value> args) {
   if (auto product = dyn_cast<GroupedMatmulOp>(op)) {
     Value out = product.getOuts().front();
     std::string rows = dim(out, 0);
-    std::string flops = std::to_string(2 * product.getWeights().size()) + " * " + rows + " * " + dim(out, 1) + " * " + dim(product.getX(), 1);
+    std::string flops = std::to_string(2 * product.getWeights().size()) + " * " + rows + " * " + dim(out, 1) + " * " +
+                        dim(product.getX(), 1);
     if (!product.getOffsets())
       return cost(flops);
     SmallVector<int64_t> banks;
     for (Value weight : product.getWeights())
       banks.push_back(number(weight));
     int64_t groups = cast<ShapedType>(product.getWeights().front().getType()).getDimSize(0);
-    return cost(flops, {b.getNamedAttr("banks", b.getDenseI64ArrayAttr(banks)), b.getNamedAttr("groups", b.getI64IntegerAttr(groups)),
-                        b.getNamedAttr("rows", b.getStringAttr(rows))});
+    return cost(flops,
+                {b.getNamedAttr("banks", b.getDenseI64ArrayAttr(banks)),
+                 b.getNamedAttr("groups", b.getI64IntegerAttr(groups)), b.getNamedAttr("rows", b.getStringAttr(rows))});
   }
   if (auto product = dyn_cast<RowProductOp>(op)) {
     std::string rows = dim(product.getPosition(), 0);
@@ -46,14 +49,16 @@ DictionaryAttr moe::getKernelCost(Operation *op, ArrayRef<Value> args) {
     SmallVector<int64_t> banks = {number(product.getWeights())};
     if (product.getWeightScales())
       banks.push_back(number(product.getWeightScales()));
-    return cost(flops, {b.getNamedAttr("banks", b.getDenseI64ArrayAttr(banks)), b.getNamedAttr("groups", b.getI64IntegerAttr(groups)),
-                        b.getNamedAttr("rows", b.getStringAttr(rows))});
+    return cost(flops,
+                {b.getNamedAttr("banks", b.getDenseI64ArrayAttr(banks)),
+                 b.getNamedAttr("groups", b.getI64IntegerAttr(groups)), b.getNamedAttr("rows", b.getStringAttr(rows))});
   }
   if (auto outer = dyn_cast<GroupedOuterProductOp>(op))
     return cost("2 * " + dim(outer.getX(), 0) + " * " + dim(outer.getDy(), 1) + " * " + dim(outer.getX(), 1));
   if (auto attention = dyn_cast<AttentionOp>(op)) {
     Value q = attention.getQuery(), k = attention.getKey(), v = attention.getValue();
-    return cost("2 * " + dim(q, 0) + " * " + dim(q, 1) + " * " + dim(q, 2) + " * " + dim(k, 2) + " * (" + dim(q, 3) + " + " + dim(v, 3) + ")");
+    return cost("2 * " + dim(q, 0) + " * " + dim(q, 1) + " * " + dim(q, 2) + " * " + dim(k, 2) + " * (" + dim(q, 3) +
+                " + " + dim(v, 3) + ")");
   }
   if (auto linalgOp = dyn_cast<linalg::LinalgOp>(op)) {
     if (!linalg::isaContractionOpInterface(linalgOp))
@@ -73,8 +78,8 @@ DictionaryAttr moe::getKernelCost(Operation *op, ArrayRef<Value> args) {
     return cost(flops);
   }
   // Everything else of the dialect moves data; what computes products says so above.
-  if (isa<RouteOp, DispatchOp, CombineOp, RmsNormOp, RopeOp, SwigluOp, TopKOp, ScatterOp, ScanOp, SortOp, NonZeroOp, QuantizeBlocksOp, DequantizeBlocksOp,
-          RouteRowsOp, ListRowsOp, QuantizeRowsOp, CopyRowsOp>(op))
+  if (isa<RouteOp, DispatchOp, CombineOp, RmsNormOp, RopeOp, SwigluOp, TopKOp, ScatterOp, ScanOp, SortOp, NonZeroOp,
+          QuantizeBlocksOp, DequantizeBlocksOp, RouteRowsOp, ListRowsOp, QuantizeRowsOp, CopyRowsOp>(op))
     return cost("0");
   return {};
 }

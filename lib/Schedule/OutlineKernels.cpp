@@ -87,7 +87,8 @@ struct OutlineKernels : moe::impl::OutlineKernelsBase<OutlineKernels> {
     if (!from || from.getOwner() != generic.getBody())
       return false;
     OpOperand &source = op->getOpOperand(from.getArgNumber()), &target = *generic.getDpsInitOperand(0);
-    return source.get() == target.get() && generic.getMatchingIndexingMap(&source) == generic.getMatchingIndexingMap(&target);
+    return source.get() == target.get() &&
+           generic.getMatchingIndexingMap(&source) == generic.getMatchingIndexingMap(&target);
   }
 
   void outline(Operation *op, SymbolTable &symbols) {

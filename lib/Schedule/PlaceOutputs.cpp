@@ -33,7 +33,8 @@ struct PlaceOutputs : moe::impl::PlaceOutputsBase<PlaceOutputs> {
     for (OpOperand &operand : ret->getOpOperands()) {
       auto type = dyn_cast<MemRefType>(operand.get().getType());
       if (!type) {
-        ret.emitOpError("expects buffers, but result ") << operand.getOperandNumber() << " is " << operand.get().getType();
+        ret.emitOpError("expects buffers, but result ")
+            << operand.getOperandNumber() << " is " << operand.get().getType();
         return signalPassFailure();
       }
       OpBuilder b(ret);
@@ -50,7 +51,8 @@ struct PlaceOutputs : moe::impl::PlaceOutputsBase<PlaceOutputs> {
         for (int64_t i = 0; i < type.getRank(); ++i)
           if (type.isDynamicDim(i))
             sizes.push_back(memref::DimOp::create(b, ret.getLoc(), operand.get(), i));
-        alloc = memref::AllocOp::create(b, ret.getLoc(), MemRefType::get(type.getShape(), type.getElementType()), sizes);
+        alloc =
+            memref::AllocOp::create(b, ret.getLoc(), MemRefType::get(type.getShape(), type.getElementType()), sizes);
         memref::CopyOp::create(b, ret.getLoc(), operand.get(), alloc);
         operand.set(alloc);
         ++numCopies;

@@ -38,7 +38,7 @@ struct Layer {
   QuantizeBlocksOp inner, outer; // in FP8
   DispatchOp dispatch;
   RouteOp route;
-  Value x; // of the tokens, before it is quantized
+  Value x;          // of the tokens, before it is quantized
   Type biasElement; // in which the biases of gate, up and down are added; null: there are none
   bool fp8() { return static_cast<bool>(outer); }
 };
@@ -81,25 +81,32 @@ struct PlanExperts : moe::impl::PlanExpertsBase<PlanExperts> {
     if (!l.route || op.getWeights() != l.route.getResult(0))
       return no("expected a router whose weights combine the rows");
     if (l.fp8() ? !isScaledByBlocks(l.down, weights) || !isScaledByBlocks(l.gateUp, weights)
-                : !isInSixteenBits(l.down, weights) || !isInSixteenBits(l.gateUp, weights) || rankedType(l.gateUp.getResult(0)) != rankedType(l.down.getX()))
+                : !isInSixteenBits(l.down, weights) || !isInSixteenBits(l.gateUp, weights) ||
+                      rankedType(l.gateUp.getResult(0)) != rankedType(l.down.getX()))
       return no("expected f8E4M3FN in blocks of 1 x 128 and 128 x 128 with f32 scales, or bf16 or f16 throughout");
     if (l.gateUp.getWeights().size() != 2 || l.down.getWeights().size() != 1)
-      return no("expected gate, up and down weights, found " + Twine(l.gateUp.getWeights().size()) + " and " + Twine(l.down.getWeights().size()));
+      return no("expected gate, up and down weights, found " + Twine(l.gateUp.getWeights().size()) + " and " +
+                Twine(l.down.getWeights().size()));
     if (!matchBiases(l, weights))
-      return no("expected constant biases of gate, up and down that are added first and in one type, or none, and nothing else behind the second product");
-    if (l.gateUp.getOffsets() != l.dispatch.getResult(0) || l.down.getOffsets() != l.dispatch.getResult(0) || l.gateUp.getRows() != l.dispatch.getResult(1) ||
-        l.down.getRows() || static_cast<int64_t>(l.gateUp.getRowsDivisor()) != static_cast<int64_t>(op.getK()))
+      return no("expected constant biases of gate, up and down that are added first and in one type, or none, and "
+                "nothing else behind the second product");
+    if (l.gateUp.getOffsets() != l.dispatch.getResult(0) || l.down.getOffsets() != l.dispatch.getResult(0) ||
+        l.gateUp.getRows() != l.dispatch.getResult(1) || l.down.getRows() ||
+        static_cast<int64_t>(l.gateUp.getRowsDivisor()) != static_cast<int64_t>(op.getK()))
       return no("expected rows gathered for the first product and contiguous for the second");
     if (!l.down->hasOneUse() || !l.gateUp->hasOneUse() ||
         (l.fp8() && !llvm::all_of(l.inner->getUsers(), [&](Operation *user) { return user == l.down; })))
       return no("expected values between the products that nothing else reads");
-    int64_t hidden = rankedType(l.gateUp.getX()).getDimSize(1), experts = rankedType(l.gateUp.getWeights()[0]).getDimSize(0), k = op.getK();
+    int64_t hidden = rankedType(l.gateUp.getX()).getDimSize(1),
+            experts = rankedType(l.gateUp.getWeights()[0]).getDimSize(0), k = op.getK();
     if (hidden % 8 || rankedType(l.down.getWeights()[0]).getDimSize(1) != hidden)
-      return no("expected rows of one width, a multiple of 8, found " + Twine(hidden) + " and " + Twine(rankedType(l.down.getWeights()[0]).getDimSize(1)));
+      return no("expected rows of one width, a multiple of 8, found " + Twine(hidden) + " and " +
+                Twine(rankedType(l.down.getWeights()[0]).getDimSize(1)));
     int64_t deepest = std::max(hidden, rankedType(l.gateUp.getResult(0)).getDimSize(1));
     if (l.fp8() && !fitsScales(deepest, kActivationBytes + (l.biasElement ? kBiasBytes : 0)))
       return no("expected sums whose scales fit in shared memory, found sums of " + Twine(deepest));
-    if (experts > 768 || k > 32 || static_cast<int64_t>(l.route.getNumGroups()) > 32 || l.route.getScore() == ScoreFn::SparseMixer)
+    if (experts > 768 || k > 32 || static_cast<int64_t>(l.route.getNumGroups()) > 32 ||
+        l.route.getScore() == ScoreFn::SparseMixer)
       return no("expected at most 768 experts, k of at most 32, at most 32 groups and no sparsemixer");
     return true;
   }
@@ -123,7 +130,8 @@ struct PlanExperts : moe::impl::PlanExpertsBase<PlanExperts> {
     OpBuilder b(l.combine);
     Location loc = l.combine.getLoc();
     int64_t k = l.combine.getK(), d = ShapedType::kDynamic;
-    int64_t hidden = rankedType(l.gateUp.getX()).getDimSize(1), experts = rankedType(l.gateUp.getWeights()[0]).getDimSize(0);
+    int64_t hidden = rankedType(l.gateUp.getX()).getDimSize(1),
+            experts = rankedType(l.gateUp.getWeights()[0]).getDimSize(0);
     int64_t depth = l.fp8() ? kPlanBlock : kPlanBlock / 2, kb = ceilOf(hidden, depth);
     Type f32 = b.getF32Type(), i32 = b.getI32Type(), element = rankedType(l.gateUp.getX()).getElementType();
     auto tensor = [](ArrayRef<int64_t> shape, Type element) { return RankedTensorType::get(shape, element); };
@@ -133,32 +141,41 @@ struct PlanExperts : moe::impl::PlanExpertsBase<PlanExperts> {
     bool fixed = !ShapedType::isDynamic(tokens);
     int64_t p = fixed ? tokens * k : d;
     int64_t padding = paddingOf(experts), r = fixed ? ceilOf(p, 8) * 8 + padding : d;
-    IntegerAttr kAttr = b.getI64IntegerAttr(k), none = b.getI64IntegerAttr(0), few = none, pad = b.getI64IntegerAttr(padding);
+    IntegerAttr kAttr = b.getI64IntegerAttr(k), none = b.getI64IntegerAttr(0), few = none,
+                pad = b.getI64IntegerAttr(padding);
     Type rowsType = tensor({kb, r, depth}, element), scalesType = tensor({kb, r}, f32);
-    SmallVector<Type> listed = {tensor({tokens, k}, f32), tensor({p}, i32), tensor({fixed ? 4 + 4 * (experts + p) : d}, i32),
+    SmallVector<Type> listed = {tensor({tokens, k}, f32), tensor({p}, i32),
+                                tensor({fixed ? 4 + 4 * (experts + p) : d}, i32),
                                 tensor({fixed ? 16 + experts + p : d}, i32), tensor({256 * experts}, i32)};
     if (l.fp8()) { // so few tokens are routed and quantized in one launch
       few = b.getI64IntegerAttr(std::min<int64_t>(24, 128 / k));
       listed.append({rowsType, scalesType});
     }
-    auto rows = RouteRowsOp::create(b, l.route.getLoc(), listed, l.route.getLogits(), l.route.getSelectionBias(), sync, l.fp8() ? l.x : Value(), ValueRange(),
-                                    l.route.getKAttr(), few, l.fp8() ? pad : none, b.getI64IntegerAttr(number), l.route.getScoreAttr(), l.route.getNumGroupsAttr(),
-                                    l.route.getTopGroupsAttr(), l.route.getGroupScoreAttr(), l.route.getGroupFillAttr(), l.route.getWeightFnAttr(),
-                                    l.route.getNormalizeAttr(), l.route.getNormEpsAttr(), l.route.getNormPAttr(), l.route.getScaleAttr());
+    auto rows = RouteRowsOp::create(b, l.route.getLoc(), listed, l.route.getLogits(), l.route.getSelectionBias(), sync,
+                                    l.fp8() ? l.x : Value(), ValueRange(), l.route.getKAttr(), few,
+                                    l.fp8() ? pad : none, b.getI64IntegerAttr(number), l.route.getScoreAttr(),
+                                    l.route.getNumGroupsAttr(), l.route.getTopGroupsAttr(), l.route.getGroupScoreAttr(),
+                                    l.route.getGroupFillAttr(), l.route.getWeightFnAttr(), l.route.getNormalizeAttr(),
+                                    l.route.getNormEpsAttr(), l.route.getNormPAttr(), l.route.getScaleAttr());
     Value x, xScales;
     if (l.fp8()) {
-      auto codes = QuantizeRowsOp::create(b, l.outer.getLoc(), TypeRange{rowsType, scalesType}, l.x, rows.getResult(1), rows.getResult(5), rows.getResult(6), ValueRange(),
-                                          kAttr, pad, few);
+      auto codes = QuantizeRowsOp::create(b, l.outer.getLoc(), TypeRange{rowsType, scalesType}, l.x, rows.getResult(1),
+                                          rows.getResult(5), rows.getResult(6), ValueRange(), kAttr, pad, few);
       x = codes.getResult(0), xScales = codes.getResult(1);
     } else {
-      x = CopyRowsOp::create(b, l.gateUp.getLoc(), TypeRange(rowsType), l.x, rows.getResult(1), ValueRange(), kAttr, pad).getResult(0);
+      x = CopyRowsOp::create(b, l.gateUp.getLoc(), TypeRange(rowsType), l.x, rows.getResult(1), ValueRange(), kAttr,
+                             pad)
+              .getResult(0);
     }
-    auto products = createExpertProducts(b, weights, l.gateUp, l.down, x, xScales, rows.getResult(2), rows.getResult(3), l.biasElement);
+    auto products = createExpertProducts(b, weights, l.gateUp, l.down, x, xScales, rows.getResult(2), rows.getResult(3),
+                                         l.biasElement);
     setCost(products, fixed ? std::to_string(p) : "($0.1 - " + std::to_string(padding) + ")");
-    auto y = CombineOp::create(b, loc, TypeRange{l.combine.getResult(0).getType()}, products.getResult(0), rows.getResult(1), rows.getResult(0),
-                               l.combine.getResidual(), ValueRange(), l.combine.getKAttr());
+    auto y =
+        CombineOp::create(b, loc, TypeRange{l.combine.getResult(0).getType()}, products.getResult(0), rows.getResult(1),
+                          rows.getResult(0), l.combine.getResidual(), ValueRange(), l.combine.getKAttr());
     l.combine.getResult(0).replaceAllUsesWith(y.getResult(0));
-    for (Operation *op : {l.combine.getOperation(), l.down.getOperation(), l.inner.getOperation(), l.gateUp.getOperation()})
+    for (Operation *op :
+         {l.combine.getOperation(), l.down.getOperation(), l.inner.getOperation(), l.gateUp.getOperation()})
       if (op)
         op->erase();
     for (Operation *op : {l.outer.getOperation(), l.dispatch.getOperation(), l.route.getOperation()})

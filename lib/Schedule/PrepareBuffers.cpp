@@ -37,8 +37,8 @@ struct ReshapeByElements : OpRewritePattern<tensor::ReshapeOp> {
       flat = tensor::ExpandShapeOp::create(rewriter, loc, RankedTensorType::get({1}, from.getElementType()), flat,
                                            ArrayRef<ReassociationIndices>{});
     } else if (from.getRank() > 1) {
-      flat = tensor::CollapseShapeOp::create(rewriter, loc, flat,
-                                             ArrayRef<ReassociationIndices>{llvm::to_vector(llvm::seq<int64_t>(0, from.getRank()))});
+      flat = tensor::CollapseShapeOp::create(
+          rewriter, loc, flat, ArrayRef<ReassociationIndices>{llvm::to_vector(llvm::seq<int64_t>(0, from.getRank()))});
     }
     if (to.getRank() == 0) {
       auto one = RankedTensorType::get({1}, from.getElementType());

@@ -4,7 +4,8 @@
 using namespace mlir;
 using namespace mlir::moe;
 
-Value moe::retile(OpBuilder &b, Location loc, WeightTable &weights, RecipeStep step, ValueRange values, ArrayRef<int64_t> shape) {
+Value moe::retile(OpBuilder &b, Location loc, WeightTable &weights, RecipeStep step, ValueRange values,
+                  ArrayRef<int64_t> shape) {
   SmallVector<Attribute> inputs;
   StringRef name;
   for (Value v : values) {
@@ -28,7 +29,8 @@ std::optional<BiasStep> BiasStep::at(Block &body, unsigned i, unsigned bias) {
     step.casts.push_back(user);
     return user->getResult(0).hasOneUse() ? *user->getResult(0).user_begin() : nullptr;
   };
-  Operation *sum = follow(body.getArgument(i), /*narrow=*/true), *vector = follow(body.getArgument(bias), /*narrow=*/false);
+  Operation *sum = follow(body.getArgument(i), /*narrow=*/true),
+            *vector = follow(body.getArgument(bias), /*narrow=*/false);
   step.add = dyn_cast_or_null<arith::AddFOp>(sum);
   if (!step.add || sum != vector)
     return std::nullopt;
@@ -49,7 +51,8 @@ void BiasStep::erase(BlockArgument sum) {
 bool moe::yieldsRounded(GroupedMatmulOp op, Value value) {
   Value yielded = op.getEpilogue().front().getTerminator()->getOperand(0);
   Type kernels = op.getXScales() ? BFloat16Type::get(op.getContext()) : rankedType(op.getX()).getElementType();
-  if (auto rounded = yielded.getDefiningOp<arith::TruncFOp>(); rounded && rounded.getType() == kernels && rounded.getIn() == value)
+  if (auto rounded = yielded.getDefiningOp<arith::TruncFOp>();
+      rounded && rounded.getType() == kernels && rounded.getIn() == value)
     return true;
   return yielded == value && (op.getXScales() || value.getType() == kernels);
 }
@@ -64,38 +67,48 @@ static void widenYield(Block &body) {
 }
 
 /// Biases of one matrix or of gate and up, in the order of the tiles' rows.
-static Value tileBiases(OpBuilder &b, Location loc, WeightTable &weights, ValueRange vectors, int64_t tiles, Type element) {
+static Value tileBiases(OpBuilder &b, Location loc, WeightTable &weights, ValueRange vectors, int64_t tiles,
+                        Type element) {
   SmallVector<Attribute> inputs;
   for (Value v : vectors)
     inputs.push_back(castBank(weights.bankOf(v), b.getF32Type()).recipe);
   auto type = RankedTensorType::get({rankedType(vectors.front()).getDimSize(0), tiles, kPlanTileRows}, b.getF32Type());
   auto bits = b.getNamedAttr("bits", b.getI64IntegerAttr(element.getIntOrFloatBitWidth()));
-  Attribute recipe = RecipeAttr::get(b.getContext(), RecipeStep::TileVectors, b.getDictionaryAttr(bits), b.getArrayAttr(inputs), type);
+  Attribute recipe =
+      RecipeAttr::get(b.getContext(), RecipeStep::TileVectors, b.getDictionaryAttr(bits), b.getArrayAttr(inputs), type);
   return weights.materialize(b, loc, Bank{recipe, {}, weights.bankOf(vectors.front()).name});
 }
 
-ExpertProductsOp moe::createExpertProducts(OpBuilder &b, WeightTable &weights, GroupedMatmulOp gateUp, GroupedMatmulOp down, Value x, Value xScales,
-                                           Value items, Value counters, Type biasElement) {
+ExpertProductsOp moe::createExpertProducts(OpBuilder &b, WeightTable &weights, GroupedMatmulOp gateUp,
+                                           GroupedMatmulOp down, Value x, Value xScales, Value items, Value counters,
+                                           Type biasElement) {
   Location loc = b.getFusedLoc({gateUp.getLoc(), down.getLoc()});
   Type element = rankedType(x).getElementType(), f32 = b.getF32Type();
   int64_t hidden = rankedType(gateUp.getX()).getDimSize(1), inner = rankedType(gateUp.getResult(0)).getDimSize(1),
-          experts = rankedType(gateUp.getWeights()[0]).getDimSize(0), rows = rankedType(x).getDimSize(1), depth = xScales ? kPlanBlock : kPlanBlock / 2;
-  int64_t kb = ceilOf(hidden, depth), ib = ceilOf(inner, depth), jb = ceilOf(inner, kPlanBlock), nb = ceilOf(hidden, kPlanTileRows);
-  SmallVector<Type> results = {RankedTensorType::get({rows, hidden}, xScales ? b.getBF16Type() : element), RankedTensorType::get({ib, rows, depth}, element)};
+          experts = rankedType(gateUp.getWeights()[0]).getDimSize(0), rows = rankedType(x).getDimSize(1),
+          depth = xScales ? kPlanBlock : kPlanBlock / 2;
+  int64_t kb = ceilOf(hidden, depth), ib = ceilOf(inner, depth), jb = ceilOf(inner, kPlanBlock),
+          nb = ceilOf(hidden, kPlanTileRows);
+  SmallVector<Type> results = {RankedTensorType::get({rows, hidden}, xScales ? b.getBF16Type() : element),
+                               RankedTensorType::get({ib, rows, depth}, element)};
   Value w1Scales, w2Scales, w1Bias, w2Bias;
   if (xScales) {
-    w1Scales = retile(b, loc, weights, RecipeStep::TileScales, gateUp.getWeightScales(), {experts, jb, ceilOf(2 * kb, 4) * 4});
-    w2Scales = retile(b, loc, weights, RecipeStep::TileScales, down.getWeightScales(), {experts, nb, ceilOf(2 * ib, 4) * 4});
+    w1Scales =
+        retile(b, loc, weights, RecipeStep::TileScales, gateUp.getWeightScales(), {experts, jb, ceilOf(2 * kb, 4) * 4});
+    w2Scales =
+        retile(b, loc, weights, RecipeStep::TileScales, down.getWeightScales(), {experts, nb, ceilOf(2 * ib, 4) * 4});
     results.push_back(RankedTensorType::get({ib, rows}, f32));
   }
-  Value w1 = retile(b, loc, weights, RecipeStep::TileRows, gateUp.getWeights(), {experts, jb, kb, kPlanTileRows, depth});
+  Value w1 =
+      retile(b, loc, weights, RecipeStep::TileRows, gateUp.getWeights(), {experts, jb, kb, kPlanTileRows, depth});
   Value w2 = retile(b, loc, weights, RecipeStep::TileRows, down.getWeights(), {experts, nb, ib, kPlanTileRows, depth});
   if (biasElement) {
     w1Bias = tileBiases(b, loc, weights, gateUp.getExtras(), jb, element);
     w2Bias = tileBiases(b, loc, weights, down.getExtras(), nb, element);
   }
-  auto products = ExpertProductsOp::create(b, loc, results, x, xScales, w1, w1Scales, w2, w2Scales, w1Bias, w2Bias, items, counters, ValueRange(),
-                                           b.getI64IntegerAttr(hidden), b.getI64IntegerAttr(inner), biasElement ? TypeAttr::get(biasElement) : TypeAttr());
+  auto products = ExpertProductsOp::create(
+      b, loc, results, x, xScales, w1, w1Scales, w2, w2Scales, w1Bias, w2Bias, items, counters, ValueRange(),
+      b.getI64IntegerAttr(hidden), b.getI64IntegerAttr(inner), biasElement ? TypeAttr::get(biasElement) : TypeAttr());
   products.getEpilogue().takeBody(gateUp.getEpilogue());
   Block &body = products.getEpilogue().front();
   if (biasElement) {
@@ -111,8 +124,11 @@ ExpertProductsOp moe::createExpertProducts(OpBuilder &b, WeightTable &weights, G
 void moe::setCost(ExpertProductsOp op, const std::string &rows) {
   Builder b(op.getContext());
   int64_t flops = 6 * static_cast<int64_t>(op.getHidden()) * static_cast<int64_t>(op.getIntermediate());
-  op->setAttr("moe.cost", b.getDictionaryAttr({b.getNamedAttr("flops", b.getStringAttr(std::to_string(flops) + " * " + rows)),
-                                               b.getNamedAttr("banks", b.getDenseI64ArrayAttr(op.getXScales() ? ArrayRef<int64_t>{2, 3, 4, 5} : ArrayRef<int64_t>{1, 2})),
-                                               b.getNamedAttr("groups", b.getI64IntegerAttr(rankedType(op.getW1()).getDimSize(0))),
-                                               b.getNamedAttr("rows", b.getStringAttr(rows))}));
+  op->setAttr("moe.cost",
+              b.getDictionaryAttr(
+                  {b.getNamedAttr("flops", b.getStringAttr(std::to_string(flops) + " * " + rows)),
+                   b.getNamedAttr("banks", b.getDenseI64ArrayAttr(op.getXScales() ? ArrayRef<int64_t>{2, 3, 4, 5}
+                                                                                  : ArrayRef<int64_t>{1, 2})),
+                   b.getNamedAttr("groups", b.getI64IntegerAttr(rankedType(op.getW1()).getDimSize(0))),
+                   b.getNamedAttr("rows", b.getStringAttr(rows))}));
 }

@@ -30,20 +30,24 @@ inline int64_t paddingOf(int64_t groups) { return ceilOf(7 * groups, 8) * 8 + kP
 
 /// Codes of f8E4M3FN by constant weights, in blocks of 1 x 128 and 128 x 128 with f32 scales.
 inline bool isScaledByBlocks(GroupedMatmulOp op, WeightTable &weights) {
-  return op.getXScales() && op.getXBlock() == ArrayRef<int64_t>{1, kPlanBlock} && op.getWeightBlock() == ArrayRef<int64_t>{1, kPlanBlock, kPlanBlock} &&
-         !op.getPacked() && rankedType(op.getXScales()).getElementType().isF32() && isa<Float8E4M3FNType>(rankedType(op.getX()).getElementType()) &&
+  return op.getXScales() && op.getXBlock() == ArrayRef<int64_t>{1, kPlanBlock} &&
+         op.getWeightBlock() == ArrayRef<int64_t>{1, kPlanBlock, kPlanBlock} && !op.getPacked() &&
+         rankedType(op.getXScales()).getElementType().isF32() &&
+         isa<Float8E4M3FNType>(rankedType(op.getX()).getElementType()) &&
          llvm::all_of(op.getWeights(), [&](Value w) { return weights.bankOf(w).recipe; }) &&
          llvm::all_of(op.getWeightScales(), [&](Value w) { return weights.bankOf(w).recipe; });
 }
 /// Rows and constant weights of one 16-bit format, as they are.
 inline bool isInSixteenBits(GroupedMatmulOp op, WeightTable &weights) {
   Type element = rankedType(op.getX()).getElementType();
-  return (element.isBF16() || element.isF16()) && !op.getPacked() &&
-         llvm::all_of(op.getWeights(), [&](Value w) { return getElementTypeOrSelf(w.getType()) == element && weights.bankOf(w).recipe; });
+  return (element.isBF16() || element.isF16()) && !op.getPacked() && llvm::all_of(op.getWeights(), [&](Value w) {
+           return getElementTypeOrSelf(w.getType()) == element && weights.bankOf(w).recipe;
+         });
 }
 
 /// A weight of a new recipe over the banks of `values`.
-Value retile(OpBuilder &b, Location loc, WeightTable &weights, RecipeStep step, ValueRange values, ArrayRef<int64_t> shape);
+Value retile(OpBuilder &b, Location loc, WeightTable &weights, RecipeStep step, ValueRange values,
+             ArrayRef<int64_t> shape);
 
 /// What adds a bias to a product's sum in a region: addf(sum, bias), perhaps in a narrower type.
 struct BiasStep {
@@ -63,8 +67,8 @@ bool yieldsRounded(GroupedMatmulOp op, Value value);
 
 /// moe.expert_products for the rows `x` in their places, with the activation of `gateUp`, whose region it takes. The weights get the kernel's layout.
 /// `biasElement`: BiasStep is there in both regions. The source ops stay.
-ExpertProductsOp createExpertProducts(OpBuilder &b, WeightTable &weights, GroupedMatmulOp gateUp, GroupedMatmulOp down, Value x, Value xScales, Value items,
-                                      Value counters, Type biasElement);
+ExpertProductsOp createExpertProducts(OpBuilder &b, WeightTable &weights, GroupedMatmulOp gateUp, GroupedMatmulOp down,
+                                      Value x, Value xScales, Value items, Value counters, Type biasElement);
 /// For bench: the work of `rows` rows (an expression over extents of the op's operands), and which weights only the chosen experts read.
 void setCost(ExpertProductsOp op, const std::string &rows);
 

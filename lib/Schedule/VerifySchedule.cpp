@@ -43,11 +43,13 @@ struct VerifySchedule : moe::impl::VerifyScheduleBase<VerifySchedule> {
       }
       for (OpOperand &operand : func.getBody().front().getTerminator()->getOpOperands()) {
         Value root = rootOfReshapes(operand.get());
-        auto output = root && root.getDefiningOp() ? root.getDefiningOp()->getAttrOfType<IntegerAttr>("moe.output") : IntegerAttr();
+        auto output = root && root.getDefiningOp() ? root.getDefiningOp()->getAttrOfType<IntegerAttr>("moe.output")
+                                                   : IntegerAttr();
         if (output && output.getInt() == operand.getOperandNumber())
           continue;
-        func.emitOpError("expects result ") << operand.getOperandNumber() << " to be an allocation with 'moe.output = " << operand.getOperandNumber()
-                                            << "' after 'schedule'";
+        func.emitOpError("expects result ")
+            << operand.getOperandNumber() << " to be an allocation with 'moe.output = " << operand.getOperandNumber()
+            << "' after 'schedule'";
         failedAny = true;
       }
       func.walk([&](Operation *op) {

@@ -95,14 +95,22 @@ FailureOr<LaunchRecord> LaunchRecord::get(FunctionOpInterface kernel) {
 static int64_t dtypeOf(Type element) {
   unsigned width = element.isIntOrFloat() ? element.getIntOrFloatBitWidth() : 0;
   if (isa<FloatType>(element) && width >= 16)
-    return element.isF32() ? MOE_DTYPE_FLOAT32 : element.isF64() ? MOE_DTYPE_FLOAT64
-           : element.isF16() ? MOE_DTYPE_FLOAT16 : element.isBF16() ? MOE_DTYPE_BFLOAT16 : MOE_DTYPE_NONE;
+    return element.isF32()    ? MOE_DTYPE_FLOAT32
+           : element.isF64()  ? MOE_DTYPE_FLOAT64
+           : element.isF16()  ? MOE_DTYPE_FLOAT16
+           : element.isBF16() ? MOE_DTYPE_BFLOAT16
+                              : MOE_DTYPE_NONE;
   switch (width) {
-  case 8: return MOE_DTYPE_UINT8;
-  case 16: return MOE_DTYPE_UINT16;
-  case 32: return element.isUnsignedInteger() ? MOE_DTYPE_UINT32 : MOE_DTYPE_INT32;
-  case 64: return element.isUnsignedInteger() ? MOE_DTYPE_UINT64 : MOE_DTYPE_INT64;
-  default: return MOE_DTYPE_NONE;
+  case 8:
+    return MOE_DTYPE_UINT8;
+  case 16:
+    return MOE_DTYPE_UINT16;
+  case 32:
+    return element.isUnsignedInteger() ? MOE_DTYPE_UINT32 : MOE_DTYPE_INT32;
+  case 64:
+    return element.isUnsignedInteger() ? MOE_DTYPE_UINT64 : MOE_DTYPE_INT64;
+  default:
+    return MOE_DTYPE_NONE;
   }
 }
 
@@ -122,7 +130,8 @@ FailureOr<LaunchRecord::TensorMap> LaunchRecord::getTensorMap(FunctionOpInterfac
     return fail("elements of 8, 16, 32 or 64 bits");
   int64_t bytes = type.getElementTypeBitWidth() / 8;
   auto box = params.getAs<DenseI64ArrayAttr>("box");
-  if (!box || box.size() != type.getRank() || llvm::any_of(box.asArrayRef(), [](int64_t b) { return b < 1 || b > 256; }))
+  if (!box || box.size() != type.getRank() ||
+      llvm::any_of(box.asArrayRef(), [](int64_t b) { return b < 1 || b > 256; }))
     return fail("a box of 1 to 256 elements in each dim");
   map.box.assign(box.asArrayRef().begin(), box.asArrayRef().end());
   auto bytesParam = [&](StringRef key, int64_t first, int64_t &out) {
@@ -183,10 +192,11 @@ DictionaryAttr LaunchRecord::toAttr(MLIRContext *context) const {
   out.append("params", b.getDenseI64ArrayAttr(flat));
   SmallVector<Attribute> list;
   for (const TensorMap &map : maps)
-    list.push_back(b.getDictionaryAttr({b.getNamedAttr("numbers", b.getDenseI64ArrayAttr({map.dtype, map.address, map.swizzle, map.promotion})),
-                                        b.getNamedAttr("box", b.getDenseI64ArrayAttr(map.box)),
-                                        b.getNamedAttr("dims", b.getDenseI64ArrayAttr(map.dims)),
-                                        b.getNamedAttr("strides", b.getDenseI64ArrayAttr(map.strides))}));
+    list.push_back(b.getDictionaryAttr(
+        {b.getNamedAttr("numbers", b.getDenseI64ArrayAttr({map.dtype, map.address, map.swizzle, map.promotion})),
+         b.getNamedAttr("box", b.getDenseI64ArrayAttr(map.box)),
+         b.getNamedAttr("dims", b.getDenseI64ArrayAttr(map.dims)),
+         b.getNamedAttr("strides", b.getDenseI64ArrayAttr(map.strides))}));
   out.append("maps", b.getArrayAttr(list));
   return out.getDictionary(context);
 }

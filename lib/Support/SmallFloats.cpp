@@ -50,8 +50,7 @@ struct Bits {
   Location loc;
   Type shape;
 
-  template <typename Op, typename... Args>
-  Value make(Args &&...args) {
+  template <typename Op, typename... Args> Value make(Args &&...args) {
     return Op::create(b, loc, std::forward<Args>(args)...);
   }
   Type of(Type element) {
@@ -80,9 +79,12 @@ struct Bits {
   Value select(Value c, Value x, Value y) { return make<arith::SelectOp>(c, x, y); }
   /// The code as an integer of its own width, and of another.
   Value raw(Value code) {
-    return make<arith::BitcastOp>(of(b.getIntegerType(getElementTypeOrSelf(code.getType()).getIntOrFloatBitWidth())), code);
+    return make<arith::BitcastOp>(of(b.getIntegerType(getElementTypeOrSelf(code.getType()).getIntOrFloatBitWidth())),
+                                  code);
   }
-  Value half(Value i16) { return make<arith::ExtFOp>(of(b.getF32Type()), make<arith::BitcastOp>(of(b.getF16Type()), i16)); }
+  Value half(Value i16) {
+    return make<arith::ExtFOp>(of(b.getF32Type()), make<arith::BitcastOp>(of(b.getF16Type()), i16));
+  }
 };
 
 /// f8E8M0FNU is a biased exponent: 2^(code - 127), 255 is NaN.
@@ -138,7 +140,8 @@ Value moe::decodeSmallFloat(OpBuilder &b, Location loc, Value value) {
   unsigned signBit = 1u << (f->width - 1);
   Value magnitude = s.land(code, s.i32(signBit - 1));
   Value normal = s.asFloat(s.add(s.shl(magnitude, 23 - f->mantissa), s.i32(static_cast<int64_t>(127 - f->bias) << 23)));
-  Value tiny = s.mul(s.make<arith::UIToFPOp>(s.of(b.getF32Type()), magnitude), s.f32(std::ldexp(1.0, 1 - f->bias - f->mantissa)));
+  Value tiny = s.mul(s.make<arith::UIToFPOp>(s.of(b.getF32Type()), magnitude),
+                     s.f32(std::ldexp(1.0, 1 - f->bias - f->mantissa)));
   Value positive = s.select(s.cmp(I::ult, magnitude, s.i32(1u << f->mantissa)), tiny, normal);
   Value sign = s.shl(s.land(code, s.i32(signBit)), 32 - f->width);
   Value result = s.asFloat(s.lor(s.asBits(positive), sign));

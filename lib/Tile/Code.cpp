@@ -119,9 +119,7 @@ Vs Code::loopWhile(ArrayRef<V> init, llvm::function_ref<V(ArrayRef<V>)> conditio
   };
   auto op = scf::WhileOp::create(
       b, loc, TypeRange(ValueRange(starts)), starts,
-      [&](OpBuilder &, Location l, ValueRange args) {
-        scf::ConditionOp::create(b, l, condition(wrapAll(args)), args);
-      },
+      [&](OpBuilder &, Location l, ValueRange args) { scf::ConditionOp::create(b, l, condition(wrapAll(args)), args); },
       [&](OpBuilder &, Location l, ValueRange args) { scf::YieldOp::create(b, l, values(body(wrapAll(args)))); });
   return wrapAll(op.getResults());
 }

@@ -7,9 +7,9 @@
 #ifndef MOE_LIB_TILE_LOOPS_H
 #define MOE_LIB_TILE_LOOPS_H
 
-#include "moe/Tile/Code.h"
 #include "dialects/moe/Moe.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "moe/Tile/Code.h"
 #include "moe/Tile/KernelEmitter.h"
 
 #include <memory>
@@ -47,9 +47,11 @@ struct ScoreSteps {
   virtual void softmax(Code &c, Value values, V n) const;
   virtual void sigmoid(Code &c, Value values, V n) const;
   /// Calls body(slot, index) for the `count` largest in order: value descending, then index ascending; NaN as -inf.
-  virtual void forLargest(Code &c, Value values, V n, int64_t count, llvm::function_ref<void(V slot, V index)> body) const;
+  virtual void forLargest(Code &c, Value values, V n, int64_t count,
+                          llvm::function_ref<void(V slot, V index)> body) const;
 };
-KernelEmitter routeLoops(RouteOp op, int64_t grain, std::shared_ptr<const ScoreSteps> steps = std::make_shared<ScoreSteps>());
+KernelEmitter routeLoops(RouteOp op, int64_t grain,
+                         std::shared_ptr<const ScoreSteps> steps = std::make_shared<ScoreSteps>());
 
 /// The value that stands for `v` among `operands`, which replace op's operands one by one.
 Value operandFor(Operation *op, ValueRange operands, Value v);

@@ -201,7 +201,9 @@ struct LinalgCode {
   /// Computes what the checks need that do not depend on the dims that run inside a row.
   IRMapping rowChecks() {
     IRMapping map;
-    auto runsInside = [&](unsigned d) { return static_cast<int>(d) == order.inner || llvm::is_contained(order.reductions, d); };
+    auto runsInside = [&](unsigned d) {
+      return static_cast<int>(d) == order.inner || llvm::is_contained(order.reductions, d);
+    };
     llvm::SetVector<Value> shared; // arguments and results that a row's elements share
     for (OpOperand *operand : op.getDpsInputOperands())
       if (llvm::none_of(llvm::seq(op.getNumLoops()), [&](unsigned d) {
@@ -212,7 +214,8 @@ struct LinalgCode {
     auto isShared = [&](Value v) { return v.getParentBlock() != block || shared.contains(v); };
     for (Operation &inner : block->without_terminator()) {
       auto index = dyn_cast<linalg::IndexOp>(inner);
-      bool plain = index ? !runsInside(index.getDim()) : isa<CheckedOp>(inner) || (inner.getNumRegions() == 0 && isPure(&inner));
+      bool plain =
+          index ? !runsInside(index.getDim()) : isa<CheckedOp>(inner) || (inner.getNumRegions() == 0 && isPure(&inner));
       if (plain && llvm::all_of(inner.getOperands(), isShared))
         shared.insert(inner.result_begin(), inner.result_end());
     }
@@ -368,9 +371,9 @@ static void relaxMath(linalg::LinalgOp op) {
     Operation *combiner = value.getDefiningOp();
     if (combiner && isa<arith::AddFOp, arith::MulFOp>(combiner) && arg.hasOneUse() &&
         llvm::is_contained(combiner->getOperands(), arg))
-      combiner->setAttr("fastmath", arith::FastMathFlagsAttr::get(combiner->getContext(),
-                                                                  kContract | arith::FastMathFlags::reassoc |
-                                                                      arith::FastMathFlags::nsz));
+      combiner->setAttr(
+          "fastmath", arith::FastMathFlagsAttr::get(combiner->getContext(), kContract | arith::FastMathFlags::reassoc |
+                                                                                arith::FastMathFlags::nsz));
   }
 }
 

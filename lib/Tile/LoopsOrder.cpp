@@ -99,14 +99,13 @@ KernelEmitter moe::sortLoops(SortOp, int64_t grain) {
     auto siftDown = [&](V root, V size, V v, V p) {
       V key = keyOf(c, v, descending);
       Vs place = c.loopWhile(
-          {root, c.boolean(true)},
-          [&](ArrayRef<V> s) { return s[1] & (s[0] * two + one < size); },
+          {root, c.boolean(true)}, [&](ArrayRef<V> s) { return s[1] & (s[0] * two + one < size); },
           [&](ArrayRef<V> s) -> Vs {
             V left = s[0] * two + one, right = left + one;
             // The right child only where there is one.
             V safe = c.select(right < size, right, left);
-            V useRight = isAfter(keyOf(c, value(safe), descending), index(safe), keyOf(c, value(left), descending),
-                                 index(left));
+            V useRight =
+                isAfter(keyOf(c, value(safe), descending), index(safe), keyOf(c, value(left), descending), index(left));
             V child = c.select(useRight, safe, left);
             V childValue = value(child), childIndex = index(child);
             V move = isAfter(keyOf(c, childValue, descending), childIndex, key, p);
@@ -137,7 +136,8 @@ KernelEmitter moe::sortLoops(SortOp, int64_t grain) {
 static V combine(Code &c, Combiner combiner, V a, V b) {
   bool isFloat = a.isFloat();
   switch (combiner) {
-  case Combiner::Assign: return b;
+  case Combiner::Assign:
+    return b;
   case Combiner::Add:
     if (a.type().isInteger(1))
       return a | b;
@@ -146,18 +146,24 @@ static V combine(Code &c, Combiner combiner, V a, V b) {
     if (a.type().isInteger(1))
       return a & b;
     return isFloat ? c.wrap(arith::MulFOp::create(c.b, c.loc, a, b)) : a * b;
-  case Combiner::Max: return a.type().isInteger(1) ? a | b : c.max(a, b);
-  case Combiner::Min: return a.type().isInteger(1) ? a & b : c.min(a, b);
+  case Combiner::Max:
+    return a.type().isInteger(1) ? a | b : c.max(a, b);
+  case Combiner::Min:
+    return a.type().isInteger(1) ? a & b : c.min(a, b);
   }
   return b;
 }
 
 static V neutral(Code &c, Combiner combiner, Type type) {
   switch (combiner) {
-  case Combiner::Mul: return c.constant(type, 1);
-  case Combiner::Max: return extreme(c, type, true);
-  case Combiner::Min: return extreme(c, type, false);
-  default: return c.constant(type, 0);
+  case Combiner::Mul:
+    return c.constant(type, 1);
+  case Combiner::Max:
+    return extreme(c, type, true);
+  case Combiner::Min:
+    return extreme(c, type, false);
+  default:
+    return c.constant(type, 0);
   }
 }
 
@@ -222,7 +228,8 @@ KernelEmitter moe::scatterLoops(ScatterOp op, int64_t grain) {
         inside = inside & (i >= c.index(0)) & (i < lead[d]);
         place.push_back(i);
       }
-      c.check(inside, nodePrefix(op.getLoc()) + "expects indices in [-n, n) of a dim of n elements, but one is outside");
+      c.check(inside,
+              nodePrefix(op.getLoc()) + "expects indices in [-n, n) of a dim of n elements, but one is outside");
       c.ifThen(inside, [&] {
         SmallVector<Value> target = indicesOf(place, at);
         V update = c.load(updates, indicesOf(tuple, at));

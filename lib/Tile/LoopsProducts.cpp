@@ -14,8 +14,8 @@ namespace {
 struct ProductRow {
   Code &c;
   GroupedMatmulOp op;
-  V row;         // of the output
-  V source;      // of x
+  V row;    // of the output
+  V source; // of x
   V group;
   V zero = c.index(0);
 
@@ -196,7 +196,8 @@ KernelEmitter moe::groupedOuterProductLoops(GroupedOuterProductOp, int64_t grain
     Type f32 = c.b.getF32Type();
     V columns = c.dim(out, 2), blocks = c.ceilDiv(columns, c.index(width)), row = unit / blocks;
     V group = row / c.dim(out, 1), n = row % c.dim(out, 1), first = unit % blocks * c.index(width);
-    V begin = c.toIndex(c.load(op.getOffsets(), {group})), end = c.toIndex(c.load(op.getOffsets(), {group + c.index(1)}));
+    V begin = c.toIndex(c.load(op.getOffsets(), {group})),
+      end = c.toIndex(c.load(op.getOffsets(), {group + c.index(1)}));
     c.loop(first, c.min(first + c.index(width), columns), [&](V k) {
       V sum = c.loop(begin, end, {c.f32(0)}, [&](V p, ArrayRef<V> acc) -> Vs {
         return {acc[0] + c.toFloat(c.loadWide(dy, {p, n}), f32) * c.toFloat(c.loadWide(x, {p, k}), f32)};
@@ -246,7 +247,9 @@ KernelEmitter moe::attentionLoops(AttentionOp, int64_t grain) {
     bool inScratch = !ShapedType::isDynamic(staticWidth);
     // Sums live in scratch; a width that is not known at compile time sums in the output instead.
     Value sums = inScratch ? c.scratch({staticWidth}, f32).v : Value();
-    auto loadSum = [&](V d) { return inScratch ? c.load(sums, {d}) : c.toFloat(c.loadWide(out, {batch, head, i, d}), f32); };
+    auto loadSum = [&](V d) {
+      return inScratch ? c.load(sums, {d}) : c.toFloat(c.loadWide(out, {batch, head, i, d}), f32);
+    };
     auto storeSum = [&](V v, V d) { inScratch ? c.store(v, sums, {d}) : c.storeNarrow(v, out, {batch, head, i, d}); };
     c.loop(zero, width, [&](V d) { storeSum(c.f32(0), d); });
 
@@ -279,8 +282,7 @@ KernelEmitter moe::attentionLoops(AttentionOp, int64_t grain) {
       return {next, s[1] * keep + weight};
     });
     V empty = state[1] == c.f32(0);
-    c.loop(zero, width, [&](V d) {
-      c.storeNarrow(c.select(empty, c.f32(0), loadSum(d) / state[1]), out, {batch, head, i, d});
-    });
+    c.loop(zero, width,
+           [&](V d) { c.storeNarrow(c.select(empty, c.f32(0), loadSum(d) / state[1]), out, {batch, head, i, d}); });
   });
 }

@@ -195,8 +195,8 @@ KernelEmitter moe::dispatchLoops(DispatchOp) {
     V slots = c.dim(indices, 1), total = c.dim(indices, 0) * slots;
     V none = c.constant(i32, 0), unit = c.constant(i32, 1);
     // An id out of range is an error, and counts for the nearest expert: memory stays safe whatever the data.
-    std::string message = nodePrefix(op.getLoc()) + "expects expert numbers in [0, " + std::to_string(op.getNumExperts()) +
-                          "), but one is outside";
+    std::string message = nodePrefix(op.getLoc()) + "expects expert numbers in [0, " +
+                          std::to_string(op.getNumExperts()) + "), but one is outside";
     auto expert = [&](V a) {
       V e = c.toIndex(c.load(indices, {a / slots, a % slots}));
       return c.max(zero, c.min(e, experts - one));

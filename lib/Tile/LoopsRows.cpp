@@ -82,8 +82,8 @@ KernelEmitter moe::ropeLoops(RopeOp, int64_t grain) {
     SmallVector<Value> at = rowIndices(c, x, r);
     auto tables = cast<MemRefType>(cosTable.getType());
     // The tables' batch is 1 or x's; only where neither is static does it show at run time.
-    V batch = tables.getDimSize(0) == 1 ? c.index(0)
-                                        : c.select(c.dim(cosTable, 0) == c.index(1), c.index(0), c.wrap(at[0]));
+    V batch =
+        tables.getDimSize(0) == 1 ? c.index(0) : c.select(c.dim(cosTable, 0) == c.index(1), c.index(0), c.wrap(at[0]));
     V half = c.dim(cosTable, 2), width = c.dim(x, 3);
     c.loop(c.index(0), half, [&](V i) {
       V first = op.getInterleaved() ? i * c.index(2) : i;

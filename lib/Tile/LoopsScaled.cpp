@@ -53,7 +53,8 @@ private:
 } // namespace
 
 /// Elements [lo, hi) of a row in steps of `width`, then one by one. The body gets the position and how many it is to take.
-static Vs sweep(Code &c, V lo, V hi, int64_t width, ArrayRef<V> init, llvm::function_ref<Vs(V, int64_t, ArrayRef<V>)> body) {
+static Vs sweep(Code &c, V lo, V hi, int64_t width, ArrayRef<V> init,
+                llvm::function_ref<Vs(V, int64_t, ArrayRef<V>)> body) {
   Vs carried(init.begin(), init.end());
   V start = lo;
   if (width > 1) {

@@ -136,7 +136,8 @@ struct TileKernels : moe::impl::TileKernelsBase<TileKernels> {
         SmallVector<DictionaryAttr> marks(added.size());
         if (!boxes.empty())
           marks[0] = b.getDictionaryAttr(b.getNamedAttr("moe.items", b.getUnitAttr()));
-        if (failed(copy.insertArguments(SmallVector<unsigned>(added.size(), n), added, marks, SmallVector<Location>(added.size(), copy.getLoc()))))
+        if (failed(copy.insertArguments(SmallVector<unsigned>(added.size(), n), added, marks,
+                                        SmallVector<Location>(added.size(), copy.getLoc()))))
           return signalPassFailure();
         Operation *op = computeOp(copy);
         OpBuilder body(op);
@@ -155,7 +156,8 @@ struct TileKernels : moe::impl::TileKernelsBase<TileKernels> {
         if (emitter.block) {
           copy->setAttr("moe.hot", b.getUnitAttr());
           copy->setAttr("tile.threads", b.getI32IntegerAttr(emitter.block->threads));
-          copy->setAttr("tile.grid", b.getStringAttr(emitter.block->grid == BlockLaunch::PerItem ? "item" : "multiprocessor"));
+          copy->setAttr("tile.grid",
+                        b.getStringAttr(emitter.block->grid == BlockLaunch::PerItem ? "item" : "multiprocessor"));
           if (emitter.block->dependent)
             copy->setAttr("tile.dependent", b.getUnitAttr());
         }

@@ -33,7 +33,8 @@ public:
     codesPerByte = codes->shape.back() == shape.back() ? 1 : 8 / bits;
     if (zeros) {
       // A byte that holds one zero point of fewer bits may hold anything above it.
-      bool one = scales->shape.back() == 1 && codesPerByte > 1 && packedBits(zeros->element) == 8 && isUnsigned(zeros->element);
+      bool one = scales->shape.back() == 1 && codesPerByte > 1 && packedBits(zeros->element) == 8 &&
+                 isUnsigned(zeros->element);
       zerosPerByte = zeros->shape.back() == scales->shape.back() && !one ? 1 : 8 / bits;
     }
   }

@@ -43,7 +43,8 @@ static Attribute randomize(Attribute recipe, StringRef name, bool isGain, int64_
   SmallVector<Attribute> inputs;
   for (Attribute input : step.getInputs())
     inputs.push_back(randomize(input, name, isGain, number));
-  return RecipeAttr::get(recipe.getContext(), step.getStep(), step.getParams(), ArrayAttr::get(recipe.getContext(), inputs), type);
+  return RecipeAttr::get(recipe.getContext(), step.getStep(), step.getParams(),
+                         ArrayAttr::get(recipe.getContext(), inputs), type);
 }
 
 Attribute moe::randomizePieces(Attribute recipe, StringRef name, bool isGain) {

@@ -321,7 +321,8 @@ private:
 
 class RandomSource final : public Source {
 public:
-  explicit RandomSource(RandomAttr attr) : Source(attr.getType()), random(getRandom(attr)), dtype(getRandomDtype(attr)) {}
+  explicit RandomSource(RandomAttr attr)
+      : Source(attr.getType()), random(getRandom(attr)), dtype(getRandomDtype(attr)) {}
   LogicalResult read(const Box &box, char *out) override {
     int64_t rank = shape.size(), run = rank ? box.sizes[rank - 1] : 1, count = box.volume();
     Dims strides = rowMajorStrides(shape), index(rank, 0);
@@ -379,11 +380,11 @@ moe_random_t moe::getRandom(RandomAttr attr) {
 
 uint32_t moe::getRandomDtype(RandomAttr attr) {
   Type element = attr.getType().getElementType();
-  return element.isF32()                     ? MOE_DTYPE_FLOAT32
-         : element.isF16()                   ? MOE_DTYPE_FLOAT16
-         : element.isBF16()                  ? MOE_DTYPE_BFLOAT16
-         : isa<Float8E4M3FNType>(element)    ? MOE_DTYPE_FLOAT8E4M3FN
-                                             : MOE_DTYPE_FLOAT8E5M2;
+  return element.isF32()                  ? MOE_DTYPE_FLOAT32
+         : element.isF16()                ? MOE_DTYPE_FLOAT16
+         : element.isBF16()               ? MOE_DTYPE_BFLOAT16
+         : isa<Float8E4M3FNType>(element) ? MOE_DTYPE_FLOAT8E4M3FN
+                                          : MOE_DTYPE_FLOAT8E5M2;
 }
 
 SourcePtr moe::makeRandom(RandomAttr random) { return std::make_unique<RandomSource>(random); }

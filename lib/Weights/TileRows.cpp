@@ -45,7 +45,8 @@ LogicalResult readPadded(Source &source, Box box, std::vector<char> &out) {
 
 class TileRowsSource final : public Source {
 public:
-  TileRowsSource(RecipeAttr recipe, std::vector<SourcePtr> inputs) : Source(recipe.getType()), inputs(std::move(inputs)) {}
+  TileRowsSource(RecipeAttr recipe, std::vector<SourcePtr> inputs)
+      : Source(recipe.getType()), inputs(std::move(inputs)) {}
 
   LogicalResult read(const Box &box, char *out) override {
     // Tile by tile: what is asked for is nearly always whole tiles.
@@ -75,7 +76,8 @@ private:
     for (int64_t r = 0; r < kRows; ++r) {
       auto [g, row] = rowOfTile(r, two, codes);
       for (int64_t p = 0; p < kRowBytes / kPiece; ++p)
-        std::memcpy(&tile[static_cast<size_t>(r * kRowBytes + (p ^ (r % 8)) * kPiece)], &matrix[g][static_cast<size_t>(row * kRowBytes + p * kPiece)], kPiece);
+        std::memcpy(&tile[static_cast<size_t>(r * kRowBytes + (p ^ (r % 8)) * kPiece)],
+                    &matrix[g][static_cast<size_t>(row * kRowBytes + p * kPiece)], kPiece);
     }
     return success();
   }
@@ -87,7 +89,8 @@ private:
 class TileVectorsSource final : public Source {
 public:
   TileVectorsSource(RecipeAttr recipe, std::vector<SourcePtr> inputs)
-      : Source(recipe.getType()), inputs(std::move(inputs)), codes(recipe.getParams().getAs<IntegerAttr>("bits").getInt() == 8) {}
+      : Source(recipe.getType()), inputs(std::move(inputs)),
+        codes(recipe.getParams().getAs<IntegerAttr>("bits").getInt() == 8) {}
 
   LogicalResult read(const Box &box, char *out) override {
     bool two = inputs.size() == 2;
@@ -113,7 +116,8 @@ private:
 
 class TileScalesSource final : public Source {
 public:
-  TileScalesSource(RecipeAttr recipe, std::vector<SourcePtr> inputs) : Source(recipe.getType()), inputs(std::move(inputs)) {}
+  TileScalesSource(RecipeAttr recipe, std::vector<SourcePtr> inputs)
+      : Source(recipe.getType()), inputs(std::move(inputs)) {}
 
   LogicalResult read(const Box &box, char *out) override {
     int64_t depth = inputs[0]->shape[2];
@@ -123,7 +127,8 @@ public:
         std::fill(line.begin(), line.end(), 0);
         for (int64_t g = 0; g < 2; ++g) {
           bool two = inputs.size() == 2;
-          if (failed(readPadded(*inputs[two ? static_cast<size_t>(g) : 0], Box{{e, two ? t : 2 * t + g, 0}, {1, 1, depth}}, half)))
+          if (failed(readPadded(*inputs[two ? static_cast<size_t>(g) : 0],
+                                Box{{e, two ? t : 2 * t + g, 0}, {1, 1, depth}}, half)))
             return failure();
           std::memcpy(line.data() + g * depth * bytes(), half.data(), half.size());
         }

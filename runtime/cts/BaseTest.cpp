@@ -214,9 +214,10 @@ TEST(random_values_round_to_nearest_even_and_saturate) {
   struct {
     float value;
     uint32_t code;
-  } e4m3[] = {{0, 0},           {1, 0x38},         {-1, 0xb8},      {448, 0x7e},     {464, 0x7e},   {1e9f, 0x7e},
-              {17, 0x58},       {19, 0x5a},        {18, 0x59},      {0x1p-9f, 0x01}, {0x1p-10f, 0}, {0x1.8p-10f, 0x01},
-              {0x1.8p-9f, 0x02}, {0x1.cp-7f, 0x07}, {0x1p-6f, 0x08}, {1e-30f, 0}};
+  } e4m3[] = {{0, 0},        {1, 0x38},          {-1, 0xb8},        {448, 0x7e},       {464, 0x7e},
+              {1e9f, 0x7e},  {17, 0x58},         {19, 0x5a},        {18, 0x59},        {0x1p-9f, 0x01},
+              {0x1p-10f, 0}, {0x1.8p-10f, 0x01}, {0x1.8p-9f, 0x02}, {0x1.cp-7f, 0x07}, {0x1p-6f, 0x08},
+              {1e-30f, 0}};
   for (auto &one : e4m3)
     EXPECT_EQ(round(one.value, 3, 7, 0x7e, 7), one.code);
   // bfloat16, float16

@@ -86,7 +86,8 @@ TEST(cuda_replays_what_it_captured) {
     EXPECT_EQ(std::string(moe_session_run(fixture.session, &args).message), "");
     for (int i = 0; i < 3; ++i)
       for (int k = 0; k < 8; ++k)
-        EXPECT_EQ(static_cast<float *>(out.data)[i * 8 + k], fakeLogit(int(ids[size_t(i)]), k) * float(mask[size_t(i)]));
+        EXPECT_EQ(static_cast<float *>(out.data)[i * 8 + k],
+                  fakeLogit(int(ids[size_t(i)]), k) * float(mask[size_t(i)]));
   }
 }
 

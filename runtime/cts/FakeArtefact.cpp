@@ -105,12 +105,13 @@ std::string writeFakeCudaArtefact(const std::function<void(std::string &)> &edit
         replace(body, "\"name\": \"select\"", "\"name\": \"prefix\"");
         replace(body, "{\"kernel\": 2, \"op\": \"moe.inspect\", \"source\": \"/inspect\"}",
                 "{\"kernel\": 1, \"op\": \"moe.copy\", \"source\": \"/prefix\"}");
-        replace(body, "\"steps\": [{\"kernel\": 1, \"op\": \"moe.copy\", \"source\": \"/prefix\"}]}",
-                "\"steps\": [{\"kernel\": 1, \"op\": \"moe.copy\", \"source\": \"/prefix\"}], "
-                "\"not_capturable\": \"/prefix reads a count\"},\n"
-                "{\"name\": \"tiles\", \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [\"n\", \"k\"]}], "
-                "\"outputs\": [{\"name\": \"items\", \"dtype\": \"int64\", \"shape\": [64]}], \"weights\": [], "
-                "\"temporaries\": [], \"steps\": [{\"kernel\": 2, \"op\": \"moe.tiles\", \"source\": \"/tiles\"}]}");
+        replace(
+            body, "\"steps\": [{\"kernel\": 1, \"op\": \"moe.copy\", \"source\": \"/prefix\"}]}",
+            "\"steps\": [{\"kernel\": 1, \"op\": \"moe.copy\", \"source\": \"/prefix\"}], "
+            "\"not_capturable\": \"/prefix reads a count\"},\n"
+            "{\"name\": \"tiles\", \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [\"n\", \"k\"]}], "
+            "\"outputs\": [{\"name\": \"items\", \"dtype\": \"int64\", \"shape\": [64]}], \"weights\": [], "
+            "\"temporaries\": [], \"steps\": [{\"kernel\": 2, \"op\": \"moe.tiles\", \"source\": \"/tiles\"}]}");
         replace(body, "k2_inspect", "k2_tiles");
         if (edit)
           edit(body);

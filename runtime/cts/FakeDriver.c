@@ -81,7 +81,11 @@ API CUresult cuDeviceGetName(char *name, int size, int device) {
 }
 API CUresult cuDeviceGetAttribute(int *value, int attribute, int device) {
   (void)device;
-  *value = attribute == 75 ? 9 : attribute == 76 ? 0 : attribute == 16 ? 5 : attribute == 97 ? 232448 : fake_driver.l2_bytes;
+  *value = attribute == 75   ? 9
+           : attribute == 76 ? 0
+           : attribute == 16 ? 5
+           : attribute == 97 ? 232448
+                             : fake_driver.l2_bytes;
   return 0;
 }
 API CUresult cuDevicePrimaryCtxRetain(void **context, int device) {
@@ -262,8 +266,13 @@ API CUresult cuTensorMapEncodeTiled(void *map, int dtype, uint32_t rank, void *a
                                     const uint64_t *strides, const uint32_t *box, const uint32_t *steps, int interleave,
                                     int swizzle, int l2_promotion, int fill) {
   fake_tensor_map_t *seen = &fake_driver.map;
-  *seen = (fake_tensor_map_t){.dtype = dtype, .rank = rank, .address = address, .swizzle = swizzle,
-                              .l2_promotion = l2_promotion, .fill = fill, .interleave = interleave};
+  *seen = (fake_tensor_map_t){.dtype = dtype,
+                              .rank = rank,
+                              .address = address,
+                              .swizzle = swizzle,
+                              .l2_promotion = l2_promotion,
+                              .fill = fill,
+                              .interleave = interleave};
   memcpy(seen->dims, dims, rank * 8), memcpy(seen->strides, strides, (rank - 1) * 8);
   memcpy(seen->box, box, rank * 4), memcpy(seen->steps, steps, rank * 4);
   memset(map, 0x5a, 128);

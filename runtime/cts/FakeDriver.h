@@ -21,15 +21,15 @@ typedef struct fake_launch_t {
 typedef struct fake_driver_t {
   size_t memory_limit, memory_used;
   int l2_bytes;
-  int launches;         // executed, replays included
-  int captured;         // put into a graph
-  int graphs, replays;  // instantiated, launched
+  int launches;        // executed, replays included
+  int captured;        // put into a graph
+  int graphs, replays; // instantiated, launched
   int synchronizations;
   int copies_in, copies_out, memsets;
   int loads_of_ptx, loads_of_cubin;
   int shared_attribute, any_cluster_attribute; // last value of the functions' attributes
-  fake_launch_t last;      // executed or captured
-  fake_tensor_map_t map;   // last encoded
+  fake_launch_t last;                          // executed or captured
+  fake_tensor_map_t map;                       // last encoded
 } fake_driver_t;
 
 #define FAKE_DRIVER_SYMBOL "fake_driver"

@@ -1,7 +1,7 @@
 // FakeDriverTest.cpp - what the device path asks of the driver: FakeDriver.c answers and counts. The tests of CudaTest.cpp
 // check results on a real device.
-#include "FakeArtefact.h"
 #include "FakeDriver.h"
+#include "FakeArtefact.h"
 #include "Test.h"
 #include "moe/random_values.h"
 #include "moe/runtime.h"
@@ -103,7 +103,8 @@ TEST(fake_driver_does_not_capture_what_reads) {
   // A manifest that says otherwise is found out.
   Fixture wrong([](std::string &body) { replace(body, ", \"not_capturable\": \"/prefix reads a count\"", ""); });
   EXPECT_EQ(wrong.runPrefix({2, 7, 8}), "");
-  EXPECT_HAS(wrong.runPrefix({2, 7, 8}), "the manifest says that the entry can be captured, but it reads device memory");
+  EXPECT_HAS(wrong.runPrefix({2, 7, 8}),
+             "the manifest says that the entry can be captured, but it reads device memory");
 }
 
 TEST(fake_driver_sees_the_launch_record) {
@@ -140,8 +141,9 @@ TEST(fake_driver_sees_no_tensor_map_of_nothing) {
 
 TEST(fake_driver_names_the_step_of_a_tensor_map_that_cannot_be) {
   Fixture fixture;
-  EXPECT_EQ(fixture.runTiles(3, 61), "device 0 (Fake GPU): step 0, moe.tiles (/tiles): tensor map 0: expected a stride of a "
-                                     "multiple of 16 bytes in dim 0, found 244");
+  EXPECT_EQ(fixture.runTiles(3, 61),
+            "device 0 (Fake GPU): step 0, moe.tiles (/tiles): tensor map 0: expected a stride of a "
+            "multiple of 16 bytes in dim 0, found 244");
 }
 
 TEST(fake_driver_says_how_much_memory_was_needed_for_what) {
@@ -243,7 +245,7 @@ TEST(fake_driver_times_sets_with_cold_weights) {
   EXPECT_EQ(time(256, true), "copies||64"); // four copies of them are
   int memsets = fake().memsets;
   EXPECT_EQ(time(1 << 20, true), "flush||8"); // a graph for each set
-  EXPECT(fake().memsets - memsets >= 1 + 8); // in front of the warm-up's one run and of each that is timed
+  EXPECT(fake().memsets - memsets >= 1 + 8);  // in front of the warm-up's one run and of each that is timed
   EXPECT_EQ(time(1 << 20, false), "||64");
   EXPECT_EQ(time(1 << 20, true, 1), "|/prefix reads a count|8");
   EXPECT_EQ(fake().memory_used, used);
@@ -251,6 +253,7 @@ TEST(fake_driver_times_sets_with_cold_weights) {
 
 TEST(fake_driver_failures_name_the_step) { // the last test: the error stays
   Fixture fixture;
-  EXPECT_EQ(fixture.runPrefix({-1, 7}), "device 0 (Fake GPU): step 0, moe.copy (/prefix): CUDA_ERROR_ILLEGAL_ADDRESS: an "
-                                        "illegal memory access");
+  EXPECT_EQ(fixture.runPrefix({-1, 7}),
+            "device 0 (Fake GPU): step 0, moe.copy (/prefix): CUDA_ERROR_ILLEGAL_ADDRESS: an "
+            "illegal memory access");
 }

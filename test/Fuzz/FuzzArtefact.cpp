@@ -115,7 +115,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   std::string file = text + weights.substr(128);
   must(writeFile(folder + "/weights-0.safetensors", file));
   std::string body = good;
-  cts::replace(body, "\"size\": 384, \"header_size\": 128", "\"size\": " + std::to_string(kHeader + kData) + ", \"header_size\": " + std::to_string(kHeader));
+  cts::replace(body, "\"size\": 384, \"header_size\": 128",
+               "\"size\": " + std::to_string(kHeader + kData) + ", \"header_size\": " + std::to_string(kHeader));
   cts::replace(body, "\"offset\": 128", "\"offset\": " + std::to_string(kHeader));
   cts::replace(body, hex64(xxh3(weights.data(), 128)), hex64(xxh3(file.data(), kHeader)));
   must(writeFile(folder + "/manifest.json", cts::seal(body)));

@@ -27,8 +27,8 @@ static bool check(const Status &status) {
 /// A tensor that was read can be written and is read again as the same.
 static void checkTensor(const Tensor &tensor) {
   Tensor again;
-  if (!check(readTensorProto("again.pb", writeTensorProto(tensor), again)) || again.shape != tensor.shape || again.dtype != tensor.dtype ||
-      (tensor.bytes() && memcmp(again.data(), tensor.data(), tensor.bytes()) != 0))
+  if (!check(readTensorProto("again.pb", writeTensorProto(tensor), again)) || again.shape != tensor.shape ||
+      again.dtype != tensor.dtype || (tensor.bytes() && memcmp(again.data(), tensor.data(), tensor.bytes()) != 0))
     abort();
 }
 
@@ -77,7 +77,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   }
   default: {
     double value;
-    check(evaluateExpression(text, [](std::string_view name, double &out) { return out = double(name.size()), name != "no"; }, value));
+    check(evaluateExpression(
+        text, [](std::string_view name, double &out) { return out = double(name.size()), name != "no"; }, value));
     return 0;
   }
   }

@@ -89,7 +89,8 @@ static void compileOnce(MLIRContext &context, StringRef path, size_t size) {
   });
   bool good = compile(context, path, size);
   if (good ? errors != 0 : errors != 1) {
-    llvm::errs() << (good ? "compiled" : "refused") << ", but with " << errors << " errors; the first: " << first << "\n";
+    llvm::errs() << (good ? "compiled" : "refused") << ", but with " << errors << " errors; the first: " << first
+                 << "\n";
     abort();
   }
   if (first.size() > 20000) {

@@ -19,8 +19,8 @@ namespace {
 
 struct Field {
   uint32_t number = 0, wire = 0;
-  uint64_t value = 0;            // varints
-  std::string bytes;             // others, if not a message
+  uint64_t value = 0; // varints
+  std::string bytes;  // others, if not a message
   bool isMessage = false;
   std::vector<Field> children;
 };
@@ -147,7 +147,8 @@ void mutate(std::vector<Field> &model, std::mt19937 &rng) {
   case 6: { // a text of anywhere: values are named in nodes, initializers, inputs and the bodies of other nodes
     std::vector<Place> texts;
     for (const Place &other : places)
-      if (other.field().wire == 2 && !other.field().isMessage && !other.field().bytes.empty() && other.field().bytes.size() < 32)
+      if (other.field().wire == 2 && !other.field().isMessage && !other.field().bytes.empty() &&
+          other.field().bytes.size() < 32)
         texts.push_back(other);
     if (field.wire == 2 && !field.isMessage && !texts.empty()) {
       std::string text = texts[pick(texts.size())].field().bytes;
@@ -160,10 +161,32 @@ void mutate(std::vector<Field> &model, std::mt19937 &rng) {
     break;
   }
   auto number = [&](uint64_t value) {
-    static constexpr uint64_t kValues[] = {0, 1, 2, 3, 4, 7, 8, 16, 64, 127, 1024, 65536, uint64_t(1) << 31, uint64_t(1) << 32, uint64_t(1) << 40, uint64_t(1) << 62,
-                                           INT64_MAX, uint64_t(INT64_MIN), uint64_t(-1), uint64_t(-2), uint64_t(-3)};
+    static constexpr uint64_t kValues[] = {0,
+                                           1,
+                                           2,
+                                           3,
+                                           4,
+                                           7,
+                                           8,
+                                           16,
+                                           64,
+                                           127,
+                                           1024,
+                                           65536,
+                                           uint64_t(1) << 31,
+                                           uint64_t(1) << 32,
+                                           uint64_t(1) << 40,
+                                           uint64_t(1) << 62,
+                                           INT64_MAX,
+                                           uint64_t(INT64_MIN),
+                                           uint64_t(-1),
+                                           uint64_t(-2),
+                                           uint64_t(-3)};
     size_t choice = pick(4);
-    return choice == 0 ? kValues[pick(std::size(kValues))] : choice == 1 ? value + 1 : choice == 2 ? value - 1 : uint64_t(pick(28));
+    return choice == 0   ? kValues[pick(std::size(kValues))]
+           : choice == 1 ? value + 1
+           : choice == 2 ? value - 1
+                         : uint64_t(pick(28));
   };
   if (field.wire == 0) {
     field.value = number(field.value);
@@ -174,7 +197,8 @@ void mutate(std::vector<Field> &model, std::mt19937 &rng) {
       mutate(field.children, rng);
     return;
   }
-  if (field.wire == 2 && !field.bytes.empty() && field.bytes.size() % 8 == 0 && pick(2)) { // extents, axes and indices as raw data
+  if (field.wire == 2 && !field.bytes.empty() && field.bytes.size() % 8 == 0 &&
+      pick(2)) { // extents, axes and indices as raw data
     uint64_t value;
     char *word = field.bytes.data() + pick(field.bytes.size() / 8) * 8;
     memcpy(&value, word, 8);

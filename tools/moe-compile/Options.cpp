@@ -41,9 +41,14 @@ static const std::vector<Option> &table() {
       {"target", "cpu|cuda", "what the artefact runs on (default: cpu)", setTarget, {"cpu", "cuda"}},
       {"chip", "NAME", "GPU architecture, e.g. sm_90a (default for cuda: sm_90a)",
        [](ToolOptions &o, StringRef v, std::string &) { return o.chip = v.str(), true; }},
-      {"precision", "f32|bf16", "format of activations and of products that are not FP8 (default: f32)",
-       onlyDefault("precision", "f32"), {"f32", "bf16"}},
-      {"fp8", "MODE", "off, plain, blocks, compensated or lossless (default: off)",
+      {"precision",
+       "f32|bf16",
+       "format of activations and of products that are not FP8 (default: f32)",
+       onlyDefault("precision", "f32"),
+       {"f32", "bf16"}},
+      {"fp8",
+       "MODE",
+       "off, plain, blocks, compensated or lossless (default: off)",
        [](ToolOptions &o, StringRef v, std::string &error) {
          if (v == "compensated" || v == "lossless") {
            error = "--fp8=" + v.str() + " is not supported yet; --fp8=off, --fp8=plain and --fp8=blocks are";
@@ -60,8 +65,11 @@ static const std::vector<Option> &table() {
        }},
       {"fp8-table", "", "print each product with its recipe and bytes on stderr",
        [](ToolOptions &o, StringRef, std::string &) { return o.fp8Table = true; }},
-      {"activations", "f32|bf16|f8", "format in which activations enter FP8-weight products (default: f32 for cpu, f8 for cuda)",
-       [](ToolOptions &o, StringRef v, std::string &) { return o.activations = v.str(), true; }, {"f32", "bf16", "f8"}},
+      {"activations",
+       "f32|bf16|f8",
+       "format in which activations enter FP8-weight products (default: f32 for cpu, f8 for cuda)",
+       [](ToolOptions &o, StringRef v, std::string &) { return o.activations = v.str(), true; },
+       {"f32", "bf16", "f8"}},
       {"calibration", "FILE", "tokens to calibrate compensation with", {}},
       {"window", "N", "tokens in a calibration window", {}},
       {"mtp", "FILE", "the draft head's graph", {}},
@@ -69,14 +77,16 @@ static const std::vector<Option> &table() {
       {"max-sequence", "N", "longest sequence, in tokens", {}},
       {"train", "", "compile the training step too", {}},
       {"loss", "OUTPUT", "the graph output that is the loss", {}},
-      {"random-weights", "", "draw weights at random instead of reading them: the artefact holds seeds, the runtime fills the memory",
+      {"random-weights", "",
+       "draw weights at random instead of reading them: the artefact holds seeds, the runtime fills the memory",
        [](ToolOptions &o, StringRef, std::string &) { return o.randomWeights = true; }},
       {"verify-raise", "", "interpret what was recognised against what it replaces",
        [](ToolOptions &o, StringRef, std::string &) { return o.verifyRaise = true; }},
       {"plan", "", "stop after schedule and print kernels, launches and memory",
        [](ToolOptions &o, StringRef, std::string &) { return o.plan = true; }},
       {"compile-to", "PHASE",
-       "stop after import, raise, entries, differentiate, quantize, fuse, schedule, tile or lower and write text to -o; "
+       "stop after import, raise, entries, differentiate, quantize, fuse, schedule, tile or lower and write text to "
+       "-o; "
        "emit, the last phase and the default, writes the artefact",
        [](ToolOptions &o, StringRef v, std::string &error) {
          auto phase = parsePhase(v);
@@ -148,7 +158,8 @@ bool parseOptions(int argc, char **argv, ToolOptions &options, std::string &erro
     return fail("expects -o with the artefact's folder");
   if (options.fp8 == "off" && !options.activations.empty() && options.activations != "f32")
     return fail("expects --activations=" + options.activations + " with --fp8=plain or --fp8=blocks, but --fp8 is off");
-  for (auto [name, given] : {std::pair<const char *, bool>{"fp8-keep", !options.fp8Keep.empty()}, {"fp8-table", options.fp8Table}})
+  for (auto [name, given] :
+       {std::pair<const char *, bool>{"fp8-keep", !options.fp8Keep.empty()}, {"fp8-table", options.fp8Table}})
     if (given && options.fp8 == "off")
       return fail("expects --" + std::string(name) + " with --fp8=plain or --fp8=blocks, but --fp8 is off");
   if (options.target == "cuda" && options.chip.empty())

@@ -78,11 +78,12 @@ static void printText(const ToolOptions &options, const CompileReport &report, d
   if (options.last != Phase::Emit)
     return;
   auto count = [](std::optional<int64_t> n) { return n ? std::to_string(*n) : std::string("an unknown number of"); };
-  out << llvm::formatv("{0}: {1} parameters, {2:F1} MB of weights; {3} routers, {4} expert banks, {5} attentions, {6} norms "
-                       "recognised; {7:F2} s, {8:F0} MB\n",
-                       options.output, count(report.parameters), report.weightBytes / 1e6, count(report.recognised.router),
-                       count(report.recognised.experts), count(report.recognised.attention), count(report.recognised.rmsNorm),
-                       seconds, peakMemory() / 1e6);
+  out << llvm::formatv(
+      "{0}: {1} parameters, {2:F1} MB of weights; {3} routers, {4} expert banks, {5} attentions, {6} norms "
+      "recognised; {7:F2} s, {8:F0} MB\n",
+      options.output, count(report.parameters), report.weightBytes / 1e6, count(report.recognised.router),
+      count(report.recognised.experts), count(report.recognised.attention), count(report.recognised.rmsNorm), seconds,
+      peakMemory() / 1e6);
 }
 
 int main(int argc, char **argv) {
@@ -113,7 +114,9 @@ int main(int argc, char **argv) {
     };
     // Remarks say where a path is not the fast one.
     DiagnosticSeverity severity = diagnostic.getSeverity();
-    print(diagnostic, severity == DiagnosticSeverity::Error ? "error" : severity == DiagnosticSeverity::Warning ? "warning" : "remark");
+    print(diagnostic, severity == DiagnosticSeverity::Error     ? "error"
+                      : severity == DiagnosticSeverity::Warning ? "warning"
+                                                                : "remark");
     for (Diagnostic &note : diagnostic.getNotes())
       print(note, "note");
     return success();

@@ -20,10 +20,11 @@
 
 using namespace mlir;
 
-static llvm::cl::opt<std::string> inputName(llvm::cl::Positional, llvm::cl::desc("<IN.onnx, IN.mlir or IN.mlirbc; - is standard input>"),
+static llvm::cl::opt<std::string> inputName(llvm::cl::Positional,
+                                            llvm::cl::desc("<IN.onnx, IN.mlir or IN.mlirbc; - is standard input>"),
                                             llvm::cl::init("-"));
-static llvm::cl::opt<std::string> outputName("o", llvm::cl::desc("Output file; - is standard output"), llvm::cl::value_desc("filename"),
-                                             llvm::cl::init("-"));
+static llvm::cl::opt<std::string> outputName("o", llvm::cl::desc("Output file; - is standard output"),
+                                             llvm::cl::value_desc("filename"), llvm::cl::init("-"));
 
 /// The imported module as bytecode: MLIR's driver then treats it like any other input.
 static std::unique_ptr<llvm::MemoryBuffer> importModel(StringRef path, DialectRegistry &registry) {
@@ -59,7 +60,8 @@ int moe::printOwnHelp() {
                   "Often used with it: --mlir-print-debuginfo (the author's node names), --mlir-print-ir-after-all,\n"
                   "--split-input-file, --verify-diagnostics, --canonicalize, --cse.\n"
                   "--help-hidden lists everything that MLIR brings too; docs/generated describes each pass below.\n\n"
-                  "Whole phases: --moe-import --moe-raise (--moe-raise-generic: without recognisers) --moe-fuse --moe-schedule --moe-tile\n"
+                  "Whole phases: --moe-import --moe-raise (--moe-raise-generic: without recognisers) --moe-fuse "
+                  "--moe-schedule --moe-tile\n"
                   "--moe-lower\n\n";
   llvm::outs().flush();
   printRegisteredPasses();
@@ -68,10 +70,12 @@ int moe::printOwnHelp() {
 
 int moe::optMain(int argc, char **argv, DialectRegistry &registry) {
   llvm::InitLLVM init(argc, argv);
-  llvm::cl::SetVersionPrinter([](llvm::raw_ostream &os) { os << "moe-opt (" << kCompilerVersion << ", LLVM " LLVM_VERSION_STRING ")\n"; });
-  std::string header = registerCLIOptions("moe-opt: compiler passes for mixture-of-experts models\n"
-                                          "An .onnx input is imported first. Exit 0 done, 1 a pass or check failed, 2 wrong use or bad input.\n",
-                                          registry);
+  llvm::cl::SetVersionPrinter(
+      [](llvm::raw_ostream &os) { os << "moe-opt (" << kCompilerVersion << ", LLVM " LLVM_VERSION_STRING ")\n"; });
+  std::string header = registerCLIOptions(
+      "moe-opt: compiler passes for mixture-of-experts models\n"
+      "An .onnx input is imported first. Exit 0 done, 1 a pass or check failed, 2 wrong use or bad input.\n",
+      registry);
   if (!llvm::cl::ParseCommandLineOptions(argc, argv, header, &llvm::errs()))
     return kBadInput;
   MlirOptMainConfig config = MlirOptMainConfig::createFromCLOptions();

@@ -170,7 +170,8 @@ struct Times {
 };
 
 /// One run after the other, by the clock.
-Status timeOnHost(Model &model, uint32_t entry, const std::vector<std::vector<Tensor>> &sets, Duration duration, Times &out) {
+Status timeOnHost(Model &model, uint32_t entry, const std::vector<std::vector<Tensor>> &sets, Duration duration,
+                  Times &out) {
   using Clock = std::chrono::steady_clock;
   auto since = [](Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); };
   std::vector<moe_tensor_t> outputs;
@@ -193,13 +194,15 @@ Status timeOnHost(Model &model, uint32_t entry, const std::vector<std::vector<Te
 }
 
 /// The launches of all sets as one graph, by the device's events.
-Status timeOnDevice(Model &model, uint32_t entry, const std::vector<std::vector<Tensor>> &sets, bool cold, Duration duration,
-                    Times &out) {
+Status timeOnDevice(Model &model, uint32_t entry, const std::vector<std::vector<Tensor>> &sets, bool cold,
+                    Duration duration, Times &out) {
   std::vector<moe_tensor_t> views;
   for (const std::vector<Tensor> &set : sets)
     for (const Tensor &tensor : set)
       views.push_back(tensor.view());
-  moe_time_args_t args = {sizeof(args), entry, sets.size(), views.data(), cold, duration.warm, duration.measured, duration.minTimes, kMaxTimes};
+  moe_time_args_t args = {sizeof(args), entry,         sets.size(),       views.data(),
+                          cold,         duration.warm, duration.measured, duration.minTimes,
+                          kMaxTimes};
   moe_time_result_t result{};
   result.struct_size = sizeof(result);
   MOE_RETURN_IF_ERROR(toStatus(moe_session_time(model.session(), &args, &result)));
@@ -225,8 +228,9 @@ Status benchEntry(Model &model, uint32_t entry, const Shapes &given, const Optio
       fits = fits && !__builtin_mul_overflow(elements, size_t(extent), &elements) && elements <= 8 * kMaxSetBytes;
     bytes += fits ? elements * moe_dtype_size(inputs[i].dtype) : 0;
     if (!fits || bytes > 8 * kMaxSetBytes)
-      return Status(MOE_INVALID_ARGUMENT, "--shape " + inputs[i].name + format(": expected inputs of at most %zu bytes, found more",
-                                                                               8 * kMaxSetBytes));
+      return Status(MOE_INVALID_ARGUMENT,
+                    "--shape " + inputs[i].name +
+                        format(": expected inputs of at most %zu bytes, found more", 8 * kMaxSetBytes));
     if (inputs[i].role == "token_ids")
       tokens = elements;
   }
@@ -235,7 +239,8 @@ Status benchEntry(Model &model, uint32_t entry, const Shapes &given, const Optio
   for (const ValueInfo &output : model.outputs(entry))
     outputExtents += output.dims.size();
   std::vector<int64_t> unused(outputExtents);
-  MOE_RETURN_IF_ERROR(toStatus(moe_session_plan(model.session(), entry, extents.data(), extents.size(), unused.data(), unused.size(), nullptr)));
+  MOE_RETURN_IF_ERROR(toStatus(
+      moe_session_plan(model.session(), entry, extents.data(), extents.size(), unused.data(), unused.size(), nullptr)));
   int64_t wanted = kSets;
   MOE_RETURN_IF_ERROR(options.integer("sets", kSets, 1024, wanted));
   for (size_t s = 0; s < size_t(wanted) && (s == 0 || (s + 1) * bytes <= 8 * kMaxSetBytes); ++s) {
@@ -371,9 +376,11 @@ Command benchCommand() {
        "MODEL.moe",
        "Times entries on random inputs: floats N(0, 1), token ids within the vocabulary, masks ones, other integers 0. "
        "Eight inputs take turns, so that\n"
-       "routing varies as in use. Warm-up, then 0.6 s and at least 8 runs; on a device 0.1 s and at least 3 replays, before the card lowers\n"
+       "routing varies as in use. Warm-up, then 0.6 s and at least 8 runs; on a device 0.1 s and at least 3 replays, "
+       "before the card lowers\n"
        "its clocks for its power limit (--seconds 1 for the state behind that). Times are microseconds of one run.\n"
-       "On a device the inputs lie there already and the launches of all of them are one graph, timed by events; weights "
+       "On a device the inputs lie there already and the launches of all of them are one graph, timed by events; "
+       "weights "
        "are not in its cache when\n"
        "a run begins: they are large (4 caches), or each input reads its own copy, or the cache is overwritten before "
        "each run. roof_share is the\n"

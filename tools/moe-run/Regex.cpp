@@ -517,7 +517,8 @@ Status Regex::find(std::u32string_view text, size_t from, bool &found, size_t &b
     end = begin;
     found = run(text, 0, end, budget) && end > begin;
     if (budget < 0)
-      return Status(MOE_OUT_OF_RANGE, format("expected a pattern that matches in time linear in the text, but one tries too many ways on %zu characters",
+      return Status(MOE_OUT_OF_RANGE, format("expected a pattern that matches in time linear in the text, but one "
+                                             "tries too many ways on %zu characters",
                                              text.size()));
   }
   return Status();

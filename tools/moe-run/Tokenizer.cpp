@@ -133,7 +133,8 @@ Status Tokenizer::encodeText(const std::u32string &text, std::vector<int64_t> &o
   return Status();
 }
 
-Status Tokenizer::split(const Splitter &splitter, const std::u32string &given, std::vector<std::u32string> &parts) const {
+Status Tokenizer::split(const Splitter &splitter, const std::u32string &given,
+                        std::vector<std::u32string> &parts) const {
   size_t first = parts.size();
   std::u32string piece =
       splitter.kind == Splitter::ByteLevel && splitter.prefixSpace && (given.empty() || given[0] != U' ') ? U" " + given

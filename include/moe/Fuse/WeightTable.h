@@ -13,12 +13,10 @@ namespace mlir::moe {
 
 /// A tensor to be sliced, transposed and reshaped: a recipe or a value.
 struct Bank {
-  Attribute recipe;   ///< #moe.piece or #moe.recipe, or null
-  Value value;        ///< the tensor where recipe is null
-  StringRef name;     ///< symbol of the weight it came from
-  RankedTensorType type() const {
-    return recipe ? getRecipeType(recipe) : cast<RankedTensorType>(value.getType());
-  }
+  Attribute recipe; ///< #moe.piece or #moe.recipe, or null
+  Value value;      ///< the tensor where recipe is null
+  StringRef name;   ///< symbol of the weight it came from
+  RankedTensorType type() const { return recipe ? getRecipeType(recipe) : cast<RankedTensorType>(value.getType()); }
 };
 
 /// Recipe steps; identities return the bank itself. Values get the same result by tensor ops at `b`.

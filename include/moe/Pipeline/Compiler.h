@@ -27,16 +27,16 @@ struct CompileOptions {
   bool recognise = true;      ///< look for routers, experts, attention, norms
   bool randomWeights = false; ///< draw weights instead of reading them
   bool verifyRaise = false;   ///< interpret recognised parts against what they replace
-  std::string fp8 = "off";         ///< "off", "plain" or "blocks"
-  std::string activations;         ///< into FP8-weight products: "f32", "bf16" or "f8"; empty: f8 on the GPU, f32 on the CPU
+  std::string fp8 = "off";    ///< "off", "plain" or "blocks"
+  std::string activations;    ///< into FP8-weight products: "f32", "bf16" or "f8"; empty: f8 on the GPU, f32 on the CPU
   std::vector<std::string> fp8Keep; ///< globs of node or weight names whose products stay high
-  bool fp8Table = false;           ///< print the table of products on stderr
-  std::string dumpFolder;     ///< write NN-phase.mlir here after each phase
+  bool fp8Table = false;            ///< print the table of products on stderr
+  std::string dumpFolder;           ///< write NN-phase.mlir here after each phase
 };
 
 /// What a compilation found; the keys of moe-compile --json.
 struct CompileReport {
-  int64_t weightBytes = 0; ///< of the artefact's weights
+  int64_t weightBytes = 0;           ///< of the artefact's weights
   std::optional<int64_t> parameters; ///< elements of the model's weights; nullopt: the input was text that does not say
   Recognised recognised;             ///< what raise found
   struct Generic {
@@ -44,7 +44,7 @@ struct CompileReport {
     int64_t ops = 0; ///< operations kept, 0 if not counted
   };
   std::vector<Generic> generic;
-  std::string plan; ///< JSON, if asked for
+  std::string plan;         ///< JSON, if asked for
   bool checkFailed = false; ///< compileModel failed because --verify-raise found a difference
 };
 

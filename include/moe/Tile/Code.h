@@ -74,7 +74,9 @@ public:
   void storeNarrow(V value, Value memref, ValueRange indices) {
     store(toFloat(value, cast<MemRefType>(memref.getType()).getElementType()), memref, indices);
   }
-  void storeNarrow(V value, Value memref, std::initializer_list<V> indices) { storeNarrow(value, memref, values(indices)); }
+  void storeNarrow(V value, Value memref, std::initializer_list<V> indices) {
+    storeNarrow(value, memref, values(indices));
+  }
   /// A scratch buffer of static size in the entry block of the function.
   V scratch(ArrayRef<int64_t> shape, Type element);
   /// The indices of element `linear` of an array of the sizes `dims` in row-major order.
@@ -105,8 +107,8 @@ public:
   V isNan(V a) { return wrap(arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, a, a)); }
   /// a + c where the order of a sum is free: reductions that LLVM may vectorise.
   V addAnyOrder(V a, V c) {
-    return wrap(arith::AddFOp::create(b, loc, a, c,
-                                      arith::FastMathFlags::contract | arith::FastMathFlags::reassoc | arith::FastMathFlags::nsz));
+    return wrap(arith::AddFOp::create(
+        b, loc, a, c, arith::FastMathFlags::contract | arith::FastMathFlags::reassoc | arith::FastMathFlags::nsz));
   }
 
   //===- Control ------------------------------------------------------------===//
@@ -123,7 +125,8 @@ public:
   void ifThen(V condition, llvm::function_ref<void()> body);
   Vs ifElse(V condition, llvm::function_ref<Vs()> then, llvm::function_ref<Vs()> otherwise);
   /// Loops while `condition` holds for the carried values.
-  Vs loopWhile(ArrayRef<V> init, llvm::function_ref<V(ArrayRef<V>)> condition, llvm::function_ref<Vs(ArrayRef<V>)> body);
+  Vs loopWhile(ArrayRef<V> init, llvm::function_ref<V(ArrayRef<V>)> condition,
+               llvm::function_ref<Vs(ArrayRef<V>)> body);
 
 private:
   static SmallVector<Value> values(ArrayRef<V> vs) { return SmallVector<Value>(vs.begin(), vs.end()); }

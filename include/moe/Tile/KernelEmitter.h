@@ -33,9 +33,9 @@ struct CpuTarget {
 
 /// An operand, an argument of the kernel, that code reads in boxes alone (tile.copy_box): its argument becomes a tensor map.
 struct BoxedOperand {
-  unsigned operand; ///< of the operation
+  unsigned operand;            ///< of the operation
   SmallVector<int64_t, 2> box; ///< elements in each dim
-  int64_t swizzle; ///< bytes, 0 or 128
+  int64_t swizzle;             ///< bytes, 0 or 128
 };
 
 /// How the blocks of a GPU kernel are launched whose threads work together (a kernel of the tile dialect).
@@ -45,7 +45,8 @@ struct BlockLaunch {
     PerItem,          ///< one block an item
     PerMultiprocessor ///< one block a multiprocessor, not more than items: persistent kernels
   } grid;
-  bool dependent = false; ///< may start before the launch in front of it ended; the kernel waits itself (tile.start dependent)
+  bool dependent =
+      false; ///< may start before the launch in front of it ended; the kernel waits itself (tile.start dependent)
   SmallVector<BoxedOperand, 2> boxes = {};
 };
 

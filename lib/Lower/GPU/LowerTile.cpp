@@ -51,15 +51,15 @@ template <typename Op> struct Pattern : OpConversionPattern<Op> {
   using OpConversionPattern<Op>::OpConversionPattern;
   using Adaptor = typename OpConversionPattern<Op>::OneToNOpAdaptor;
 };
-#define TILE_PATTERN(OP)                                                                                                         \
-  struct Lower##OP : Pattern<tile::OP> {                                                                                         \
-    using Pattern::Pattern;                                                                                                      \
-    LogicalResult matchAndRewrite(tile::OP op, Adaptor in, ConversionPatternRewriter &b) const override {                        \
-      Ptx p{b, op.getLoc()};                                                                                                     \
-      return lower(op, in, b, p);                                                                                                \
-    }                                                                                                                            \
-    LogicalResult lower(tile::OP op, Adaptor in, ConversionPatternRewriter &b, Ptx &p) const;                                    \
-  };                                                                                                                             \
+#define TILE_PATTERN(OP)                                                                                               \
+  struct Lower##OP : Pattern<tile::OP> {                                                                               \
+    using Pattern::Pattern;                                                                                            \
+    LogicalResult matchAndRewrite(tile::OP op, Adaptor in, ConversionPatternRewriter &b) const override {              \
+      Ptx p{b, op.getLoc()};                                                                                           \
+      return lower(op, in, b, p);                                                                                      \
+    }                                                                                                                  \
+    LogicalResult lower(tile::OP op, Adaptor in, ConversionPatternRewriter &b, Ptx &p) const;                          \
+  };                                                                                                                   \
   LogicalResult Lower##OP::lower(tile::OP op, Adaptor in, ConversionPatternRewriter &b, Ptx &p) const
 
 //===----------------------------------------------------------------------===//
@@ -141,7 +141,8 @@ TILE_PATTERN(ArriveOp) {
   Value barrier = barrierAt(p, in.getBarriers().front(), op.getIndex());
   if (op.getWarp()) {
     p.syncWarp();
-    p.assembly("{ .reg .pred p; setp.eq.u32 p, $1, 0; @p mbarrier.arrive.shared::cta.b64 _, [$0]; }", {barrier, p.lane()});
+    p.assembly("{ .reg .pred p; setp.eq.u32 p, $1, 0; @p mbarrier.arrive.shared::cta.b64 _, [$0]; }",
+               {barrier, p.lane()});
   } else {
     p.assembly("mbarrier.arrive.shared::cta.b64 _, [$0];", {barrier});
   }
@@ -149,7 +150,8 @@ TILE_PATTERN(ArriveOp) {
   return success();
 }
 TILE_PATTERN(ExpectOp) {
-  p.assembly("mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], $1;", {barrierAt(p, in.getBarriers().front(), op.getIndex()), op.getBytes()});
+  p.assembly("mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], $1;",
+             {barrierAt(p, in.getBarriers().front(), op.getIndex()), op.getBytes()});
   b.eraseOp(op);
   return success();
 }
@@ -168,30 +170,34 @@ TILE_PATTERN(FenceAsyncOp) {
   b.eraseOp(op);
   return success();
 }
-Value counterAt(Ptx &p, Value counter, Value index) {
-  return p.at(pointerTo(p, counter), p.wide(scaled(p, index, 4)));
-}
+Value counterAt(Ptx &p, Value counter, Value index) { return p.at(pointerTo(p, counter), p.wide(scaled(p, index, 4))); }
 TILE_PATTERN(SignalOp) {
-  p.assembly("fence.acq_rel.gpu; red.release.gpu.global.add.u32 [$0], 1;", {counterAt(p, op.getCounter(), op.getIndex())});
+  p.assembly("fence.acq_rel.gpu; red.release.gpu.global.add.u32 [$0], 1;",
+             {counterAt(p, op.getCounter(), op.getIndex())});
   b.eraseOp(op);
   return success();
 }
 TILE_PATTERN(AwaitOp) {
-  p.assembly("{ .reg .pred p; .reg .u32 v; L: ld.acquire.gpu.global.u32 v, [$0]; setp.ge.u32 p, v, $1; @p bra D; bra L; D: }",
-             {counterAt(p, op.getCounter(), op.getIndex()), op.getAmount()});
+  p.assembly(
+      "{ .reg .pred p; .reg .u32 v; L: ld.acquire.gpu.global.u32 v, [$0]; setp.ge.u32 p, v, $1; @p bra D; bra L; D: }",
+      {counterAt(p, op.getCounter(), op.getIndex()), op.getAmount()});
   p.fenceAsync();
   b.eraseOp(op);
   return success();
 }
 TILE_PATTERN(ShuffleOp) {
   if (op.getKind() == ShuffleKind::Up) // lanes below get their own: clamp 0
-    b.replaceOpWithNewOp<NVVM::ShflOp>(op, op.getType(), p.i32(-1), op.getValue(), op.getLane(), p.i32(0), NVVM::ShflKind::up, UnitAttr());
+    b.replaceOpWithNewOp<NVVM::ShflOp>(op, op.getType(), p.i32(-1), op.getValue(), op.getLane(), p.i32(0),
+                                       NVVM::ShflKind::up, UnitAttr());
   else
-    b.replaceOp(op, p.shuffle(op.getValue(), op.getLane(), op.getKind() == ShuffleKind::Xor ? NVVM::ShflKind::bfly : NVVM::ShflKind::idx));
+    b.replaceOp(op, p.shuffle(op.getValue(), op.getLane(),
+                              op.getKind() == ShuffleKind::Xor ? NVVM::ShflKind::bfly : NVVM::ShflKind::idx));
   return success();
 }
 TILE_PATTERN(ReduceOp) {
-  auto kind = op.getKind() == ReduceKind::Add ? NVVM::ReduxKind::ADD : op.getKind() == ReduceKind::Min ? NVVM::ReduxKind::UMIN : NVVM::ReduxKind::UMAX;
+  auto kind = op.getKind() == ReduceKind::Add   ? NVVM::ReduxKind::ADD
+              : op.getKind() == ReduceKind::Min ? NVVM::ReduxKind::UMIN
+                                                : NVVM::ReduxKind::UMAX;
   b.replaceOpWithNewOp<NVVM::ReduxOp>(op, op.getType(), op.getValue(), kind, p.i32(-1));
   return success();
 }
@@ -201,13 +207,16 @@ TILE_PATTERN(PublishOp) {
   return success();
 }
 TILE_PATTERN(AwaitChangeOp) {
-  p.assembly("{ .reg .pred p; .reg .u32 v; L: ld.acquire.gpu.global.u32 v, [$0]; setp.ne.u32 p, v, $1; @p bra D; bra L; D: }",
-             {counterAt(p, op.getCounter(), op.getIndex()), op.getValue()});
+  p.assembly(
+      "{ .reg .pred p; .reg .u32 v; L: ld.acquire.gpu.global.u32 v, [$0]; setp.ne.u32 p, v, $1; @p bra D; bra L; D: }",
+      {counterAt(p, op.getCounter(), op.getIndex()), op.getValue()});
   b.eraseOp(op);
   return success();
 }
 TILE_PATTERN(AtomicAddOp) {
-  b.replaceOp(op, p.assembly(op.getOrdered() ? "atom.add.acq_rel.gpu.global.u32 $0, [$1], $2;" : "atom.add.relaxed.gpu.global.u32 $0, [$1], $2;", {counterAt(p, op.getCounter(), op.getIndex()), op.getAmount()}, p.i32()));
+  b.replaceOp(op, p.assembly(op.getOrdered() ? "atom.add.acq_rel.gpu.global.u32 $0, [$1], $2;"
+                                             : "atom.add.relaxed.gpu.global.u32 $0, [$1], $2;",
+                             {counterAt(p, op.getCounter(), op.getIndex()), op.getAmount()}, p.i32()));
   return success();
 }
 
@@ -225,16 +234,21 @@ TILE_PATTERN(ViewOp) {
 }
 TILE_PATTERN(CopyBulkOp) {
   Value from = p.at(pointerTo(p, op.getSource()), op.getOffset());
-  p.assembly("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [$0], [$1], $2, [$3];",
-             {p.address(in.getTarget().front()), from, op.getBytes(), barrierAt(p, in.getBarriers().front(), op.getIndex())});
+  p.assembly(
+      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [$0], [$1], $2, [$3];",
+      {p.address(in.getTarget().front()), from, op.getBytes(), barrierAt(p, in.getBarriers().front(), op.getIndex())});
   b.eraseOp(op);
   return success();
 }
 TILE_PATTERN(CopyBoxOp) {
   // The map is a parameter by value: `moe-lower-kernels` gives the cast its address. Instructions name the innermost coordinate first.
-  Value map = UnrealizedConversionCastOp::create(b, op.getLoc(), LLVM::LLVMPointerType::get(op.getContext()), op.getSource()).getResult(0);
-  SmallVector<Value> operands = {p.address(in.getTarget().front()), map, barrierAt(p, in.getBarriers().front(), op.getIndex())};
-  std::string text = "cp.async.bulk.tensor." + std::to_string(op.getPosition().size()) + "d.shared::cluster.global.mbarrier::complete_tx::bytes [$0], [$1, {";
+  Value map =
+      UnrealizedConversionCastOp::create(b, op.getLoc(), LLVM::LLVMPointerType::get(op.getContext()), op.getSource())
+          .getResult(0);
+  SmallVector<Value> operands = {p.address(in.getTarget().front()), map,
+                                 barrierAt(p, in.getBarriers().front(), op.getIndex())};
+  std::string text = "cp.async.bulk.tensor." + std::to_string(op.getPosition().size()) +
+                     "d.shared::cluster.global.mbarrier::complete_tx::bytes [$0], [$1, {";
   for (auto [i, position] : llvm::enumerate(llvm::reverse(op.getPosition()))) {
     text += (i ? ", $" : "$") + std::to_string(operands.size());
     operands.push_back(position);
@@ -252,7 +266,8 @@ TILE_PATTERN(CopyGatherOp) {
   return success();
 }
 TILE_PATTERN(ArriveCopiesOp) {
-  p.assembly("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [$0];", {barrierAt(p, in.getBarriers().front(), op.getIndex())});
+  p.assembly("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [$0];",
+             {barrierAt(p, in.getBarriers().front(), op.getIndex())});
   b.eraseOp(op);
   return success();
 }
@@ -312,7 +327,8 @@ struct MmaSteps {
 };
 /// Products that are added to sums: fence, instructions and commit as one piece of assembly. Between pieces registers of sums that are in flight may be
 /// moved, and ptxas then waits for them.
-SmallVector<Value> accumulate(Ptx &p, tile::MmaOp op, ArrayRef<ValueRange> a, ArrayRef<ValueRange> bs, ArrayRef<ValueRange> sums) {
+SmallVector<Value> accumulate(Ptx &p, tile::MmaOp op, ArrayRef<ValueRange> a, ArrayRef<ValueRange> bs,
+                              ArrayRef<ValueRange> sums) {
   SmallVector<Value> inputs, all;
   std::string text = "{ .reg .pred p; setp.ne.b32 p, 1, 0; wgmma.fence.sync.aligned;", constraints;
   size_t total = 0, first = 0;
@@ -329,9 +345,13 @@ SmallVector<Value> accumulate(Ptx &p, tile::MmaOp op, ArrayRef<ValueRange> a, Ar
     first += sums[i].size();
     auto name = [](Type type) { return NVVM::stringifyWGMMATypes(wgmmaType(type)).str(); };
     for (auto [da, db] : steps.operands) {
-      text += " wgmma.mma_async.sync.aligned.m64n" + std::to_string(steps.columns) + "k" + std::to_string(32 / steps.bytes) + ".f32." + name(at.getElementType()) + "." +
-              name(bt.getElementType()) + " {" + registers + "}, $" + std::to_string(total + inputs.size()) + ", $" + std::to_string(total + inputs.size() + 1) +
-              ", p, 1, 1" + (steps.transposed ? ", 1, 1;" : steps.bytes == 2 ? ", 0, 0;" : ";");
+      text += " wgmma.mma_async.sync.aligned.m64n" + std::to_string(steps.columns) + "k" +
+              std::to_string(32 / steps.bytes) + ".f32." + name(at.getElementType()) + "." + name(bt.getElementType()) +
+              " {" + registers + "}, $" + std::to_string(total + inputs.size()) + ", $" +
+              std::to_string(total + inputs.size() + 1) + ", p, 1, 1" +
+              (steps.transposed   ? ", 1, 1;"
+               : steps.bytes == 2 ? ", 0, 0;"
+                                  : ";");
       inputs.append({da, db});
       constraints += "l,l,";
     }
@@ -340,9 +360,10 @@ SmallVector<Value> accumulate(Ptx &p, tile::MmaOp op, ArrayRef<ValueRange> a, Ar
   for (size_t i = 0; i < total; ++i)
     constraints += std::to_string(i) + (i + 1 < total ? "," : "");
   llvm::append_range(inputs, all);
-  auto assembly = LLVM::InlineAsmOp::create(p.b, p.loc, TypeRange(p.structOf(total)), inputs, text + " wgmma.commit_group.sync.aligned; }", constraints, true, false,
-                                            LLVM::tailcallkind::TailCallKind::None,
-                                            LLVM::AsmDialectAttr::get(p.b.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr());
+  auto assembly = LLVM::InlineAsmOp::create(
+      p.b, p.loc, TypeRange(p.structOf(total)), inputs, text + " wgmma.commit_group.sync.aligned; }", constraints, true,
+      false, LLVM::tailcallkind::TailCallKind::None,
+      LLVM::AsmDialectAttr::get(p.b.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr());
   SmallVector<Value> values = p.unpack(assembly->getResult(0), total), results;
   size_t from = 0;
   for (ValueRange sum : sums) {
@@ -367,16 +388,20 @@ TILE_PATTERN(MmaOp) {
       sum = p.pack(in.getReuse()[i]);
     else
       sum = LLVM::UndefOp::create(b, op.getLoc(), p.structOf(steps.columns / 2));
-    auto shape = NVVM::MMAShapeAttr::get(context, 64, static_cast<int>(steps.columns), static_cast<int>(32 / steps.bytes));
+    auto shape =
+        NVVM::MMAShapeAttr::get(context, 64, static_cast<int>(steps.columns), static_cast<int>(32 / steps.bytes));
     auto type = [&](NVVM::WGMMATypes t) { return NVVM::WGMMATypesAttr::get(context, t); };
     auto one = NVVM::WGMMAScaleInAttr::get(context, NVVM::WGMMAScaleIn::one);
-    auto layout = [&](NVVM::MMALayout own, NVVM::MMALayout other) { return NVVM::MMALayoutAttr::get(context, steps.transposed ? other : own); };
+    auto layout = [&](NVVM::MMALayout own, NVVM::MMALayout other) {
+      return NVVM::MMALayoutAttr::get(context, steps.transposed ? other : own);
+    };
     for (auto [k, operands] : llvm::enumerate(steps.operands))
       sum = NVVM::WgmmaMmaAsyncOp::create(
-          b, op.getLoc(), sum.getType(), sum, operands.first, operands.second, shape, type(wgmmaType(a.getElementType())),
-          type(wgmmaType(bt.getElementType())), type(NVVM::WGMMATypes::f32),
-          NVVM::WGMMAScaleOutAttr::get(context, k == 0 ? NVVM::WGMMAScaleOut::zero : NVVM::WGMMAScaleOut::one), one, one,
-          layout(NVVM::MMALayout::row, NVVM::MMALayout::col), layout(NVVM::MMALayout::col, NVVM::MMALayout::row), nullptr);
+          b, op.getLoc(), sum.getType(), sum, operands.first, operands.second, shape,
+          type(wgmmaType(a.getElementType())), type(wgmmaType(bt.getElementType())), type(NVVM::WGMMATypes::f32),
+          NVVM::WGMMAScaleOutAttr::get(context, k == 0 ? NVVM::WGMMAScaleOut::zero : NVVM::WGMMAScaleOut::one), one,
+          one, layout(NVVM::MMALayout::row, NVVM::MMALayout::col), layout(NVVM::MMALayout::col, NVVM::MMALayout::row),
+          nullptr);
     results.push_back(sum);
   }
   NVVM::WgmmaGroupSyncAlignedOp::create(b, op.getLoc());
@@ -447,12 +472,14 @@ TILE_PATTERN(ReadVectorOp) {
   if (layoutOf(op.getType()) == Layout::Rows) {
     base = p.at(base, p.mul(p.add(p.shl(p.warpInGroup(), 4), p.shr(lane, 2)), bytes));
     for (int64_t d = 0; d < 2; ++d)
-      out.push_back(LLVM::LoadOp::create(b, op.getLoc(), element, p.at(base, d * 8 * bytes), static_cast<unsigned>(bytes)));
+      out.push_back(
+          LLVM::LoadOp::create(b, op.getLoc(), element, p.at(base, d * 8 * bytes), static_cast<unsigned>(bytes)));
   } else {
     base = p.at(base, p.mul(p.bitAnd(lane, 3), 2 * bytes));
     Type pair = VectorType::get({2}, element);
     for (int64_t j = 0; j < elementsPerThread(op.getType()) / 2; ++j) {
-      Value two = LLVM::LoadOp::create(b, op.getLoc(), pair, p.at(base, 8 * j * bytes), static_cast<unsigned>(2 * bytes));
+      Value two =
+          LLVM::LoadOp::create(b, op.getLoc(), pair, p.at(base, 8 * j * bytes), static_cast<unsigned>(2 * bytes));
       for (int64_t c = 0; c < 2; ++c)
         out.push_back(LLVM::ExtractElementOp::create(b, op.getLoc(), two, p.i32(c)));
     }
@@ -474,14 +501,16 @@ TILE_PATTERN(WriteVectorOp) {
     if (rows) {
       base = p.at(base, p.mul(p.add(p.shl(p.warpInGroup(), 4), p.shr(lane, 2)), bytes));
       for (int64_t d = 0; d < 2; ++d)
-        LLVM::StoreOp::create(b, op.getLoc(), values[static_cast<size_t>(d)], p.at(base, d * 8 * bytes), static_cast<unsigned>(bytes));
+        LLVM::StoreOp::create(b, op.getLoc(), values[static_cast<size_t>(d)], p.at(base, d * 8 * bytes),
+                              static_cast<unsigned>(bytes));
     } else {
       base = p.at(base, p.mul(lane, 2 * bytes));
       for (size_t i = 0; i < values.size(); i += 2) {
         Value pair = LLVM::PoisonOp::create(b, op.getLoc(), VectorType::get({2}, values[i].getType()));
         for (size_t k = 0; k < 2; ++k)
           pair = LLVM::InsertElementOp::create(b, op.getLoc(), pair, values[i + k], p.i32(static_cast<int64_t>(k)));
-        LLVM::StoreOp::create(b, op.getLoc(), pair, p.at(base, static_cast<int64_t>(i) * 4 * bytes), static_cast<unsigned>(2 * bytes));
+        LLVM::StoreOp::create(b, op.getLoc(), pair, p.at(base, static_cast<int64_t>(i) * 4 * bytes),
+                              static_cast<unsigned>(2 * bytes));
       }
     }
   }
@@ -517,9 +546,11 @@ Value cloneScalar(Ptx &p, Operation &op, IRMapping &map) {
     return type.isF32() ? v : Value(arith::ExtFOp::create(p.b, p.loc, p.f32(), v));
   };
   auto approximate = [&](StringRef text, Value v) { return p.assembly(text, v, p.f32(), /*memory=*/false); };
-  Value result = isa<math::ExpOp>(op)
-                     ? approximate("ex2.approx.ftz.f32 $0, $1;", arith::MulFOp::create(p.b, p.loc, operand(0), p.f32(1.4426950408889634)))
-                     : Value(arith::MulFOp::create(p.b, p.loc, operand(0), approximate("rcp.approx.ftz.f32 $0, $1;", operand(1))));
+  Value result =
+      isa<math::ExpOp>(op)
+          ? approximate("ex2.approx.ftz.f32 $0, $1;",
+                        arith::MulFOp::create(p.b, p.loc, operand(0), p.f32(1.4426950408889634)))
+          : Value(arith::MulFOp::create(p.b, p.loc, operand(0), approximate("rcp.approx.ftz.f32 $0, $1;", operand(1))));
   return type.isF32() ? result : Value(arith::TruncFOp::create(p.b, p.loc, type, result));
 }
 TILE_PATTERN(MapOp) {
@@ -532,10 +563,7 @@ TILE_PATTERN(MapOp) {
     IRMapping map;
     for (auto [k, operand] : llvm::enumerate(op.getOperands())) {
       Layout own = layoutOf(operand.getType());
-      int64_t at = own == layout        ? i
-                   : own == Layout::Rows ? i / 2 % 2
-                   : layout == Layout::Mma ? i / 4 * 2 + i % 2
-                                           : i;
+      int64_t at = own == layout ? i : own == Layout::Rows ? i / 2 % 2 : layout == Layout::Mma ? i / 4 * 2 + i % 2 : i;
       map.map(block.getArgument(static_cast<unsigned>(k)), in.getOperands_()[k][static_cast<size_t>(at)]);
     }
     for (Operation &inner : block.without_terminator())
@@ -565,11 +593,14 @@ TILE_PATTERN(MaxOp) {
 }
 /// Two f32 as two 8-bit floats of an i16.
 Value packFloat8(Ptx &p, Type format, Value lo, Value hi) {
-  StringRef text = isa<Float8E4M3FNType>(format) ? "cvt.rn.satfinite.e4m3x2.f32 $0, $2, $1;" : "cvt.rn.satfinite.e5m2x2.f32 $0, $2, $1;";
+  StringRef text = isa<Float8E4M3FNType>(format) ? "cvt.rn.satfinite.e4m3x2.f32 $0, $2, $1;"
+                                                 : "cvt.rn.satfinite.e5m2x2.f32 $0, $2, $1;";
   return p.assembly(text, {lo, hi}, p.i16(), /*memory=*/false);
 }
 TILE_PATTERN(CodesOp) {
-  auto half = [&](Value lo, Value hi) -> Value { return arith::ExtUIOp::create(b, op.getLoc(), p.i32(), packFloat8(p, op.getFormat(), lo, hi)); };
+  auto half = [&](Value lo, Value hi) -> Value {
+    return arith::ExtUIOp::create(b, op.getLoc(), p.i32(), packFloat8(p, op.getFormat(), lo, hi));
+  };
   b.replaceOp(op, p.bitOr(half(op.getA(), op.getB()), p.shl(half(op.getC(), op.getD()), 16)));
   return success();
 }
@@ -596,12 +627,14 @@ TILE_PATTERN(StoreMatrixOp) {
     }
   }
   // Lanes 8 i to 8 i + 7 give the rows of matrix i of an instruction: (row half d, chunk j), d first.
-  Value lane = p.assembly("mov.b32 $0, $1;", p.lane(), p.i32(), /*memory=*/false); // opaque: addresses stay out of loops before it
+  Value lane = p.assembly("mov.b32 $0, $1;", p.lane(), p.i32(),
+                          /*memory=*/false); // opaque: addresses stay out of loops before it
   Value r = p.bitAnd(lane, 7), m = p.shr(lane, 3);
   int64_t stride = op.getStride();
   Value base = p.at(in.getTarget().front(), scaled(p, op.getOffset(), op.getTarget().getType().getElementBytes()));
   size_t count = matrices.size();
-  auto layout = NVVM::MMALayoutAttr::get(op.getContext(), op.getTransposed() ? NVVM::MMALayout::col : NVVM::MMALayout::row);
+  auto layout =
+      NVVM::MMALayoutAttr::get(op.getContext(), op.getTransposed() ? NVVM::MMALayout::col : NVVM::MMALayout::row);
   auto shape = NVVM::LdStMatrixShapeAttr::get(op.getContext(), 8, 8);
   auto type = NVVM::LdStMatrixEltTypeAttr::get(op.getContext(), NVVM::LdStMatrixEltType::B16);
   // Offset of matrix (half, chunk) as seen from the lane's m: rows 8 half, columns 8 chunk.
@@ -613,7 +646,8 @@ TILE_PATTERN(StoreMatrixOp) {
   for (size_t i = 0; i < count;) {
     size_t n = count - i >= 4 ? 4 : count - i >= 2 ? 2 : 1;
     int64_t firstChunk = static_cast<int64_t>(mma ? i / 2 : i);
-    NVVM::StMatrixOp::create(b, op.getLoc(), p.at(base, firstChunk * perChunk), ArrayRef<Value>(matrices).slice(i, n), layout, shape, type);
+    NVVM::StMatrixOp::create(b, op.getLoc(), p.at(base, firstChunk * perChunk), ArrayRef<Value>(matrices).slice(i, n),
+                             layout, shape, type);
     i += n;
   }
   b.eraseOp(op);
@@ -634,8 +668,9 @@ TILE_PATTERN(StoreFragmentOp) {
     Value columns = arith::SelectOp::create(b, op.getLoc(), inside, op.getColumns(), p.i32(0));
     for (size_t i = static_cast<size_t>(2 * d); i < values.size(); i += 4) {
       int64_t column = static_cast<int64_t>(i / 4) * 8;
-      std::string text = "{ .reg .pred p; setp.gt.s32 p, $1, " + std::to_string(column) + "; @p st.global." + (element.isF32() ? "v2.f32" : "b32") +
-                         " [$0+" + std::to_string(column * bytes) + "], " + (element.isF32() ? "{$2, $3}" : "$2") + "; }";
+      std::string text = "{ .reg .pred p; setp.gt.s32 p, $1, " + std::to_string(column) + "; @p st.global." +
+                         (element.isF32() ? "v2.f32" : "b32") + " [$0+" + std::to_string(column * bytes) + "], " +
+                         (element.isF32() ? "{$2, $3}" : "$2") + "; }";
       Value lo = values[i], hi = values[i + 1];
       if (element.isF32())
         p.assembly(text, {first, columns, lo, hi});
@@ -649,8 +684,10 @@ TILE_PATTERN(StoreFragmentOp) {
 
 /// arith and math on fragments: the same op on each scalar.
 struct LowerElementwise : ConversionPattern {
-  LowerElementwise(const TypeConverter &converter, MLIRContext *context) : ConversionPattern(converter, MatchAnyOpTypeTag(), 1, context) {}
-  LogicalResult matchAndRewrite(Operation *op, ArrayRef<ValueRange> operands, ConversionPatternRewriter &b) const override {
+  LowerElementwise(const TypeConverter &converter, MLIRContext *context)
+      : ConversionPattern(converter, MatchAnyOpTypeTag(), 1, context) {}
+  LogicalResult matchAndRewrite(Operation *op, ArrayRef<ValueRange> operands,
+                                ConversionPatternRewriter &b) const override {
     if (op->getNumResults() != 1 || !isFragment(op->getResult(0).getType()))
       return failure();
     auto type = cast<RankedTensorType>(op->getResult(0).getType());
@@ -703,7 +740,8 @@ struct LowerTile : moe::impl::LowerTileBase<LowerTile> {
     converter.addConversion([=](BarriersType) { return shared; });
     converter.addConversion([](PendingType type) -> Type {
       size_t n = static_cast<size_t>(elementsPerThread(type.getFragment()));
-      return LLVM::LLVMStructType::getLiteral(type.getContext(), SmallVector<Type>(n, Float32Type::get(type.getContext())));
+      return LLVM::LLVMStructType::getLiteral(type.getContext(),
+                                              SmallVector<Type>(n, Float32Type::get(type.getContext())));
     });
     converter.addConversion([](RankedTensorType type, SmallVectorImpl<Type> &out) -> std::optional<LogicalResult> {
       if (!isFragment(type))
@@ -713,14 +751,18 @@ struct LowerTile : moe::impl::LowerTileBase<LowerTile> {
     });
     ConversionTarget target(getContext());
     target.markUnknownOpDynamicallyLegal([&](Operation *op) {
-      return !isa_and_nonnull<TileDialect>(op->getDialect()) && converter.isLegal(op->getOperandTypes()) && converter.isLegal(op->getResultTypes());
+      return !isa_and_nonnull<TileDialect>(op->getDialect()) && converter.isLegal(op->getOperandTypes()) &&
+             converter.isLegal(op->getResultTypes());
     });
     target.addIllegalDialect<TileDialect>();
     RewritePatternSet patterns(&getContext());
-    patterns.add<LowerAllocOp, LowerBarriersOp, LowerStartOp, LowerIdOp, LowerWaitOp, LowerArriveOp, LowerExpectOp, LowerSyncOp, LowerSyncWarpOp,
-                 LowerFenceAsyncOp, LowerSignalOp, LowerAwaitOp, LowerAwaitChangeOp, LowerPublishOp, LowerShuffleOp, LowerReduceOp, LowerAtomicAddOp, LowerViewOp, LowerCopyBulkOp, LowerCopyBoxOp, LowerCopyGatherOp, LowerArriveCopiesOp,
-                 LowerReadOp, LowerWriteOp, LowerLoadOp, LowerStoreOp, LowerMmaOp, LowerMmaWaitOp, LowerPromoteOp, LowerSplatOp, LowerReadVectorOp, LowerWriteVectorOp,
-                 LowerSelectRowsOp, LowerSelectColumnsOp, LowerMapOp, LowerMaxOp, LowerCodesOp, LowerPackOp, LowerStoreMatrixOp, LowerStoreFragmentOp, LowerElementwise>(converter, &getContext());
+    patterns.add<LowerAllocOp, LowerBarriersOp, LowerStartOp, LowerIdOp, LowerWaitOp, LowerArriveOp, LowerExpectOp,
+                 LowerSyncOp, LowerSyncWarpOp, LowerFenceAsyncOp, LowerSignalOp, LowerAwaitOp, LowerAwaitChangeOp,
+                 LowerPublishOp, LowerShuffleOp, LowerReduceOp, LowerAtomicAddOp, LowerViewOp, LowerCopyBulkOp,
+                 LowerCopyBoxOp, LowerCopyGatherOp, LowerArriveCopiesOp, LowerReadOp, LowerWriteOp, LowerLoadOp,
+                 LowerStoreOp, LowerMmaOp, LowerMmaWaitOp, LowerPromoteOp, LowerSplatOp, LowerReadVectorOp,
+                 LowerWriteVectorOp, LowerSelectRowsOp, LowerSelectColumnsOp, LowerMapOp, LowerMaxOp, LowerCodesOp,
+                 LowerPackOp, LowerStoreMatrixOp, LowerStoreFragmentOp, LowerElementwise>(converter, &getContext());
     scf::populateSCFStructuralTypeConversionsAndLegality(converter, patterns, target);
     LogicalResult done = applyPartialConversion(kernel, target, std::move(patterns));
     kernel->removeAttr("tile.barrier_plan");
@@ -752,7 +794,8 @@ struct LowerTile : moe::impl::LowerTileBase<LowerTile> {
     if (any && kernel.getBody().front().getOps<StartOp>().empty())
       return kernel.emitError("expects a tile.start behind its barriers");
     if (size > kSharedBytes)
-      return kernel.emitError("expects at most ") << kSharedBytes << " bytes of shared memory, but its tiles need " << size;
+      return kernel.emitError("expects at most ")
+             << kSharedBytes << " bytes of shared memory, but its tiles need " << size;
     kernel->setAttr("tile.shared_bytes", b.getI64IntegerAttr(size));
     kernel->setAttr("tile.barrier_plan", b.getDenseI64ArrayAttr(barriers));
     ModuleOp module = getOperation();
@@ -762,7 +805,8 @@ struct LowerTile : moe::impl::LowerTileBase<LowerTile> {
     if (size && !own) {
       b.setInsertionPointToStart(module.getBody());
       auto type = LLVM::LLVMArrayType::get(b.getI8Type(), 0);
-      LLVM::GlobalOp::create(b, module.getLoc(), type, /*isConstant=*/false, LLVM::Linkage::External, kSharedName, Attribute(),
+      LLVM::GlobalOp::create(b, module.getLoc(), type, /*isConstant=*/false, LLVM::Linkage::External, kSharedName,
+                             Attribute(),
                              /*alignment=*/1024, /*addrSpace=*/3);
     }
     return success();
@@ -794,8 +838,9 @@ struct LowerTile : moe::impl::LowerTileBase<LowerTile> {
         return;
       int64_t entry = 65536 / (warps * 32) / 8 * 8;
       NVVM::SetMaxRegisterOp::create(b, loc, b.getI32IntegerAttr(registers[g]),
-                                     NVVM::SetMaxRegisterActionAttr::get(b.getContext(), registers[g] > entry ? NVVM::SetMaxRegisterAction::increase
-                                                                                                             : NVVM::SetMaxRegisterAction::decrease));
+                                     NVVM::SetMaxRegisterActionAttr::get(
+                                         b.getContext(), registers[g] > entry ? NVVM::SetMaxRegisterAction::increase
+                                                                              : NVVM::SetMaxRegisterAction::decrease));
     };
     for (size_t i = 0; i < n;) {
       // Roles of one warpgroup, or one role of several.
@@ -815,9 +860,12 @@ struct LowerTile : moe::impl::LowerTileBase<LowerTile> {
         OpBuilder::InsertionGuard guard(b);
         bool whole = first[r] == g * 4 && end(r) >= groupEnd * 4, one = op.getSingle()[r];
         if (!whole || one) {
-          Value inside = one || end(r) == first[r] + 1 ? p.equal(warp, p.i32(first[r]))
-                         : Value(arith::AndIOp::create(b, loc, arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge, warp, p.i32(first[r])),
-                                                       p.less(warp, p.i32(end(r)))));
+          Value inside =
+              one || end(r) == first[r] + 1
+                  ? p.equal(warp, p.i32(first[r]))
+                  : Value(arith::AndIOp::create(
+                        b, loc, arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge, warp, p.i32(first[r])),
+                        p.less(warp, p.i32(end(r)))));
           auto own = scf::IfOp::create(b, loc, inside);
           b.setInsertionPointToStart(own.thenBlock());
         }

@@ -46,7 +46,9 @@ struct Ptx {
     return LLVM::GEPOp::create(b, loc, pointer.getType(), b.getI8Type(), pointer, ArrayRef<LLVM::GEPArg>{bytes});
   }
   Value at(Value pointer, int64_t bytes) {
-    return bytes ? LLVM::GEPOp::create(b, loc, pointer.getType(), b.getI8Type(), pointer, ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(bytes)}) : pointer;
+    return bytes ? LLVM::GEPOp::create(b, loc, pointer.getType(), b.getI8Type(), pointer,
+                                       ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(bytes)})
+                 : pointer;
   }
   /// The 32-bit address of a pointer to shared memory.
   Value address(Value pointer) { return LLVM::PtrToIntOp::create(b, loc, i32(), pointer); }
@@ -54,7 +56,9 @@ struct Ptx {
   /// Inline assembly. `result` may be null. Constraints of the operands follow from their types; `memory`: reads or writes memory.
   Value assembly(StringRef text, ValueRange operands, Type result = {}, bool memory = true) {
     std::string constraints;
-    auto letter = [](Type t) { return t.isF32() ? "f" : isa<LLVM::LLVMPointerType>(t) || t.isInteger(64) ? "l" : t.isInteger(16) ? "h" : "r"; };
+    auto letter = [](Type t) {
+      return t.isF32() ? "f" : isa<LLVM::LLVMPointerType>(t) || t.isInteger(64) ? "l" : t.isInteger(16) ? "h" : "r";
+    };
     auto append = [&](const Twine &c) { constraints += (constraints.empty() ? "" : ",") + c.str(); };
     if (result)
       append(Twine("=") + letter(result));
@@ -62,9 +66,10 @@ struct Ptx {
       append(letter(v.getType()));
     if (memory)
       append("~{memory}");
-    auto op = LLVM::InlineAsmOp::create(b, loc, result ? TypeRange(result) : TypeRange(), operands, text, constraints, memory, false,
-                                        LLVM::tailcallkind::TailCallKind::None, LLVM::AsmDialectAttr::get(b.getContext(), LLVM::AsmDialect::AD_ATT),
-                                        ArrayAttr());
+    auto op =
+        LLVM::InlineAsmOp::create(b, loc, result ? TypeRange(result) : TypeRange(), operands, text, constraints, memory,
+                                  false, LLVM::tailcallkind::TailCallKind::None,
+                                  LLVM::AsmDialectAttr::get(b.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr());
     return result ? op->getResult(0) : Value();
   }
   /// Assembly that redefines f32 values in place: whatever uses them comes after it.
@@ -75,9 +80,9 @@ struct Ptx {
     for (size_t i = 0; i < values.size(); ++i)
       constraints += std::to_string(i) + (i + 1 < values.size() ? "," : "");
     Type type = structOf(values.size());
-    auto op = LLVM::InlineAsmOp::create(b, loc, TypeRange(type), values, text, constraints, true, false,
-                                        LLVM::tailcallkind::TailCallKind::None, LLVM::AsmDialectAttr::get(b.getContext(), LLVM::AsmDialect::AD_ATT),
-                                        ArrayAttr());
+    auto op = LLVM::InlineAsmOp::create(
+        b, loc, TypeRange(type), values, text, constraints, true, false, LLVM::tailcallkind::TailCallKind::None,
+        LLVM::AsmDialectAttr::get(b.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr());
     return unpack(op->getResult(0), values.size());
   }
 

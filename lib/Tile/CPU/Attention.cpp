@@ -130,13 +130,18 @@ void AttentionKernel::item(V itsBatch, V itsHead, V first, V count) {
   c.loop(zero, c.index(llvm::divideCeil(plan.block, maxRows(target)) * maxRows(target)), [&](V r) {
     c.store(top, tops, {r});
     putLine(alone, totals, r * c.index(kPanel));
-    c.loop(zero, c.index(plan.panels()), [&](V p) { putLine(c.constant(line, 0.0), sums, (r * c.index(plan.panels()) + p) * c.index(kPanel)); });
+    c.loop(zero, c.index(plan.panels()),
+           [&](V p) { putLine(c.constant(line, 0.0), sums, (r * c.index(plan.panels()) + p) * c.index(kPanel)); });
   });
-  auto blockOf = [&](V s) { return std::pair<V, V>{count * s / blocks, count * (s + one) / blocks - count * s / blocks}; };
+  auto blockOf = [&](V s) {
+    return std::pair<V, V>{count * s / blocks, count * (s + one) / blocks - count * s / blocks};
+  };
   c.loop(zero, blocks, [&](V s) {
     auto [r0, n] = blockOf(s);
     V r = blockRows(c, target, n);
-    func::CallOp::create(b, c.loc, packQ, ValueRange{query, queryRows, r0, n, r, packedQ, s * most * c.index(plan.depth), blockPitch(c, r), zero, c.index(plan.depth)});
+    func::CallOp::create(b, c.loc, packQ,
+                         ValueRange{query, queryRows, r0, n, r, packedQ, s * most * c.index(plan.depth),
+                                    blockPitch(c, r), zero, c.index(plan.depth)});
   });
   // Keys in sight of any of the queries.
   V lo = zero, hi = length;
@@ -164,7 +169,8 @@ void AttentionKernel::item(V itsBatch, V itsHead, V first, V count) {
   c.loop(zero, blocks, [&](V s) {
     auto [r0, n] = blockOf(s);
     c.loop(zero, n, [&](V r) {
-      V sum = c.wrap(vector::ReductionOp::create(b, c.loc, vector::CombiningKind::ADD, lineOf(totals, (s * most + r) * c.index(kPanel)),
+      V sum = c.wrap(vector::ReductionOp::create(b, c.loc, vector::CombiningKind::ADD,
+                                                 lineOf(totals, (s * most + r) * c.index(kPanel)),
                                                  arith::FastMathFlags::reassoc));
       V inverse = c.select(sum == c.f32(0), c.f32(0), c.f32(1) / sum);
       V to = flatRow(out, batch, head, first + r0 + r), base = s * most * c.index(plan.panels() * kPanel);
@@ -178,7 +184,9 @@ void AttentionKernel::item(V itsBatch, V itsHead, V first, V count) {
           vector::StoreOp::create(b, c.loc, v, outFlat, ValueRange{at});
         else
           vector::MaskedStoreOp::create(b, c.loc, outFlat, ValueRange{at},
-                                        vector::CreateMaskOp::create(b, c.loc, VectorType::get({kPanel}, b.getI1Type()), ValueRange{c.index(left)}), v);
+                                        vector::CreateMaskOp::create(b, c.loc, VectorType::get({kPanel}, b.getI1Type()),
+                                                                     ValueRange{c.index(left)}),
+                                        v);
       }
     });
   });
@@ -189,8 +197,9 @@ void AttentionKernel::packTile(V firstKey, V keys) {
   V width = c.index(kPanel);
   c.loop(zero, keys, [&](V j) { c.store(flatRow(op.getKey(), batch, kvHead, firstKey + j), keyRows, {j}); });
   c.loop(zero, c.ceilDiv(keys, width), [&](V p) {
-    func::CallOp::create(b, c.loc, packK, ValueRange{key, keyRows, p * width, c.min(width, keys - p * width), width, packedK,
-                                                     p * c.index(plan.depth * kPanel), width, zero, c.index(plan.depth)});
+    func::CallOp::create(b, c.loc, packK,
+                         ValueRange{key, keyRows, p * width, c.min(width, keys - p * width), width, packedK,
+                                    p * c.index(plan.depth * kPanel), width, zero, c.index(plan.depth)});
   });
   Type element = cast<MemRefType>(op.getValue().getType()).getElementType();
   auto stored = VectorType::get({kPanel}, element);
@@ -204,7 +213,8 @@ void AttentionKernel::packTile(V firstKey, V keys) {
         v = vector::LoadOp::create(b, c.loc, stored, value, ValueRange{at});
       } else {
         Value none = arith::ConstantOp::create(b, c.loc, b.getZeroAttr(stored));
-        Value mask = vector::CreateMaskOp::create(b, c.loc, VectorType::get({kPanel}, b.getI1Type()), ValueRange{c.index(left)});
+        Value mask =
+            vector::CreateMaskOp::create(b, c.loc, VectorType::get({kPanel}, b.getI1Type()), ValueRange{c.index(left)});
         v = vector::MaskedLoadOp::create(b, c.loc, stored, value, ValueRange{at}, mask, none);
       }
       if (!element.isF32())
@@ -219,8 +229,10 @@ void AttentionKernel::rows(V block, V row0, V count, V firstKey, V keys) {
   V most = c.index(maxRows(target)), width = c.index(kPanel), tileSize = most * width;
   V r = blockRows(c, target, count), pitch = blockPitch(c, r), panels = c.ceilDiv(keys, width);
   V sumsAt = block * most * c.index(plan.panels() * kPanel);
-  func::CallOp::create(b, c.loc, product, ValueRange{r, packedQ, block * most * c.index(plan.depth), packedK, zero, panels,
-                                                     c.index(plan.depth * kPanel), scores, zero, tileSize, c.index(plan.depth), c.boolean(true)});
+  func::CallOp::create(b, c.loc, product,
+                       ValueRange{r, packedQ, block * most * c.index(plan.depth), packedK, zero, panels,
+                                  c.index(plan.depth * kPanel), scores, zero, tileSize, c.index(plan.depth),
+                                  c.boolean(true)});
   // Most tiles are whole and in sight of every row.
   V seesAll = keys == c.index(plan.tile);
   if (op.getCausal())
@@ -234,10 +246,13 @@ void AttentionKernel::rows(V block, V row0, V count, V firstKey, V keys) {
   c.ifElse(seesAll, [&] { return scoreRows(true); }, [&] { return scoreRows(false); });
   // Weights as [key][row]: each panel of scores is [row][16 keys].
   c.loop(zero, panels, [&](V p) {
-    func::CallOp::create(b, c.loc, packP, ValueRange{scores, lineStarts, zero, count, r, packedP, p * width * pitch, pitch, p * tileSize, width});
+    func::CallOp::create(
+        b, c.loc, packP,
+        ValueRange{scores, lineStarts, zero, count, r, packedP, p * width * pitch, pitch, p * tileSize, width});
   });
-  func::CallOp::create(b, c.loc, product, ValueRange{r, packedP, zero, packedV, zero, c.index(plan.panels()), c.index(plan.tile * kPanel), sums,
-                                                     sumsAt, tileSize, keys, c.boolean(false)});
+  func::CallOp::create(b, c.loc, product,
+                       ValueRange{r, packedP, zero, packedV, zero, c.index(plan.panels()), c.index(plan.tile * kPanel),
+                                  sums, sumsAt, tileSize, keys, c.boolean(false)});
 }
 
 V AttentionKernel::maskLine(V query, V key) {
@@ -253,8 +268,12 @@ V AttentionKernel::maskLine(V query, V key) {
   Value none = arith::ConstantOp::create(b, c.loc, b.getZeroAttr(stored));
   auto lanes = VectorType::get({kPanel}, b.getI1Type());
   Value live = vector::CreateMaskOp::create(b, c.loc, lanes, ValueRange{c.min(c.index(kPanel), length - key)});
-  auto wide = [&](Value v) { return type.getElementType().isF32() ? v : Value(arith::ExtFOp::create(b, c.loc, line, v)); };
-  auto whole = [&]() -> Vs { return {c.wrap(wide(vector::MaskedLoadOp::create(b, c.loc, stored, mask, indices, live, none)))}; };
+  auto wide = [&](Value v) {
+    return type.getElementType().isF32() ? v : Value(arith::ExtFOp::create(b, c.loc, line, v));
+  };
+  auto whole = [&]() -> Vs {
+    return {c.wrap(wide(vector::MaskedLoadOp::create(b, c.loc, stored, mask, indices, live, none)))};
+  };
   auto same = [&]() -> Vs { return {splat(c.toFloat(c.loadWide(mask, indices), f32))}; };
   if (type.getDimSize(3) == 1)
     return same()[0];
@@ -266,7 +285,8 @@ V AttentionKernel::maskLine(V query, V key) {
 void AttentionKernel::scoreRow(V block, V r, V query, V panels, V firstKey, V keys, bool seesAll) {
   V width = c.index(kPanel), tileSize = c.index(maxRows(target)) * width, state = block * c.index(maxRows(target)) + r;
   auto lanes = VectorType::get({kPanel}, b.getI1Type());
-  V lowest = c.infinity(f32, true), lowestLine = c.infinity(line, true), scale = c.constant(line, op.getScale().convertToDouble());
+  V lowest = c.infinity(f32, true), lowestLine = c.infinity(line, true),
+    scale = c.constant(line, op.getScale().convertToDouble());
   double cap = op.getSoftcap().convertToDouble();
   V here = position + query, upper = firstKey + keys;
   if (op.getCausal())

@@ -159,7 +159,8 @@ void ProductKernel::emit(V begin, V end) {
   x = flatView(c, op.getX());
   for (Value w : op.getWeights())
     weights.push_back(flatView(c, w));
-  int64_t tiles = plan.pieces == 1 ? std::min<int64_t>(4, plan.panels) : maxBlocks() * std::min(plan.maxChunk, plan.panels);
+  int64_t tiles =
+      plan.pieces == 1 ? std::min<int64_t>(4, plan.panels) : maxBlocks() * std::min(plan.maxChunk, plan.panels);
   packed = flatView(c, c.scratch({maxBlocks() * maxRows(target) * plan.piece + 64}, b.getF32Type()));
   sums = flatView(c, c.scratch({plan.weights * tiles * maxRows(target) * kPanel}, b.getF32Type()));
   offsets = flatView(c, c.scratch({plan.blockRows}, b.getIndexType()));
@@ -176,8 +177,7 @@ void ProductKernel::emit(V begin, V end) {
       // Items of a group: its blocks times the chunks. The last ones may have no group.
       V groups = c.index(plan.groups);
       Vs found = c.loopWhile(
-          {zero, i, zero, zero},
-          [&](ArrayRef<V> s) { return s[0] < groups; },
+          {zero, i, zero, zero}, [&](ArrayRef<V> s) { return s[0] < groups; },
           [&](ArrayRef<V> s) -> Vs {
             V from = c.toIndex(c.load(op.getOffsets(), {s[0]})), to = c.toIndex(c.load(op.getOffsets(), {s[0] + one}));
             V n = to - from, items = c.ceilDiv(n, c.index(plan.blockRows)) * split.chunks;
@@ -220,7 +220,8 @@ void ProductKernel::item(V group, V first, V rows, V firstPanel, V panels) {
     V start = piece == zero, last = piece == c.index(plan.pieces - 1);
     c.loop(zero, blocks, [&](V s) {
       V r0 = rows * s / blocks, n = rows * (s + one) / blocks - r0, r = blockRows(c, target, n);
-      SmallVector<Value> operands = {x, offsets, r0, n, r, packed, s * most * c.index(plan.piece), blockPitch(c, r), k0, depth};
+      SmallVector<Value> operands = {x,  offsets, r0, n, r, packed, s * most * c.index(plan.piece), blockPitch(c, r),
+                                     k0, depth};
       if (op.getXScales())
         operands.append({xScales, scaleOffsets});
       func::CallOp::create(b, c.loc, pack, operands);
@@ -235,8 +236,9 @@ void ProductKernel::item(V group, V first, V rows, V firstPanel, V panels) {
         V weightStride = whole ? c.index(std::min<int64_t>(4, plan.panels)) * tileSize : blocks * panels * tileSize;
         for (auto [i, w] : llvm::enumerate(weights)) {
           V at = groupBase + (firstPanel + p) * panelStride + k0 * width;
-          SmallVector<Value> operands = {r, packed, s * most * c.index(plan.piece), w, at, count, panelStride, sums,
-                                         tile + c.index(i) * weightStride, tileSize, depth, whole ? c.boolean(true) : start};
+          SmallVector<Value> operands = {
+              r,           packed, s * most * c.index(plan.piece),   w,        at,    count,
+              panelStride, sums,   tile + c.index(i) * weightStride, tileSize, depth, whole ? c.boolean(true) : start};
           if (!weightScales.empty()) {
             auto scales = cast<MemRefType>(op.getWeightScales()[i].getType());
             ArrayRef<int64_t> block = op.getWeightBlock();
@@ -282,7 +284,8 @@ void ProductKernel::epilogue(V group, V row, V rows, V panel, V panels, V tile, 
       int64_t kind = op.getExtraKinds()[i];
       if (kind == 3)
         fixed[i] = vector::BroadcastOp::create(
-            b, c.loc, VectorType::get({kPanel}, cast<MemRefType>(extra.getType()).getElementType()), c.load(extra, {p}));
+            b, c.loc, VectorType::get({kPanel}, cast<MemRefType>(extra.getType()).getElementType()),
+            c.load(extra, {p}));
       else if (kind == 4 && !source.v)
         source = sourceRow(p);
     }
@@ -297,11 +300,20 @@ void ProductKernel::epilogue(V group, V row, V rows, V panel, V panels, V tile, 
         arguments.push_back(vector::LoadOp::create(b, c.loc, f32, sums, ValueRange{sum + c.index(i) * weightStride}));
       for (auto [i, extra] : llvm::enumerate(op.getExtras())) {
         switch (op.getExtraKinds()[i]) {
-        case 0: arguments.push_back(readLine(extra, {p, n}, mask)); break;
-        case 1: arguments.push_back(readLine(extra, {group, n}, mask)); break;
-        case 2: arguments.push_back(readLine(extra, {n}, mask)); break;
-        case 3: arguments.push_back(fixed[i]); break;
-        default: arguments.push_back(readLine(extra, {source, n}, mask));
+        case 0:
+          arguments.push_back(readLine(extra, {p, n}, mask));
+          break;
+        case 1:
+          arguments.push_back(readLine(extra, {group, n}, mask));
+          break;
+        case 2:
+          arguments.push_back(readLine(extra, {n}, mask));
+          break;
+        case 3:
+          arguments.push_back(fixed[i]);
+          break;
+        default:
+          arguments.push_back(readLine(extra, {source, n}, mask));
         }
       }
       Value result = cloneVectorized(b, c.loc, body, arguments, kPanel);

@@ -79,7 +79,8 @@ static std::string typeName(Type type) {
 }
 
 /// Finds the function or starts it: `body` emits its code up to, not including, the return.
-static func::FuncOp helper(Operation *at, StringRef name, ArrayRef<Type> types, llvm::function_ref<void(Code &, ArrayRef<V>)> body) {
+static func::FuncOp helper(Operation *at, StringRef name, ArrayRef<Type> types,
+                           llvm::function_ref<void(Code &, ArrayRef<V>)> body) {
   Operation *table = SymbolTable::getNearestSymbolTable(at->getParentOfType<func::FuncOp>()->getParentOp());
   if (auto known = dyn_cast_or_null<func::FuncOp>(SymbolTable::lookupSymbolIn(table, name)))
     return known;
@@ -134,7 +135,8 @@ static func::FuncOp blockFunction(Operation *op, const OperandFormat &format, in
   std::string name = llvm::formatv("moe_block_{0}_{1}x{2}", format.name(), rows, panels).str();
   // Few rows wait for weights wherever these come from; for many a prefetch pays only where they come from memory.
   bool prefetch = format.streamed || rows <= 8;
-  SmallVector<Type> types = {flatType(f32), index, flatType(weight), index, index, flatType(f32), index, index, index, b.getI1Type()};
+  SmallVector<Type> types = {flatType(f32), index, flatType(weight), index, index, flatType(f32), index,
+                             index,         index, b.getI1Type()};
   if (format.scale)
     types.append({flatType(format.scale), index, index, index});
   return helper(op, name, types, [&](Code &c, ArrayRef<V> args) {
@@ -151,8 +153,8 @@ static func::FuncOp blockFunction(Operation *op, const OperandFormat &format, in
     }
     auto cAt = [&](int64_t r, int64_t p) { return at(c, cBase[p], r * kPanel); };
     // acc[r * panels + p]
-    Vs sums = c.ifElse(first,
-        [&]() -> Vs { return Vs(rows * panels, c.constant(line, 0.0)); },
+    Vs sums = c.ifElse(
+        first, [&]() -> Vs { return Vs(rows * panels, c.constant(line, 0.0)); },
         [&]() -> Vs {
           Vs loaded;
           for (int64_t r = 0; r < rows; ++r)
@@ -214,7 +216,8 @@ static func::FuncOp blockFunction(Operation *op, const OperandFormat &format, in
       V S = args[10], s0 = args[11], scaleStride = args[12], panel = args[13];
       SmallVector<V> scaleRow;
       for (int64_t p = 0; p < panels; ++p)
-        scaleRow.push_back(format.blockN ? s0 + (panel + c.index(p)) / c.index(format.blockN / kPanel) * scaleStride : s0);
+        scaleRow.push_back(format.blockN ? s0 + (panel + c.index(p)) / c.index(format.blockN / kPanel) * scaleStride
+                                         : s0);
       V blocks = format.blockK ? c.ceilDiv(depth, c.index(format.blockK)) : c.index(1);
       sums = c.loop(c.index(0), blocks, sums, [&](V block, ArrayRef<V> acc) -> Vs {
         factors.clear();
@@ -252,7 +255,9 @@ func::FuncOp moe::productFunction(Operation *op, const CpuTarget &target, Operan
   for (int64_t r : sizes)
     for (int64_t p : {int64_t(1), panelsAtOnce(target, r)})
       blocks[{r, p}] = blockFunction(op, weight, r, p);
-  SmallVector<Type> types = {index, flatType(f32), index, flatType(weight.element), index, index, index, flatType(f32), index, index, index, b.getI1Type()};
+  SmallVector<Type> types = {index, flatType(f32), index, flatType(weight.element),
+                             index, index,         index, flatType(f32),
+                             index, index,         index, b.getI1Type()};
   if (weight.scale)
     types.append({flatType(weight.scale), index, index, index});
   return helper(op, "moe_product_" + weight.name(), types, [&](Code &c, ArrayRef<V> args) {
@@ -264,7 +269,8 @@ func::FuncOp moe::productFunction(Operation *op, const CpuTarget &target, Operan
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(loop.getBody());
       V p = c.wrap(loop.getInductionVar());
-      SmallVector<Value> operands = {A, a, W, w + p * panelStride, panelStride, C, c0 + p * blockStride, blockStride, depth, first};
+      SmallVector<Value> operands = {
+          A, a, W, w + p * panelStride, panelStride, C, c0 + p * blockStride, blockStride, depth, first};
       if (weight.scale)
         operands.append({args[12], args[13], args[14], args[15] + p});
       func::CallOp::create(b, c.loc, blocks[{r, at}], operands);
@@ -301,13 +307,15 @@ static SmallVector<Value> interleaveFour(Code &c, ArrayRef<Value> rows) {
   };
   Value t0 = shuffle(rows[0], rows[1], {0, 4, 1, 5}), t1 = shuffle(rows[0], rows[1], {2, 6, 3, 7});
   Value t2 = shuffle(rows[2], rows[3], {0, 4, 1, 5}), t3 = shuffle(rows[2], rows[3], {2, 6, 3, 7});
-  return {shuffle(t0, t2, {0, 1, 4, 5}), shuffle(t0, t2, {2, 3, 6, 7}), shuffle(t1, t3, {0, 1, 4, 5}), shuffle(t1, t3, {2, 3, 6, 7})};
+  return {shuffle(t0, t2, {0, 1, 4, 5}), shuffle(t0, t2, {2, 3, 6, 7}), shuffle(t1, t3, {0, 1, 4, 5}),
+          shuffle(t1, t3, {2, 3, 6, 7})};
 }
 
 func::FuncOp moe::packFunction(Operation *op, OperandFormat format) {
   OpBuilder b(op);
   Type f32 = b.getF32Type(), index = b.getIndexType(), element = format.element;
-  SmallVector<Type> types = {flatType(element), flatType(index), index, index, index, flatType(f32), index, index, index, index};
+  SmallVector<Type> types = {flatType(element), flatType(index), index, index, index,
+                             flatType(f32),     index,           index, index, index};
   if (format.scale)
     types.append({flatType(format.scale), flatType(index)});
   return helper(op, "moe_pack_" + format.name(), types, [&](Code &c, ArrayRef<V> args) {

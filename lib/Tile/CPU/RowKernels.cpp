@@ -57,7 +57,8 @@ std::optional<KernelEmitter> moe::rmsNormEmitter(RmsNormOp op) {
       V v = l.load(x, at, h, mask);
       return {c.wrap(vector::FMAOp::create(c.b, c.loc, v, v, s[0]))};
     })[0];
-    V sum = c.wrap(vector::ReductionOp::create(c.b, c.loc, vector::CombiningKind::ADD, squares, arith::FastMathFlags::reassoc));
+    V sum = c.wrap(
+        vector::ReductionOp::create(c.b, c.loc, vector::CombiningKind::ADD, squares, arith::FastMathFlags::reassoc));
     V count = c.wrap(arith::SIToFPOp::create(c.b, c.loc, c.b.getF32Type(), c.fromIndex(width, c.b.getI64Type())));
     V factor = l.splat(c.f32(1) / c.sqrt(sum / count + c.f32(op.getEpsilon().convertToDouble())));
     l.sweep(zero, width, [&](V h, V mask) {
@@ -123,7 +124,9 @@ std::optional<KernelEmitter> moe::ropeEmitter(RopeOp op) {
         even.push_back(2 * n), odd.push_back(2 * n + 1);
         (n < kPanel / 2 ? low : high).append({n, kPanel + n});
       }
-      auto shuffle = [&](V p, V q, ArrayRef<int64_t> order) { return c.wrap(vector::ShuffleOp::create(c.b, c.loc, p, q, order)); };
+      auto shuffle = [&](V p, V q, ArrayRef<int64_t> order) {
+        return c.wrap(vector::ShuffleOp::create(c.b, c.loc, p, q, order));
+      };
       V first = i * c.index(2), second = first + c.index(kPanel);
       V p = l.load(x, at, first, V()), q = l.load(x, at, second, V());
       auto [a, e] = rotate(shuffle(p, q, even), shuffle(p, q, odd));

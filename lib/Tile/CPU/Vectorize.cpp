@@ -22,7 +22,8 @@ bool moe::isVectorizable(Block &block) {
   return true;
 }
 
-Value moe::cloneVectorized(OpBuilder &b, Location loc, Block &block, ValueRange arguments, int64_t width, unsigned result) {
+Value moe::cloneVectorized(OpBuilder &b, Location loc, Block &block, ValueRange arguments, int64_t width,
+                           unsigned result) {
   IRMapping map;
   map.map(block.getArguments(), arguments);
   auto vectorOf = [&](Value v) -> Value {
@@ -57,9 +58,7 @@ Value moe::cloneVectorized(OpBuilder &b, Location loc, Block &block, ValueRange 
 Value moe::fastExp(OpBuilder &b, Location loc, Value x, float lowest) {
   auto type = cast<VectorType>(x.getType());
   auto ints = type.clone(b.getI32Type());
-  auto constant = [&](float v) -> Value {
-    return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, v));
-  };
+  auto constant = [&](float v) -> Value { return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, v)); };
   auto integer = [&](int32_t v) -> Value { return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(ints, v)); };
   auto fma = [&](Value a, Value c, Value d) -> Value { return vector::FMAOp::create(b, loc, a, c, d); };
   // x = n ln 2 + r with |r| <= ln 2 / 2; e^r by a polynomial of degree 6; 2^n in two halves, so that results up to the
@@ -87,5 +86,6 @@ Value moe::fastExp(OpBuilder &b, Location loc, Value x, float lowest) {
   };
   Value y = arith::MulFOp::create(b, loc, arith::MulFOp::create(b, loc, p, power(half)), power(rest));
   // Below the range the result is 0.
-  return arith::SelectOp::create(b, loc, arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, unclamped, low), constant(0.0f), y);
+  return arith::SelectOp::create(b, loc, arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, unclamped, low),
+                                 constant(0.0f), y);
 }

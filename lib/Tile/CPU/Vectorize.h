@@ -11,7 +11,8 @@ bool isVectorizable(Block &block);
 
 /// Clones the block's scalar code on vectors of `width` elements; `arguments` are vectors of that width. Returns the
 /// vector of the terminator's operand `result`.
-Value cloneVectorized(OpBuilder &b, Location loc, Block &block, ValueRange arguments, int64_t width, unsigned result = 0);
+Value cloneVectorized(OpBuilder &b, Location loc, Block &block, ValueRange arguments, int64_t width,
+                      unsigned result = 0);
 
 /// Below this exp(x) is a subnormal number, and below the second not even that.
 constexpr float kLeastNormalExp = -87.33654f, kLeastExp = -104;

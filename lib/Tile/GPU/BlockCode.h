@@ -47,7 +47,9 @@ public:
   V load(Value memref, V index, Type type) {
     return wrap(tile::LoadOp::create(b, loc, type, memref, index.type().isInteger(64) ? index : wide(index)));
   }
-  void store(V value, Value memref, V index) { tile::StoreOp::create(b, loc, value, memref, index.type().isInteger(64) ? index : wide(index)); }
+  void store(V value, Value memref, V index) {
+    tile::StoreOp::create(b, loc, value, memref, index.type().isInteger(64) ? index : wide(index));
+  }
   /// Eight floats from `at` on, in loads and stores of 16 bytes.
   Vs loadEight(Value memref, V at) {
     Type type = cast<MemRefType>(memref.getType()).getElementType();
@@ -78,12 +80,14 @@ public:
   V vector4(ArrayRef<V> vs) { return vectorOf(vs); }
   V vectorOf(ArrayRef<V> vs) {
     SmallVector<Value> values(vs.begin(), vs.end());
-    return wrap(vector::FromElementsOp::create(b, loc, VectorType::get({static_cast<int64_t>(vs.size())}, vs.front().type()), values));
+    return wrap(vector::FromElementsOp::create(
+        b, loc, VectorType::get({static_cast<int64_t>(vs.size())}, vs.front().type()), values));
   }
 
   //===- Threads --------------------------------------------------------------===//
   Value barriers(int64_t count, int32_t arrivals) {
-    return tile::BarriersOp::create(b, loc, tile::BarriersType::get(b.getContext(), count), b.getI32IntegerAttr(arrivals));
+    return tile::BarriersOp::create(b, loc, tile::BarriersType::get(b.getContext(), count),
+                                    b.getI32IntegerAttr(arrivals));
   }
   void start(bool dependent) { tile::StartOp::create(b, loc, dependent); }
   void wait(Value barriers, V index, V parity) { tile::WaitOp::create(b, loc, barriers, index, parity); }
@@ -97,7 +101,9 @@ public:
   }
   void syncWarp() { tile::SyncWarpOp::create(b, loc); }
   /// A value of another lane of the warp; all its lanes take part.
-  V shuffle(tile::ShuffleKind kind, V value, V lane) { return wrap(tile::ShuffleOp::create(b, loc, value.type(), kind, value, lane)); }
+  V shuffle(tile::ShuffleKind kind, V value, V lane) {
+    return wrap(tile::ShuffleOp::create(b, loc, value.type(), kind, value, lane));
+  }
   /// Combines over the warp (unsigned i32), the same result in all lanes.
   V reduce(tile::ReduceKind kind, V value) { return wrap(tile::ReduceOp::create(b, loc, b.getI32Type(), kind, value)); }
   /// Combines f32 over lanes that differ in the bits of `steps` below 32, from `from` on.
@@ -107,7 +113,9 @@ public:
     return value;
   }
 
-  RankedTensorType f32Fragment(ArrayRef<int64_t> shape, Layout layout) { return tile::fragmentType(shape, b.getF32Type(), layout); }
+  RankedTensorType f32Fragment(ArrayRef<int64_t> shape, Layout layout) {
+    return tile::fragmentType(shape, b.getF32Type(), layout);
+  }
 };
 
 } // namespace mlir::moe

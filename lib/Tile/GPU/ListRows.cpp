@@ -30,9 +30,13 @@ public:
     strided(first, n(16 + groups) + entriesOf(rows), all, [&](V at) { store(n(0), counters, at); });
     // Thread g has group g.
     V mine = below(thread, n(groups));
-    Vs bounds = op.getOffsets() ? ifElse(mine, [&]() -> Vs { return {load(op.getOffsets(), thread, i), load(op.getOffsets(), thread + n(1), i)}; },
-                                         [&]() -> Vs { return {n(0), n(0)}; })
-                                : Vs{n(0), select(mine, rows, n(0))};
+    Vs bounds =
+        op.getOffsets()
+            ? ifElse(
+                  mine,
+                  [&]() -> Vs { return {load(op.getOffsets(), thread, i), load(op.getOffsets(), thread + n(1), i)}; },
+                  [&]() -> Vs { return {n(0), n(0)}; })
+            : Vs{n(0), select(mine, rows, n(0))};
     V count = bounds[1] - bounds[0], entries = entriesOf(count);
     int64_t used = (groups + 31) / 32;
     V rowStart = scan(paddedRows(count), 0, used).first;

@@ -24,18 +24,23 @@ protected:
     if (hidden % each) { // a row may begin anywhere
       Vs v;
       for (int64_t i = 0; i < each; ++i)
-        v.push_back(ifElse(inside & below(column + n(i), n(hidden)), [&]() -> Vs { return {load(x, at + wide(i), type)}; }, [&]() -> Vs { return {zeros[0]}; })[0]);
+        v.push_back(ifElse(
+            inside & below(column + n(i), n(hidden)), [&]() -> Vs { return {load(x, at + wide(i), type)}; },
+            [&]() -> Vs { return {zeros[0]}; })[0]);
       return v;
     }
     if (hidden % (32 * each))
       inside = inside & below(column, n(hidden));
-    return ifElse(inside, [&]() -> Vs {
-      V together = load(x, at, VectorType::get({each}, type));
-      Vs v;
-      for (int64_t i = 0; i < each; ++i)
-        v.push_back(element(together, i));
-      return v;
-    }, [&] { return zeros; });
+    return ifElse(
+        inside,
+        [&]() -> Vs {
+          V together = load(x, at, VectorType::get({each}, type));
+          Vs v;
+          for (int64_t i = 0; i < each; ++i)
+            v.push_back(element(together, i));
+          return v;
+        },
+        [&] { return zeros; });
   }
   /// Writes a lane's 4 bytes to the token's rows, of which lane j < k has row j in `own`.
   void scatterWord(V word, V plane, V lane, V own) {
@@ -55,7 +60,8 @@ protected:
 /// In FP8: 128 columns with one scale, which goes to scales [KB, R].
 class QuantizeBlock : public TokenBlock {
 public:
-  QuantizeBlock(OpBuilder &b, Location loc, Value x, Value codes, Value scales, int64_t k) : TokenBlock(b, loc, x, codes, k), scales(scales) {}
+  QuantizeBlock(OpBuilder &b, Location loc, Value x, Value codes, Value scales, int64_t k)
+      : TokenBlock(b, loc, x, codes, k), scales(scales) {}
 
   static int64_t blocks(int64_t hidden) { return blocksOf(hidden, 128); }
 

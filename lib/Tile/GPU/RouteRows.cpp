@@ -32,7 +32,8 @@ public:
     experts = expertsOf(op);
     perLane = (experts + 31) / 32;
     k = op.getK();
-    weights = op.getOuts()[0], position = op.getOuts()[1], items = op.getOuts()[2], counters = op.getOuts()[3], histogram = op.getOuts()[4];
+    weights = op.getOuts()[0], position = op.getOuts()[1], items = op.getOuts()[2], counters = op.getOuts()[3],
+    histogram = op.getOuts()[4];
   }
 
   void emit() {
@@ -127,8 +128,13 @@ private:
     Vs s;
     V row = wide(t) * wide(experts);
     for (int64_t i = 0; i < perLane; ++i)
-      s.push_back(ifElse(valid(i), [&]() -> Vs { return {widen(load(op.getLogits(), row + wide(expertOf(i)), cast<MemRefType>(op.getLogits().getType()).getElementType()))}; },
-                         [&]() -> Vs { return {lowest()}; })[0]);
+      s.push_back(ifElse(
+          valid(i),
+          [&]() -> Vs {
+            return {widen(load(op.getLogits(), row + wide(expertOf(i)),
+                               cast<MemRefType>(op.getLogits().getType()).getElementType()))};
+          },
+          [&]() -> Vs { return {lowest()}; })[0]);
     if (op.getScore() == ScoreFn::Sigmoid)
       for (V &v : s)
         v = f32(1) / (f32(1) + exp(f32(0) - v));
@@ -176,7 +182,8 @@ private:
       return {select(beats, v, a[0]), select(beats, a[0], larger(a[1], v))};
     });
     for (int64_t step = 1; step < parts; step *= 2) {
-      V first = shuffle(ShuffleKind::Xor, top[0], n(step)), second = shuffle(ShuffleKind::Xor, top[1], n(step)), beats = first > top[0];
+      V first = shuffle(ShuffleKind::Xor, top[0], n(step)), second = shuffle(ShuffleKind::Xor, top[1], n(step)),
+        beats = first > top[0];
       top[1] = larger(select(beats, top[0], first), larger(top[1], second));
       top[0] = select(beats, first, top[0]);
     }
@@ -202,9 +209,14 @@ private:
     V row = warp * n(experts);
     if (op.getSelectionBias())
       for (int64_t i = 0; i < perLane; ++i)
-        c[static_cast<size_t>(i)] = ifElse(valid(i), [&]() -> Vs {
-          return {c[static_cast<size_t>(i)] + widen(load(op.getSelectionBias(), expertOf(i), cast<MemRefType>(op.getSelectionBias().getType()).getElementType()))};
-        }, [&]() -> Vs { return {lowest()}; })[0];
+        c[static_cast<size_t>(i)] = ifElse(
+            valid(i),
+            [&]() -> Vs {
+              return {c[static_cast<size_t>(i)] +
+                      widen(load(op.getSelectionBias(), expertOf(i),
+                                 cast<MemRefType>(op.getSelectionBias().getType()).getElementType()))};
+            },
+            [&]() -> Vs { return {lowest()}; })[0];
     if (op.getNumGroups() > 1)
       keepGroups(c, row);
     for (int64_t i = 0; i < perLane; ++i)
@@ -225,7 +237,8 @@ private:
           next.push_back(left[i]);
           for (size_t q = i + 1; q < std::min(i + step, left.size()); ++q) {
             V better = below(next.back().first, left[q].first);
-            next.back() = {select(better, left[q].first, next.back().first), select(better, left[q].second, next.back().second)};
+            next.back() = {select(better, left[q].first, next.back().first),
+                           select(better, left[q].second, next.back().second)};
           }
         }
         left = next;
@@ -281,16 +294,17 @@ private:
     syncBlock();
     ifThen((blocks != n(1)) & (thread == n(0)), [&] {
       V generation = add(1, n(0), true), arrived = add(0, n(1), true);
-      ifElse(arrived == blocks - n(1),
-             [&]() -> Vs {
-               store(n(0), op.getSync(), n(0));
-               PublishOp::create(b, loc, generation + n(1), op.getSync(), n(1));
-               return {};
-             },
-             [&]() -> Vs {
-               AwaitChangeOp::create(b, loc, op.getSync(), n(1), generation);
-               return {};
-             });
+      ifElse(
+          arrived == blocks - n(1),
+          [&]() -> Vs {
+            store(n(0), op.getSync(), n(0));
+            PublishOp::create(b, loc, generation + n(1), op.getSync(), n(1));
+            return {};
+          },
+          [&]() -> Vs {
+            AwaitChangeOp::create(b, loc, op.getSync(), n(1), generation);
+            return {};
+          });
     });
     syncBlock();
   }
@@ -304,31 +318,36 @@ private:
     int64_t padded = perLane * 32, numParts = threads / padded;
     V part = wrap(arith::DivUIOp::create(b, loc, thread, n(padded))), e = thread - part * n(padded);
     ifThen(below(e, n(experts)) & below(part, n(numParts)), [&] {
-      Vs sums = loopWhile({part, n(0), n(0)}, [&](ArrayRef<V> a) { return below(a[0], blocks); }, [&](ArrayRef<V> a) -> Vs {
-        V before = a[1], all = a[2];
-        for (int64_t u = 0; u < 4; ++u) {
-          V from = a[0] + n(u * numParts), inside = below(from, blocks);
-          V count = load(histogram, least(from, blocks - n(1)) * n(experts) + e, i32Type());
-          count = select(inside, count, n(0));
-          all = all + count;
-          before = before + select(below(from, block), count, n(0));
-        }
-        return {a[0] + n(4 * numParts), before, all};
-      });
+      Vs sums = loopWhile(
+          {part, n(0), n(0)}, [&](ArrayRef<V> a) { return below(a[0], blocks); },
+          [&](ArrayRef<V> a) -> Vs {
+            V before = a[1], all = a[2];
+            for (int64_t u = 0; u < 4; ++u) {
+              V from = a[0] + n(u * numParts), inside = below(from, blocks);
+              V count = load(histogram, least(from, blocks - n(1)) * n(experts) + e, i32Type());
+              count = select(inside, count, n(0));
+              all = all + count;
+              before = before + select(below(from, block), count, n(0));
+            }
+            return {a[0] + n(4 * numParts), before, all};
+          });
       write(sums[1], parts, thread);
       write(sums[2], parts, n(threads) + thread);
     });
     syncBlock();
     // Thread e has expert e.
     V mine = below(thread, n(experts));
-    Vs counts = ifElse(mine, [&]() -> Vs {
-      V before = n(0), all = n(0);
-      for (int64_t q = 0; q < numParts; ++q) {
-        before = before + read(parts, n(q * padded) + thread, i32Type());
-        all = all + read(parts, n(threads + q * padded) + thread, i32Type());
-      }
-      return {before, all};
-    }, [&]() -> Vs { return {n(0), n(0)}; });
+    Vs counts = ifElse(
+        mine,
+        [&]() -> Vs {
+          V before = n(0), all = n(0);
+          for (int64_t q = 0; q < numParts; ++q) {
+            before = before + read(parts, n(q * padded) + thread, i32Type());
+            all = all + read(parts, n(threads + q * padded) + thread, i32Type());
+          }
+          return {before, all};
+        },
+        [&]() -> Vs { return {n(0), n(0)}; });
     V count = counts[1];
     V entries = entriesOf(count), rowStart = scan(paddedRows(count), 0, perLane).first;
     std::pair<V, V> item = scan(entries, 1, perLane); // the expert's first, and all
@@ -336,9 +355,8 @@ private:
     ifThen((block == n(0)) & (thread == n(0)), [&] { storeItemCounts(item.second); });
     // Experts are shared among the blocks.
     ifThen(mine & (thread % blocks == block), [&] {
-      loop(index(0), toIndex(entries), [&](V at) {
-        writeEntry(items, thread, fromIndex(at, i32Type()), count, rowStart, item.first);
-      });
+      loop(index(0), toIndex(entries),
+           [&](V at) { writeEntry(items, thread, fromIndex(at, i32Type()), count, rowStart, item.first); });
     });
   }
   void storeItemCounts(V total) {
@@ -368,7 +386,8 @@ private:
     });
     syncBlock();
     // Four lanes have an assignment: its rank among its expert's, and their number.
-    V self = shr(thread, 2), mine = below(self, total), writes = mine & ((thread & n(3)) == n(0)), place = least(self, n(kFewRows - 1));
+    V self = shr(thread, 2), mine = below(self, total), writes = mine & ((thread & n(3)) == n(0)),
+      place = least(self, n(kFewRows - 1));
     V expert = read(picks, place, i);
     Vs ranked = sumOverFew(total, mine, 2, [&](V at, V inside) -> Vs {
       V same = inside & (read(picks, at, i) == expert);
@@ -388,34 +407,39 @@ private:
     ifThen(writes & first, [&] {
       store(row, position, self);
       ifThen(self == n(0), [&] { storeItemCounts(before[2]); });
-      ifThen(leads, [&] { store(vector4({expert, before[0], count, bitOr(sizeOf(count), n(1 << 4))}), items, shl(before[1], 2) + n(4)); });
+      ifThen(leads, [&] {
+        store(vector4({expert, before[0], count, bitOr(sizeOf(count), n(1 << 4))}), items, shl(before[1], 2) + n(4));
+      });
     });
     syncBlock();
     auto scatter = [&](V task, QuantizeBlock::Codes codes) {
-      V places = ifElse(below(lane, n(k)), [&]() -> Vs { return {read(placed, task / n(kbs) * n(k) + lane, i)}; }, [&]() -> Vs { return {n(0)}; })[0];
+      V places = ifElse(
+          below(lane, n(k)), [&]() -> Vs { return {read(placed, task / n(kbs) * n(k) + lane, i)}; },
+          [&]() -> Vs { return {n(0)}; })[0];
       rows.scatter(codes, task % n(kbs), lane, places);
     };
     ifThen(below(task, tasks), [&] { scatter(task, own); });
-    strided(task + blocks * n(warps), tasks, blocks * n(warps), [&](V next) {
-      scatter(next, rows.quantize(next / n(kbs), next % n(kbs), lane, boolean(true)));
-    });
+    strided(task + blocks * n(warps), tasks, blocks * n(warps),
+            [&](V next) { scatter(next, rows.quantize(next / n(kbs), next % n(kbs), lane, boolean(true))); });
   }
 
   /// Sums of `terms` over the assignments, where `mine` holds, for each four lanes together.
   Vs sumOverFew(V total, V mine, size_t count, llvm::function_ref<Vs(V, V)> terms) {
     Vs init(count + 1, n(0));
     init[0] = select(mine, thread & n(3), total);
-    Vs sums = loopWhile(init, [&](ArrayRef<V> a) { return below(a[0], total); }, [&](ArrayRef<V> a) -> Vs {
-      Vs next(a.begin(), a.end());
-      for (int64_t u = 0; u < 4; ++u) {
-        V at = a[0] + n(4 * u);
-        Vs some = terms(least(at, n(kFewRows - 1)), below(at, total));
-        for (size_t q = 0; q < count; ++q)
-          next[q + 1] = next[q + 1] + some[q];
-      }
-      next[0] = a[0] + n(16);
-      return next;
-    });
+    Vs sums = loopWhile(
+        init, [&](ArrayRef<V> a) { return below(a[0], total); },
+        [&](ArrayRef<V> a) -> Vs {
+          Vs next(a.begin(), a.end());
+          for (int64_t u = 0; u < 4; ++u) {
+            V at = a[0] + n(4 * u);
+            Vs some = terms(least(at, n(kFewRows - 1)), below(at, total));
+            for (size_t q = 0; q < count; ++q)
+              next[q + 1] = next[q + 1] + some[q];
+          }
+          next[0] = a[0] + n(16);
+          return next;
+        });
     for (V &sum : sums)
       sum = butterfly(sum, 1, 4, [](V a, V c) { return a + c; });
     return Vs(sums.begin() + 1, sums.end());

@@ -21,7 +21,8 @@ MemRefType buffer(Value v) { return cast<MemRefType>(v.getType()); }
 
 /// Tokens in blocks of 128 bytes to the rows of their assignments: a warp takes one.
 template <typename Block, typename Op> class ToRows : public Block {
-  using Block::dim, Block::fromIndex, Block::id, Block::ifElse, Block::ifThen, Block::load, Block::n, Block::wrap, Block::b, Block::loc, Block::k;
+  using Block::dim, Block::fromIndex, Block::id, Block::ifElse, Block::ifThen, Block::load, Block::n, Block::wrap,
+      Block::b, Block::loc, Block::k;
 
 public:
   template <typename... Outs>
@@ -33,9 +34,13 @@ public:
     // All tokens' first columns, then their next: what is written at one time stays within a few of the planes.
     V block = id(BlockCode::IdKind::Block), lane = id(BlockCode::IdKind::Lane), warp = id(BlockCode::IdKind::Warp);
     V tokens = wrap(arith::IndexCastOp::create(b, loc, b.getI32Type(), dim(op.getX(), 0)));
-    V chunk = wrap(arith::DivUIOp::create(b, loc, block, tokens)), token = block - chunk * tokens, kb = chunk * n(kWarps) + warp;
+    V chunk = wrap(arith::DivUIOp::create(b, loc, block, tokens)), token = block - chunk * tokens,
+      kb = chunk * n(kWarps) + warp;
     ifThen(this->below(kb, n(Block::blocks(this->hidden))), [&] {
-      V own = ifElse(this->below(lane, n(k)), [&]() -> Vs { return {load(op.getPosition(), token * n(k) + lane, b.getI32Type())}; }, [&]() -> Vs { return {n(0)}; })[0];
+      V own = ifElse(
+          this->below(lane, n(k)),
+          [&]() -> Vs { return {load(op.getPosition(), token * n(k) + lane, b.getI32Type())}; },
+          [&]() -> Vs { return {n(0)}; })[0];
       move(*this, token, kb, lane, own);
     });
   }
@@ -46,19 +51,24 @@ private:
 struct QuantizeRows : ToRows<QuantizeBlock, QuantizeRowsOp> {
   QuantizeRows(OpBuilder &b, QuantizeRowsOp op) : ToRows(b, op, op.getOuts()[0], op.getOuts()[1]) {}
   void emit() {
-    ToRows::emit([](QuantizeBlock &c, V token, V kb, V lane, V own) { c.scatter(c.quantize(token, kb, lane, c.boolean(true)), kb, lane, own); });
+    ToRows::emit([](QuantizeBlock &c, V token, V kb, V lane, V own) {
+      c.scatter(c.quantize(token, kb, lane, c.boolean(true)), kb, lane, own);
+    });
   }
 };
 struct CopyRows : ToRows<CopyBlock, CopyRowsOp> {
   CopyRows(OpBuilder &b, CopyRowsOp op) : ToRows(b, op, op.getOuts()[0]) {}
   void emit() {
-    ToRows::emit([](CopyBlock &c, V token, V kb, V lane, V own) { c.scatter(c.copy(token, kb, lane, c.boolean(true)), kb, lane, own); });
+    ToRows::emit([](CopyBlock &c, V token, V kb, V lane, V own) {
+      c.scatter(c.copy(token, kb, lane, c.boolean(true)), kb, lane, own);
+    });
   }
 };
 
 class Combine : BlockCode {
 public:
-  Combine(OpBuilder &b, CombineOp op) : BlockCode(b, op.getLoc()), op(op), hidden(buffer(op.getY()).getDimSize(1)), k(op.getK()) {}
+  Combine(OpBuilder &b, CombineOp op)
+      : BlockCode(b, op.getLoc()), op(op), hidden(buffer(op.getY()).getDimSize(1)), k(op.getK()) {}
   static int64_t chunks(int64_t hidden) { return upTo(hidden, 8 * kThreads); }
 
   void emit() {
@@ -109,7 +119,8 @@ template <typename Kernel, typename Op> static KernelEmitter perToken(int64_t ch
 }
 
 KernelEmitter moe::emitQuantizeRows(Operation *op) {
-  return perToken<QuantizeRows, QuantizeRowsOp>(QuantizeRows::chunks(buffer(cast<QuantizeRowsOp>(op).getX()).getDimSize(1)));
+  return perToken<QuantizeRows, QuantizeRowsOp>(
+      QuantizeRows::chunks(buffer(cast<QuantizeRowsOp>(op).getX()).getDimSize(1)));
 }
 
 KernelEmitter moe::emitCopyRows(Operation *op) {
@@ -119,9 +130,12 @@ KernelEmitter moe::emitCopyRows(Operation *op) {
 std::optional<KernelEmitter> moe::emitCombine(Operation *op) {
   auto combine = cast<CombineOp>(op);
   int64_t hidden = buffer(combine.getY()).getDimSize(1);
-  auto wideRows = [](Value v) { return !v || (buffer(v).getElementType().getIntOrFloatBitWidth() <= 32 && buffer(v).getLayout().isIdentity()); };
-  if (ShapedType::isDynamic(hidden) || hidden % 8 || static_cast<int64_t>(combine.getK()) > 64 || buffer(combine.getY()).getElementTypeBitWidth() != 16 ||
-      !wideRows(combine.getY()) || !wideRows(combine.getResidual()) || !wideRows(combine.getOuts()[0]))
+  auto wideRows = [](Value v) {
+    return !v || (buffer(v).getElementType().getIntOrFloatBitWidth() <= 32 && buffer(v).getLayout().isIdentity());
+  };
+  if (ShapedType::isDynamic(hidden) || hidden % 8 || static_cast<int64_t>(combine.getK()) > 64 ||
+      buffer(combine.getY()).getElementTypeBitWidth() != 16 || !wideRows(combine.getY()) ||
+      !wideRows(combine.getResidual()) || !wideRows(combine.getOuts()[0]))
     return std::nullopt;
   return perToken<Combine, CombineOp>(Combine::chunks(hidden));
 }

@@ -18,14 +18,19 @@ protected:
 
   /// Shared memory, in front of tile.start; the ids behind it.
   void allocateSums() { warpSums = alloc({2, warps}, i32Type()); }
-  void open() { thread = id(IdKind::Thread), lane = id(IdKind::Lane), warp = id(IdKind::Warp), block = id(IdKind::Block), blocks = id(IdKind::Blocks); }
+  void open() {
+    thread = id(IdKind::Thread), lane = id(IdKind::Lane), warp = id(IdKind::Warp), block = id(IdKind::Block),
+    blocks = id(IdKind::Blocks);
+  }
 
   void syncBlock() { sync(n(0), static_cast<int32_t>(threads)); }
   void strided(V from, V to, V step, llvm::function_ref<void(V)> body) {
-    loopWhile({from}, [&](ArrayRef<V> a) { return below(a[0], to); }, [&](ArrayRef<V> a) -> Vs {
-      body(a[0]);
-      return {a[0] + step};
-    });
+    loopWhile(
+        {from}, [&](ArrayRef<V> a) { return below(a[0], to); },
+        [&](ArrayRef<V> a) -> Vs {
+          body(a[0]);
+          return {a[0] + step};
+        });
   }
   V paddedRows(V count) { return shl(shr(count + n(kAlign - 1), 3), 3); }
   V entriesOf(V count) { return shr(count + n(kItemRows - 1), 7); }

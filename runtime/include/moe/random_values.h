@@ -20,8 +20,8 @@ enum { MOE_RANDOM_UNIFORM = 0, MOE_RANDOM_NORMAL = 1 };
 
 typedef struct moe_random_t {
   uint64_t seed;
-  uint32_t distribution;  // MOE_RANDOM_...
-  float first, second;    // uniform: low and high; normal: mean and deviation
+  uint32_t distribution; // MOE_RANDOM_...
+  float first, second;   // uniform: low and high; normal: mean and deviation
 } moe_random_t;
 
 static inline uint64_t moe_random_bits(uint64_t seed, uint64_t index) {
@@ -32,7 +32,7 @@ static inline uint64_t moe_random_bits(uint64_t seed, uint64_t index) {
 }
 
 // The element as f32, before it is rounded to its type.
-static inline float moe_random_value(const moe_random_t* random, uint64_t index) {
+static inline float moe_random_value(const moe_random_t *random, uint64_t index) {
   uint64_t bits = moe_random_bits(random->seed, index);
   if (random->distribution == MOE_RANDOM_UNIFORM) {
     float u = (float)(int32_t)(bits >> 40) * 0x1p-24f;
@@ -42,7 +42,7 @@ static inline float moe_random_value(const moe_random_t* random, uint64_t index)
   }
   int32_t sum = (int32_t)(bits & 0xffff) + (int32_t)((bits >> 16) & 0xffff) + (int32_t)((bits >> 32) & 0xffff) +
                 (int32_t)(bits >> 48) - 131070;
-  float z = (float)sum * 2.64290065e-5f;  // 1 / sqrt(4 * (65536^2 - 1) / 12)
+  float z = (float)sum * 2.64290065e-5f; // 1 / sqrt(4 * (65536^2 - 1) / 12)
   float scaled = random->second * z;
   return random->first + scaled;
 }
@@ -58,7 +58,7 @@ static inline uint32_t moe_round_float(uint32_t bits, int mantissa, int bias, ui
     exponent = 1;
   exponent += bias - 127;
   int shift = 23 - mantissa;
-  if (exponent < 1) {  // subnormal in the narrower format
+  if (exponent < 1) { // subnormal in the narrower format
     shift += 1 - exponent;
     exponent = 1;
   }
@@ -83,14 +83,19 @@ static inline uint32_t moe_float_bits(float value) {
 }
 
 // The bits of the element in |dtype| (moe_dtype_t): float32, float16, bfloat16, float8e4m3fn or float8e5m2.
-static inline uint32_t moe_random_element(const moe_random_t* random, uint32_t dtype, uint64_t index) {
+static inline uint32_t moe_random_element(const moe_random_t *random, uint32_t dtype, uint64_t index) {
   uint32_t bits = moe_float_bits(moe_random_value(random, index));
   switch (dtype) {
-    case 2: return moe_round_float(bits, 10, 15, 0x7c00, 15);
-    case 3: return moe_round_float(bits, 7, 127, 0x7f80, 15);
-    case 14: return moe_round_float(bits, 3, 7, 0x7e, 7);
-    case 15: return moe_round_float(bits, 2, 15, 0x7b, 7);
-    default: return bits;
+  case 2:
+    return moe_round_float(bits, 10, 15, 0x7c00, 15);
+  case 3:
+    return moe_round_float(bits, 7, 127, 0x7f80, 15);
+  case 14:
+    return moe_round_float(bits, 3, 7, 0x7e, 7);
+  case 15:
+    return moe_round_float(bits, 2, 15, 0x7b, 7);
+  default:
+    return bits;
   }
 }
 
@@ -99,4 +104,4 @@ static inline uint32_t moe_random_element_size(uint32_t dtype) {
   return dtype == 1 ? 4 : dtype == 2 || dtype == 3 ? 2 : dtype == 14 || dtype == 15 ? 1 : 0;
 }
 
-#endif  // MOE_RANDOM_VALUES_H
+#endif // MOE_RANDOM_VALUES_H

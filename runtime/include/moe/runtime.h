@@ -279,11 +279,11 @@ typedef struct moe_time_args_t {
 
 typedef struct moe_time_result_t {
   size_t struct_size;
-  size_t runs;                        // that were timed
-  double us_min, us_median, us_max;   // microseconds of a run
-  const char *cold_by;                // "size", "copies", "flush"; "" where weights may be in the cache
-  const char *not_captured;           // why the runs were not replays of a graph; "" where they were. The artefact's
-  double read_roof, copy_roof;        // bytes a second that the device reads, and that it reads and writes, measured now
+  size_t runs;                      // that were timed
+  double us_min, us_median, us_max; // microseconds of a run
+  const char *cold_by;              // "size", "copies", "flush"; "" where weights may be in the cache
+  const char *not_captured;         // why the runs were not replays of a graph; "" where they were. The artefact's
+  double read_roof, copy_roof;      // bytes a second that the device reads, and that it reads and writes, measured now
 } moe_time_result_t;
 
 // Times an entry on a device, by events and without copying inputs and outputs. The launches of all sets are one graph that

@@ -191,10 +191,11 @@ Status Session::checkFits(const Entry &entry, const Plan &plan) const {
   }
   if (artefact_->manifest().target != "cpu" || needed < kAskFrom || needed <= totalMemory())
     return Status();
-  return Status(MOE_OUT_OF_MEMORY,
-                format("entry %s: expected inputs that need at most the %llu bytes of memory there are, but they need %llu "
-                       "for temporaries and outputs",
-                       entry.name.c_str(), (unsigned long long)totalMemory(), (unsigned long long)needed));
+  return Status(
+      MOE_OUT_OF_MEMORY,
+      format("entry %s: expected inputs that need at most the %llu bytes of memory there are, but they need %llu "
+             "for temporaries and outputs",
+             entry.name.c_str(), (unsigned long long)totalMemory(), (unsigned long long)needed));
 }
 
 Status Session::checkInput(const Entry &entry, size_t index, const moe_tensor_t &input) const {
@@ -291,9 +292,10 @@ Status Session::time(const moe_time_args_t &args, TimeRequest &request) {
     if (set == 0)
       extents = std::move(own);
     else if (own != extents)
-      return Status(MOE_INVALID_ARGUMENT, format("entry %s: expected all sets of inputs to have the same extents, found "
-                                                 "others in set %zu",
-                                                 entry->name.c_str(), set));
+      return Status(MOE_INVALID_ARGUMENT,
+                    format("entry %s: expected all sets of inputs to have the same extents, found "
+                           "others in set %zu",
+                           entry->name.c_str(), set));
   }
   const Plan *plan;
   MOE_RETURN_IF_ERROR(this->plan(args.entry, extents.data(), extents.size(), plan));

@@ -60,8 +60,8 @@ Status Artefact::fillRandomWeights(unsigned threads) {
   if (!manifest_.randomBytes || randomWeights_.data())
     return Status();
   if (!randomWeights_.allocate(defaultAllocator(), manifest_.randomBytes))
-    return Status(MOE_OUT_OF_MEMORY, path_ + format(": random weights need %llu bytes",
-                                                    (unsigned long long)manifest_.randomBytes));
+    return Status(MOE_OUT_OF_MEMORY,
+                  path_ + format(": random weights need %llu bytes", (unsigned long long)manifest_.randomBytes));
   constexpr uint64_t kChunk = 1 << 18; // elements
   std::atomic<uint64_t> next{0};
   auto work = [&] {

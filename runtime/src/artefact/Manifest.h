@@ -35,7 +35,7 @@ struct Entry {
   std::vector<uint32_t> weights; // indices into Manifest::weights
   std::vector<Temporary> temporaries;
   std::vector<Step> steps;
-  std::string flops, bytes; // expressions, or empty
+  std::string flops, bytes;  // expressions, or empty
   std::string notCapturable; // why its launches cannot be a graph, or empty
   // Filled from the above: dims of all inputs and outputs, concatenated.
   uint32_t numInputExtents = 0, numOutputExtents = 0;
@@ -51,8 +51,8 @@ struct WeightFile {
 struct Weight {
   std::string name;
   uint32_t file = 0;
-  uint64_t offset = 0, size = 0; // bytes of the file, or of the memory of random weights
-  bool isRandom = false;         // in no file: the runtime draws the values
+  uint64_t offset = 0, size = 0;      // bytes of the file, or of the memory of random weights
+  bool isRandom = false;              // in no file: the runtime draws the values
   moe_dtype_t dtype = MOE_DTYPE_NONE; // of random values
   moe_random_t random{};
 };

@@ -12,8 +12,8 @@ uint64_t nowNs() {
 }
 
 Status Device::time(const Artefact &artefact, TimeRequest &) {
-  return Status(MOE_UNSUPPORTED, artefact.path() + ": expected an artefact for a device, found one for " +
-                                     artefact.manifest().target);
+  return Status(MOE_UNSUPPORTED,
+                artefact.path() + ": expected an artefact for a device, found one for " + artefact.manifest().target);
 }
 
 void Device::reportStep(const Artefact &artefact, uint32_t entry, uint32_t step, uint32_t kernel, int64_t items,

@@ -47,7 +47,7 @@ struct TimeRequest {
   // Results.
   std::vector<double> us; // of a run; one number for each replay
   size_t runs = 0;
-  const char *coldBy = ""; // "size", "copies", "flush", or "" if the weights are warm
+  const char *coldBy = "";           // "size", "copies", "flush", or "" if the weights are warm
   double readRoof = 0, copyRoof = 0; // bytes a second
 };
 

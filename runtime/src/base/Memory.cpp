@@ -63,9 +63,7 @@ void releaseDefault(void *, void *memory, size_t size) {
 }
 } // namespace
 
-uint64_t totalMemory() {
-  return std::min(ofMachine("MemTotal:"), readNumber("/sys/fs/cgroup/memory.max", ""));
-}
+uint64_t totalMemory() { return std::min(ofMachine("MemTotal:"), readNumber("/sys/fs/cgroup/memory.max", "")); }
 
 uint64_t availableMemory() {
   uint64_t group = readNumber("/sys/fs/cgroup/memory.max", ""), used = readNumber("/sys/fs/cgroup/memory.current", "");

@@ -215,9 +215,10 @@ void *CudaDevice::allocate(void *self, uint64_t size) {
   Context &context = *static_cast<Context *>(self);
   Memory memory;
   if (context.problem.ok() && context.mode == Mode::Capture)
-    context.problem = Status(MOE_BAD_ARTEFACT, context.device->chip.name +
-                                                   ": the manifest says that the entry can be captured, but it asks for "
-                                                   "memory whose size depends on data");
+    context.problem =
+        Status(MOE_BAD_ARTEFACT, context.device->chip.name +
+                                     ": the manifest says that the entry can be captured, but it asks for "
+                                     "memory whose size depends on data");
   if (context.problem.ok())
     context.problem = context.device->reserve(memory, size, "a buffer whose size depends on data");
   if (!context.problem.ok())
@@ -243,9 +244,9 @@ int32_t CudaDevice::read(void *self, const void *source, uint64_t size, void *de
   Context &context = *static_cast<Context *>(self);
   CudaDevice &device = *context.device;
   if (context.problem.ok() && context.mode == Mode::Capture)
-    context.problem = Status(MOE_BAD_ARTEFACT,
-                             device.chip.name +
-                                 ": the manifest says that the entry can be captured, but it reads device memory");
+    context.problem =
+        Status(MOE_BAD_ARTEFACT,
+               device.chip.name + ": the manifest says that the entry can be captured, but it reads device memory");
   if (!context.problem.ok())
     return kStopped;
   Result error = device.driver.copyToHost(destination, deviceView(source), size, device.stream);
@@ -326,15 +327,14 @@ Status CudaDevice::copyInputs(const Entry &entry, const moe_tensor_t *tensors, c
 
 Status CudaDevice::callHost(const Plan &plan, Context &context) {
   int32_t error = context.artefact->module().entries[context.entry].run(&kHost, &context, plan.extents.data(),
-                                                                       context.buffers.data());
+                                                                        context.buffers.data());
   if (!context.problem.ok())
     return context.problem;
   if (!error)
     return Status();
-  return Status(MOE_RUN_FAILED,
-                format("entry %s, after step %u: ",
-                       context.artefact->manifest().entries[context.entry].name.c_str(), context.step) +
-                    describeError(*context.artefact, error));
+  return Status(MOE_RUN_FAILED, format("entry %s, after step %u: ",
+                                       context.artefact->manifest().entries[context.entry].name.c_str(), context.step) +
+                                    describeError(*context.artefact, error));
 }
 
 /// The launches of all |contexts|, one after the other, as one graph.
@@ -450,7 +450,8 @@ Status CudaDevice::run(const Artefact &artefact, RunRequest &request) {
     return failure("cannot start", error);
   const Entry &entry = artefact.manifest().entries[request.entry];
   const Plan &plan = *request.plan;
-  Context context{this, &artefact, request.entry, &request, profiler ? Mode::Profile : Mode::Eager, 0, {}, {}, {}, {}, {}};
+  Context context{this, &artefact, request.entry, &request, profiler ? Mode::Profile : Mode::Eager, 0, {}, {}, {},
+                  {},   {}};
   std::vector<DevicePointer> inputs, outputs;
   MOE_RETURN_IF_ERROR(place(entry, plan, values, 1, inputs, outputs));
   bind(entry, plan, inputs.data(), outputs, context);

@@ -71,8 +71,8 @@ private:
   Status launchOwn(void *function, void **parameters, uint32_t blocks);
 
   /// Device memory for everything of one run, no contents yet.
-  Status place(const Entry &entry, const Plan &plan, Memory &values, size_t numSets,
-               std::vector<DevicePointer> &inputs, std::vector<DevicePointer> &outputs);
+  Status place(const Entry &entry, const Plan &plan, Memory &values, size_t numSets, std::vector<DevicePointer> &inputs,
+               std::vector<DevicePointer> &outputs);
   void bind(const Entry &entry, const Plan &plan, const DevicePointer *inputs,
             const std::vector<DevicePointer> &outputs, Context &context) const;
   Status copyInputs(const Entry &entry, const moe_tensor_t *tensors, const DevicePointer *inputs);

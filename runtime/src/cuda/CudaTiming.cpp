@@ -12,9 +12,9 @@
 
 namespace moe::cuda {
 namespace {
-constexpr size_t kCacheTimes = 4;                      // weights of this many caches are cold by themselves
-constexpr size_t kBatch = 8;                           // replays that are queued together, at most
-constexpr size_t kRoofBytes = size_t(4) << 30;         // read to measure how fast that goes
+constexpr size_t kCacheTimes = 4;              // weights of this many caches are cold by themselves
+constexpr size_t kBatch = 8;                   // replays that are queued together, at most
+constexpr size_t kRoofBytes = size_t(4) << 30; // read to measure how fast that goes
 constexpr int kRoofRuns = 7;
 
 struct Executable {

@@ -7,15 +7,13 @@
 static uint64_t thread(void) {
   return (uint64_t)__nvvm_read_ptx_sreg_ctaid_x() * __nvvm_read_ptx_sreg_ntid_x() + __nvvm_read_ptx_sreg_tid_x();
 }
-static uint64_t threads(void) {
-  return (uint64_t)__nvvm_read_ptx_sreg_nctaid_x() * __nvvm_read_ptx_sreg_ntid_x();
-}
+static uint64_t threads(void) { return (uint64_t)__nvvm_read_ptx_sreg_nctaid_x() * __nvvm_read_ptx_sreg_ntid_x(); }
 
 typedef uint32_t words_t __attribute__((ext_vector_type(4)));
 #define GLOBAL __attribute__((address_space(1)))
 
 // Fills |count| words of 16 bytes with random elements; the memory ends at a whole word.
-KERNEL moe_fill(words_t GLOBAL* out, uint64_t count, uint64_t seed, uint32_t distribution, float first, float second,
+KERNEL moe_fill(words_t GLOBAL *out, uint64_t count, uint64_t seed, uint32_t distribution, float first, float second,
                 uint32_t dtype) {
   moe_random_t random = {seed, distribution, first, second};
   uint32_t size = moe_random_element_size(dtype), each = 4 / size;
@@ -34,7 +32,7 @@ KERNEL moe_fill(words_t GLOBAL* out, uint64_t count, uint64_t seed, uint32_t dis
 
 // Reads |count| words of 16 bytes, to measure how fast that goes. |out| is written for one sum in 2^32, so that the reads
 // are not left out.
-KERNEL moe_read(const words_t GLOBAL* in, uint64_t count, uint32_t GLOBAL* out) {
+KERNEL moe_read(const words_t GLOBAL *in, uint64_t count, uint32_t GLOBAL *out) {
   uint64_t step = threads(), i = thread();
   words_t sum = 0;
   for (; i + 7 * step < count; i += 8 * step) {

@@ -75,8 +75,8 @@ Status Kernels::checkRecord(const std::string &path, uint32_t kernel) const {
   bool sized = record.grid_kind == MOE_GRID_FIXED || record.grid_kind == MOE_GRID_PER_SM;
   for (int i = 0; i < (record.grid_kind == MOE_GRID_FIXED ? 3 : sized ? 1 : 0); ++i)
     if (record.grid[i] < 1 || record.grid[i] > (i ? 65535u : uint32_t(INT32_MAX)))
-      return wrong(format("a grid of 1 to %u blocks in dim %d, found %u", i ? 65535u : uint32_t(INT32_MAX), i,
-                          record.grid[i]));
+      return wrong(
+          format("a grid of 1 to %u blocks in dim %d, found %u", i ? 65535u : uint32_t(INT32_MAX), i, record.grid[i]));
   uint64_t blocks = uint64_t(record.cluster[0]) * record.cluster[1] * record.cluster[2];
   if (blocks < 1 || blocks > 16 || (record.grid_kind != MOE_GRID_FIXED && blocks != record.cluster[0]))
     return wrong(format("a cluster of 1 to 16 blocks%s, found %ux%ux%u",
@@ -102,11 +102,12 @@ Status Kernels::checkRecord(const std::string &path, uint32_t kernel) const {
   }
   for (uint32_t i = 0; i < record.num_tensor_maps; ++i) {
     const moe_tensor_map_t &map = record.tensor_maps[i];
-    if (tensorMapType(map.dtype) < 0 || map.rank < 1 || map.rank > MOE_TENSOR_MAP_RANK || rung(map.swizzle, 32, 4) < 0 ||
-        rung(map.l2_promotion, 64, 4) < 0)
-      return wrong(format("tensor map %u to have a known dtype, rank 1 to 5, a swizzle of 0, 32, 64 or 128 and a promotion "
-                          "of 0, 64, 128 or 256 bytes, found dtype %u, rank %u, %u and %u",
-                          i, map.dtype, map.rank, map.swizzle, map.l2_promotion));
+    if (tensorMapType(map.dtype) < 0 || map.rank < 1 || map.rank > MOE_TENSOR_MAP_RANK ||
+        rung(map.swizzle, 32, 4) < 0 || rung(map.l2_promotion, 64, 4) < 0)
+      return wrong(
+          format("tensor map %u to have a known dtype, rank 1 to 5, a swizzle of 0, 32, 64 or 128 and a promotion "
+                 "of 0, 64, 128 or 256 bytes, found dtype %u, rank %u, %u and %u",
+                 i, map.dtype, map.rank, map.swizzle, map.l2_promotion));
     if (!driver.tensorMapEncodeTiled)
       return Status(MOE_UNSUPPORTED,
                     "libcuda.so.1: expected the function cuTensorMapEncodeTiled, found none; the driver is too old");
@@ -156,8 +157,7 @@ Status Kernels::load(const Artefact &artefact) {
     if (Result error = driver.moduleGetFunction(&functions[kernel], module, name.c_str()))
       return failure("no kernel " + name, error);
     if (record.shared_bytes > kOrdinarySharedBytes)
-      if (Result error =
-              driver.functionSetAttribute(functions[kernel], kFunctionSharedBytes, int(record.shared_bytes)))
+      if (Result error = driver.functionSetAttribute(functions[kernel], kFunctionSharedBytes, int(record.shared_bytes)))
         return failure(format("kernel %s: %u bytes of shared memory in a block", name.c_str(), record.shared_bytes),
                        error);
     if (record.cluster[0] * record.cluster[1] * record.cluster[2] > kPortableCluster)
@@ -198,7 +198,8 @@ Status Kernels::encode(const moe_tensor_map_t &record, const int64_t *words, uin
   };
   uint32_t rank = record.rank, element = uint32_t(moe_dtype_size(moe_dtype_t(record.dtype)));
   if (record.address >= numWords)
-    return wrong(format("an address in one of %llu words, found word %u", (unsigned long long)numWords, record.address));
+    return wrong(
+        format("an address in one of %llu words, found word %u", (unsigned long long)numWords, record.address));
   uint64_t dims[MOE_TENSOR_MAP_RANK], strides[MOE_TENSOR_MAP_RANK];
   uint32_t box[MOE_TENSOR_MAP_RANK], steps[MOE_TENSOR_MAP_RANK];
   int64_t address = words[record.address];
@@ -215,7 +216,8 @@ Status Kernels::encode(const moe_tensor_map_t &record, const int64_t *words, uin
     if (to == 0 && stride != 1)
       return wrong(format("stride 1 in dim %u, the last one, found %lld", i, (long long)stride));
     if (to > 0 && (stride * element) % 16)
-      return wrong(format("a stride of a multiple of 16 bytes in dim %u, found %lld", i, (long long)(stride * element)));
+      return wrong(
+          format("a stride of a multiple of 16 bytes in dim %u, found %lld", i, (long long)(stride * element)));
     if (record.box[i] < 1 || record.box[i] > 256)
       return wrong(format("a box of 1 to 256 elements in dim %u, found %u", i, record.box[i]));
     if (to == 0 && (record.box[i] * element) % 16)
@@ -252,9 +254,9 @@ Status Kernels::launch(uint32_t kernel, int64_t items, const void *arguments, ui
   if (count > kMaxParams + 1)
     return Status(MOE_UNSUPPORTED, format("expected at most %u parameters, found %u", kMaxParams, count));
   for (uint32_t i = 0; i < count; ++i) {
-    moe_param_t param = record.num_params                  ? record.params[i]
-                        : i < numWords                     ? moe_param_t{MOE_PARAM_WORD, i}
-                                                           : moe_param_t{MOE_PARAM_ITEMS, 0};
+    moe_param_t param = record.num_params ? record.params[i]
+                        : i < numWords    ? moe_param_t{MOE_PARAM_WORD, i}
+                                          : moe_param_t{MOE_PARAM_ITEMS, 0};
     if (param.kind == MOE_PARAM_WORD && param.index >= numWords)
       return Status(MOE_BAD_ARTEFACT, format("parameter %u: expected one of %llu words, found word %u", i,
                                              (unsigned long long)numWords, param.index));

@@ -59,7 +59,8 @@ public:
     SmallVector<Value> active; // [half of the tile][s]
     for (V sum : sums)
       for (int32_t s = 0; s < 2; ++s) {
-        Value gate = SelectColumnsOp::create(b, loc, part, sum, 8 * s, 2), up = SelectColumnsOp::create(b, loc, part, sum, 8 * s + 1, 2);
+        Value gate = SelectColumnsOp::create(b, loc, part, sum, 8 * s, 2),
+              up = SelectColumnsOp::create(b, loc, part, sum, 8 * s + 1, 2);
         active.push_back(activate(gate, up));
       }
     auto perRow = f32Fragment({64}, Layout::Rows);
@@ -74,10 +75,11 @@ public:
     V own = group * n(64) + warp * n(16) + lane;
     ifThen(below(lane, n(16)), [&] {
       ifThen(below(own, t.valid),
-               [&] { store(read(maxima, own, b.getF32Type()) * f32(1.0 / 448), hScales, scaleIndex(t, own)); });
+             [&] { store(read(maxima, own, b.getF32Type()) * f32(1.0 / 448), hScales, scaleIndex(t, own)); });
     });
     for (int64_t half = 0; half < 2; ++half) {
-      Value pairs = packPair(times(active[static_cast<size_t>(2 * half)], inverses), times(active[static_cast<size_t>(2 * half + 1)], inverses));
+      Value pairs = packPair(times(active[static_cast<size_t>(2 * half)], inverses),
+                             times(active[static_cast<size_t>(2 * half + 1)], inverses));
       StoreMatrixOp::create(b, loc, pairs, staging, warpStage() + n(64 * half), kPitch, /*transposed=*/false);
     }
     syncWarp();
@@ -93,11 +95,13 @@ private:
     return map({gate, up}, [&](ArrayRef<V> a) { return inlined(region, a); }, cast<RankedTensorType>(gate.getType()));
   }
   Value times(Value fragment, Value vector) {
-    return map({fragment, vector}, [](ArrayRef<V> a) { return a[0] * a[1]; }, cast<RankedTensorType>(fragment.getType()));
+    return map(
+        {fragment, vector}, [](ArrayRef<V> a) { return a[0] * a[1]; }, cast<RankedTensorType>(fragment.getType()));
   }
   Value packPair(Value even, Value odd) {
     auto type = cast<RankedTensorType>(even.getType());
-    return PackOp::create(b, loc, type.clone(b.getI16Type()), even, odd, TypeAttr::get(Float8E4M3FNType::get(b.getContext())));
+    return PackOp::create(b, loc, type.clone(b.getI16Type()), even, odd,
+                          TypeAttr::get(Float8E4M3FNType::get(b.getContext())));
   }
   /// Copies a staged row piece of 16 bytes to h.
   void storeCodes(const TileInfo &t, V token, V piece, V staged) {
@@ -143,13 +147,15 @@ public:
     for (auto [i, sum] : llvm::enumerate(sums)) {
       syncWarp();
       for (int32_t s = 0; s < 2; ++s) {
-        Value gate = SelectColumnsOp::create(b, loc, part, sum, 8 * s, 2), up = SelectColumnsOp::create(b, loc, part, sum, 8 * s + 1, 2);
+        Value gate = SelectColumnsOp::create(b, loc, part, sum, 8 * s, 2),
+              up = SelectColumnsOp::create(b, loc, part, sum, 8 * s + 1, 2);
         stage(gate, up, warpStage() + n(64 * s), /*transposed=*/false);
       }
       syncWarp();
       for (int64_t pass = 0; pass < 16; pass += 4) {
         V row = shr(lane, 3) + n(pass), piece = lane & n(7);
-        storePiece(t, n(static_cast<int64_t>(i)), group * n(64) + warp * n(16) + row, piece, warpStage() + row * n(kPitch) + shl(piece, 4));
+        storePiece(t, n(static_cast<int64_t>(i)), group * n(64) + warp * n(16) + row, piece,
+                   warpStage() + row * n(kPitch) + shl(piece, 4));
       }
     }
     signal(t, counters);
@@ -157,8 +163,10 @@ public:
 
 private:
   void stage(Value gate, Value up, V place, bool transposed) {
-    Value active = map({gate, up}, [&](ArrayRef<V> a) { return inlined(region, a); }, cast<RankedTensorType>(gate.getType()));
-    StoreMatrixOp::create(b, loc, rounded(active, cast<MemRefType>(h.getType()).getElementType()), staging, place, kPitch, transposed);
+    Value active =
+        map({gate, up}, [&](ArrayRef<V> a) { return inlined(region, a); }, cast<RankedTensorType>(gate.getType()));
+    StoreMatrixOp::create(b, loc, rounded(active, cast<MemRefType>(h.getType()).getElementType()), staging, place,
+                          kPitch, transposed);
   }
   /// Copies a staged row piece of 16 bytes to h.
   void storePiece(const TileInfo &t, V half, V token, V piece, V staged) {
@@ -177,9 +185,11 @@ private:
 };
 } // namespace
 
-std::unique_ptr<Epilogue> moe::makeActivation(OpBuilder &b, Location loc, Region &region, Value h, Value hScales, Value counters) {
+std::unique_ptr<Epilogue> moe::makeActivation(OpBuilder &b, Location loc, Region &region, Value h, Value hScales,
+                                              Value counters) {
   return std::make_unique<Activation>(b, loc, region, h, hScales, counters);
 }
-std::unique_ptr<Epilogue> moe::makeRoundedActivation(OpBuilder &b, Location loc, Region &region, Value h, Value counters) {
+std::unique_ptr<Epilogue> moe::makeRoundedActivation(OpBuilder &b, Location loc, Region &region, Value h,
+                                                     Value counters) {
   return std::make_unique<RoundedActivation>(b, loc, region, h, counters);
 }

@@ -39,8 +39,10 @@ Value Epilogue::map(ValueRange operands, llvm::function_ref<V(ArrayRef<V>)> body
 Value Epilogue::rounded(Value fragment, Type element) {
   if (element.isBF16())
     return fragment; // tile.store_matrix does it
-  return map(fragment, [&](ArrayRef<V> a) { return wrap(arith::BitcastOp::create(b, loc, b.getI16Type(), toFloat(a[0], element))); },
-             cast<RankedTensorType>(fragment.getType()).clone(b.getI16Type()));
+  return map(
+      fragment,
+      [&](ArrayRef<V> a) { return wrap(arith::BitcastOp::create(b, loc, b.getI16Type(), toFloat(a[0], element))); },
+      cast<RankedTensorType>(fragment.getType()).clone(b.getI16Type()));
 }
 
 V Epilogue::withBias(Value sums, Value vector, Type element) {

@@ -17,11 +17,11 @@ static void emit(OpBuilder &b, ExpertProductsOp op) {
                            : makeRoundedActivation(b, loc, op.getEpilogue(), h, op.getCounters());
   // Product 1 has a block of 128 columns of I in a tile, product 2 waits for all of an item's.
   Type biasElement = op.getBiasElement().value_or(Type());
-  Product products[] = {
-      {op.getX(), op.getXScales(), op.getW1(), op.getW1Scales(), jb, up(hidden, depth), /*paired=*/true, /*awaits=*/0, std::move(activation),
-       op.getW1Bias(), biasElement},
-      {h, hScales, op.getW2(), op.getW2Scales(), up(hidden, 256), up(inner, depth), /*paired=*/false, /*awaits=*/jb, makeStoreRows(b, loc, y, hidden),
-       op.getW2Bias(), biasElement, /*cuts=*/scaled && up(inner, depth) >= kCutDepth}};
+  Product products[] = {{op.getX(), op.getXScales(), op.getW1(), op.getW1Scales(), jb, up(hidden, depth),
+                         /*paired=*/true, /*awaits=*/0, std::move(activation), op.getW1Bias(), biasElement},
+                        {h, hScales, op.getW2(), op.getW2Scales(), up(hidden, 256), up(inner, depth), /*paired=*/false,
+                         /*awaits=*/jb, makeStoreRows(b, loc, y, hidden), op.getW2Bias(), biasElement,
+                         /*cuts=*/scaled && up(inner, depth) >= kCutDepth}};
   emitProducts(b, loc, products, op.getItems(), op.getCounters());
 }
 

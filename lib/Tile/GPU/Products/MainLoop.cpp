@@ -23,15 +23,18 @@ constexpr int32_t kProducerRegisters = 40, kConsumerRegisters = 232;
 
 class ProductsKernel : WorkQueue {
 public:
-  ProductsKernel(OpBuilder &b, Location loc, MutableArrayRef<Product> products, Value items, Value counters, bool recycled)
-      : WorkQueue(b, loc, items, counters, llvm::map_to_vector(products, [](Product &p) { return p.blocks; }), products.back().cuts, recycled),
+  ProductsKernel(OpBuilder &b, Location loc, MutableArrayRef<Product> products, Value items, Value counters,
+                 bool recycled)
+      : WorkQueue(b, loc, items, counters, llvm::map_to_vector(products, [](Product &p) { return p.blocks; }),
+                  products.back().cuts, recycled),
         products(products) {
     for (Product &p : products)
       maxScales = std::max(maxScales, scaleWords(p));
   }
 
   void emit() {
-    Type f32 = b.getF32Type(), i8 = b.getI8Type(), element = cast<MemRefType>(products.front().weights.getType()).getElementType();
+    Type f32 = b.getF32Type(), i8 = b.getI8Type(),
+         element = cast<MemRefType>(products.front().weights.getType()).getElementType();
     width = 8 * 128 / element.getIntOrFloatBitWidth();
     weightRing = alloc({kStages, 256, width}, element, true);
     rowRing = alloc({kStages, kMaxRows, width}, element, true);
@@ -44,9 +47,9 @@ public:
       biases = alloc({kSlots, 256}, f32);
     for (Product &p : products)
       p.epilogue->allocate();
-    full = barriers(kStages, 2);       // weights and rows
-    empty = barriers(kStages, 8);      // consumer warps
-    allocate(/*readers=*/9);           // the rows' thread and 8 consumer warps
+    full = barriers(kStages, 2);  // weights and rows
+    empty = barriers(kStages, 8); // consumer warps
+    allocate(/*readers=*/9);      // the rows' thread and 8 consumer warps
     if (scaled() || biased())
       vectorsFull = barriers(kSlots, 1);
     start(/*dependent=*/true);
@@ -77,7 +80,8 @@ private:
     });
   }
   /// A producer's loop over the stages of a tile that is cut: each holds two blocks of K, the last perhaps one.
-  Vs overPairs(int64_t depth, Stage stage, llvm::function_ref<void(Stage, V blocks)> expect, llvm::function_ref<void(V k, int64_t place, Stage)> copy) {
+  Vs overPairs(int64_t depth, Stage stage, llvm::function_ref<void(Stage, V blocks)> expect,
+               llvm::function_ref<void(V k, int64_t place, Stage)> copy) {
     return overStages((depth + 1) / 2, stage, [&](V i, Stage s) {
       V k = shl(fromIndex(i, i32Type()), 1), two = below(k + n(1), n(depth));
       expect(s, depth % 2 ? select(two, n(2), n(1)) : n(2));
@@ -100,31 +104,35 @@ private:
     // Every tile is drawn, the first too: what a tile waits for was drawn before it, by a block that runs. The next one is drawn when all
     // copies of this one are issued: earlier unbalances.
     TileInfo t = draw(n(0));
-    loopWhile({t.tile, t.expert, t.block, t.part, n(1), n(0), n(0)}, [&](ArrayRef<V> a) { return isTile(a[0]); },
-                [&](ArrayRef<V> a) -> Vs {
-                  Vs s = chooseProduct(a[0], [&](size_t i) -> Vs {
-                    Product &p = products[i];
-                    V base = (wide(a[1]) * wide(p.blocks) + wide(a[2])) * wide(p.depth * 32768);
-                    auto whole = [&]() -> Vs {
-                      return overStages(p.depth, {a[5], a[6]}, [&](V k, Stage s) {
-                        ExpectOp::create(b, loc, full, s.index, n(32768));
-                        V offset = base + fromIndex(k, b.getI64Type()) * wide(32768);
-                        CopyBulkOp::create(b, loc, p.weights, offset, view(weightRing, s.index, 1, {256, width}), full, s.index, n(32768));
-                      });
-                    };
-                    auto half = [&]() -> Vs {
-                      V own = base + wide(a[3] - n(1)) * wide(16384);
-                      return overPairs(p.depth, {a[5], a[6]}, [&](Stage s, V blocks) { ExpectOp::create(b, loc, full, s.index, shl(blocks, 14)); },
-                                       [&](V k, int64_t place, Stage s) {
-                                         Value to = view(view(weightRing, s.index, 1, {256, 128}), n(place), 128, {128, 128});
-                                         CopyBulkOp::create(b, loc, p.weights, own + wide(k) * wide(32768), to, full, s.index, n(16384));
-                                       });
-                    };
-                    return p.cuts ? ifElse(a[3] == n(0), whole, half) : whole();
+    loopWhile(
+        {t.tile, t.expert, t.block, t.part, n(1), n(0), n(0)}, [&](ArrayRef<V> a) { return isTile(a[0]); },
+        [&](ArrayRef<V> a) -> Vs {
+          Vs s = chooseProduct(a[0], [&](size_t i) -> Vs {
+            Product &p = products[i];
+            V base = (wide(a[1]) * wide(p.blocks) + wide(a[2])) * wide(p.depth * 32768);
+            auto whole = [&]() -> Vs {
+              return overStages(p.depth, {a[5], a[6]}, [&](V k, Stage s) {
+                ExpectOp::create(b, loc, full, s.index, n(32768));
+                V offset = base + fromIndex(k, b.getI64Type()) * wide(32768);
+                CopyBulkOp::create(b, loc, p.weights, offset, view(weightRing, s.index, 1, {256, width}), full, s.index,
+                                   n(32768));
+              });
+            };
+            auto half = [&]() -> Vs {
+              V own = base + wide(a[3] - n(1)) * wide(16384);
+              return overPairs(
+                  p.depth, {a[5], a[6]},
+                  [&](Stage s, V blocks) { ExpectOp::create(b, loc, full, s.index, shl(blocks, 14)); },
+                  [&](V k, int64_t place, Stage s) {
+                    Value to = view(view(weightRing, s.index, 1, {256, 128}), n(place), 128, {128, 128});
+                    CopyBulkOp::create(b, loc, p.weights, own + wide(k) * wide(32768), to, full, s.index, n(16384));
                   });
-                  TileInfo following = draw(a[4]);
-                  return {following.tile, following.expert, following.block, following.part, a[4] + n(1), s[0], s[1]};
-                });
+            };
+            return p.cuts ? ifElse(a[3] == n(0), whole, half) : whole();
+          });
+          TileInfo following = draw(a[4]);
+          return {following.tile, following.expert, following.block, following.part, a[4] + n(1), s[0], s[1]};
+        });
   }
 
   //===- Rows -----------------------------------------------------------------===//
@@ -169,8 +177,9 @@ private:
           });
         };
         auto half = [&]() -> Vs {
-          return overPairs(p.depth, stage, [&](Stage s, V blocks) { ExpectOp::create(b, loc, full, s.index, all * blocks); },
-                           [&](V k, int64_t place, Stage s) { copy(k, s, place, 2); });
+          return overPairs(
+              p.depth, stage, [&](Stage s, V blocks) { ExpectOp::create(b, loc, full, s.index, all * blocks); },
+              [&](V k, int64_t place, Stage s) { copy(k, s, place, 2); });
         };
         return p.cuts ? ifElse(t.part == n(0), whole, half) : whole();
       });
@@ -195,7 +204,10 @@ private:
       Vs s = chooseProduct(t.tile, [&](size_t i) {
         Product &p = products[i];
         auto whole = [&] { return chooseSize(t, stage, 0, p); };
-        auto half = [&] { return ifElse(t.size == n(0), [&] { return runHalf(t, stage, 8, p); }, [&] { return runHalf(t, stage, kCutRows, p); }); };
+        auto half = [&] {
+          return ifElse(
+              t.size == n(0), [&] { return runHalf(t, stage, 8, p); }, [&] { return runHalf(t, stage, kCutRows, p); });
+        };
         return p.cuts ? ifElse(t.part == n(0), whole, half) : whole();
       });
       return {s[0], s[1]};
@@ -206,7 +218,9 @@ private:
     if (size == 4)
       return scaled() ? runTall(t, stage, p) : runTallExact(t, stage, p);
     return ifElse(
-        t.size == n(size), [&] { return scaled() ? runSwapped(t, stage, 8 << size, p) : runSwappedExact(t, stage, 8 << size, p); }, [&] { return chooseSize(t, stage, size + 1, p); });
+        t.size == n(size),
+        [&] { return scaled() ? runSwapped(t, stage, 8 << size, p) : runSwappedExact(t, stage, 8 << size, p); },
+        [&] { return chooseSize(t, stage, size + 1, p); });
   }
 
   Value columnsOf(Value scales, V index, int64_t count) {
@@ -229,7 +243,8 @@ private:
     Vs all(sums.begin(), sums.end());
     for (auto [i, sum] : llvm::enumerate(all))
       if (p.bias)
-        sum = p.epilogue->withBias(sum, columnsOf(biases, t.slot * n(256) + n(128 * static_cast<int64_t>(i)), 128), p.biasElement);
+        sum = p.epilogue->withBias(sum, columnsOf(biases, t.slot * n(256) + n(128 * static_cast<int64_t>(i)), 128),
+                                   p.biasElement);
     p.epilogue->finishTall(t, all);
   }
   Value biasRows(const TileInfo &t, V first) {
@@ -245,12 +260,14 @@ private:
   MmaOp multiply(ArrayRef<Value> a, ArrayRef<Value> bs, ArrayRef<Value> reuse, ArrayRef<Value> sums = {}) {
     SmallVector<Type> types;
     for (Value v : bs)
-      types.push_back(PendingType::get(b.getContext(), f32Fragment({64, cast<SharedType>(v.getType()).getShape()[0]}, Layout::Mma)));
+      types.push_back(PendingType::get(b.getContext(),
+                                       f32Fragment({64, cast<SharedType>(v.getType()).getShape()[0]}, Layout::Mma)));
     return MmaOp::create(b, loc, types, a, bs, sums, reuse);
   }
   Value zeros(RankedTensorType type) { return splat({f32(0)}, type); }
   /// Loops over the blocks of K with sums of fragments carried.
-  Vs overBlocks(int64_t depth, Stage stage, ArrayRef<Value> sums, llvm::function_ref<SmallVector<Value>(V k, Stage, ArrayRef<Value>)> body) {
+  Vs overBlocks(int64_t depth, Stage stage, ArrayRef<Value> sums,
+                llvm::function_ref<SmallVector<Value>(V k, Stage, ArrayRef<Value>)> body) {
     return loop(index(0), index(depth), carry(stage, sums), [&](V k, ArrayRef<V> a) -> Vs {
       Stage s{a[0], a[1]};
       wait(full, s.index, s.parity);
@@ -287,7 +304,8 @@ private:
       arrive(empty, s.index, true);
       SmallVector<Value> out;
       for (int64_t i = 0; i < 2; ++i)
-        out.push_back(PromoteOp::create(b, loc, type, partial[static_cast<size_t>(i)], sums[static_cast<size_t>(i)], scales, columns, /*pin=*/false));
+        out.push_back(PromoteOp::create(b, loc, type, partial[static_cast<size_t>(i)], sums[static_cast<size_t>(i)],
+                                        scales, columns, /*pin=*/false));
       return out;
     });
     finishSwapped(t, {r[2], r[3]}, count, p);
@@ -307,24 +325,28 @@ private:
       Value columns = columnsOf(scaleRing, s.index * n(kMaxRows) + n(place * kMaxRows / 2), count);
       return PromoteOp::create(b, loc, type, partial, sum, scales, columns, /*pin=*/false);
     };
-    Vs r = overBlocks((p.depth + 1) / 2, stage, {zeros(type)}, [&](V i, Stage s, ArrayRef<Value> sums) -> SmallVector<Value> {
-      V k = shl(i, 1);
-      auto first = operands(0, s), second = operands(1, s);
-      if (p.depth % 2 == 0) {
-        SmallVector<Value> partial = waitFor(multiply({first.first, second.first}, {first.second, second.second}, {}));
-        Value sum = promote(k, 0, s, partial[0], sums[0]);
-        sum = promote(k + n(1), 1, s, partial[1], sum);
-        arrive(empty, s.index, true);
-        return {sum};
-      }
-      Value sum = promote(k, 0, s, waitFor(multiply({first.first}, {first.second}, {}))[0], sums[0]);
-      sum = ifElse(
-          below(k + n(1), n(p.depth)),
-          [&]() -> Vs { return {wrap(promote(k + n(1), 1, s, waitFor(multiply({second.first}, {second.second}, {}))[0], sum))}; },
-          [&]() -> Vs { return {wrap(sum)}; })[0];
-      arrive(empty, s.index, true);
-      return {sum};
-    });
+    Vs r = overBlocks(
+        (p.depth + 1) / 2, stage, {zeros(type)}, [&](V i, Stage s, ArrayRef<Value> sums) -> SmallVector<Value> {
+          V k = shl(i, 1);
+          auto first = operands(0, s), second = operands(1, s);
+          if (p.depth % 2 == 0) {
+            SmallVector<Value> partial =
+                waitFor(multiply({first.first, second.first}, {first.second, second.second}, {}));
+            Value sum = promote(k, 0, s, partial[0], sums[0]);
+            sum = promote(k + n(1), 1, s, partial[1], sum);
+            arrive(empty, s.index, true);
+            return {sum};
+          }
+          Value sum = promote(k, 0, s, waitFor(multiply({first.first}, {first.second}, {}))[0], sums[0]);
+          sum = ifElse(
+              below(k + n(1), n(p.depth)),
+              [&]() -> Vs {
+                return {wrap(promote(k + n(1), 1, s, waitFor(multiply({second.first}, {second.second}, {}))[0], sum))};
+              },
+              [&]() -> Vs { return {wrap(sum)}; })[0];
+          arrive(empty, s.index, true);
+          return {sum};
+        });
     V sum = r[2];
     if (p.bias)
       sum = p.epilogue->withBias(sum, biasRows(t, (t.part - n(1)) * n(128) + group * n(64)), p.biasElement);
@@ -338,7 +360,8 @@ private:
     auto columnScales = f32Fragment({128}, Layout::Columns);
     Vs r = overBlocks(p.depth, stage, {zeros(type), zeros(type)}, [&](V k, Stage s, ArrayRef<Value> sums) {
       V w0 = weightScale(t.slot, k), w1 = weightScale(t.slot, k + n(p.depth));
-      Value scales = ReadVectorOp::create(b, loc, f32Fragment({64}, Layout::Rows), scaleRing, s.index * n(kMaxRows) + group * n(64));
+      Value scales = ReadVectorOp::create(b, loc, f32Fragment({64}, Layout::Rows), scaleRing,
+                                          s.index * n(kMaxRows) + group * n(64));
       Value rows = view(view(rowRing, s.index, 1, {kMaxRows, 128}), group, 64, {64, 128});
       Value weights = view(weightRing, s.index, 1, {256, 128});
       SmallVector<Value> out, partial;
@@ -347,7 +370,8 @@ private:
         partial = waitFor(multiply({rows}, {view(weights, n(i), 128, {128, 128})}, partial));
         if (i)
           arrive(empty, s.index, true);
-        out.push_back(PromoteOp::create(b, loc, type, partial[0], sums[static_cast<size_t>(i)], scales, splat(own, columnScales), /*pin=*/i == 0));
+        out.push_back(PromoteOp::create(b, loc, type, partial[0], sums[static_cast<size_t>(i)], scales,
+                                        splat(own, columnScales), /*pin=*/i == 0));
       }
       return out;
     });
@@ -359,7 +383,8 @@ private:
 
   /// Adds up the products of all blocks of K that `issue` starts on fragments of `types`. One group is in flight while the next one is issued: the
   /// stage of the one in front of it is free then.
-  Vs accumulate(int64_t depth, Stage stage, ArrayRef<RankedTensorType> types, llvm::function_ref<MmaOp(Stage, ArrayRef<Value>)> issue) {
+  Vs accumulate(int64_t depth, Stage stage, ArrayRef<RankedTensorType> types,
+                llvm::function_ref<MmaOp(Stage, ArrayRef<Value>)> issue) {
     Vs init = {stage.index, stage.parity, stage.index};
     for (RankedTensorType type : types)
       init.push_back(wrap(zeros(type)));
@@ -416,13 +441,16 @@ private:
 };
 } // namespace
 
-void moe::emitProducts(OpBuilder &b, Location loc, MutableArrayRef<Product> products, Value items, Value counters, bool recycled) {
+void moe::emitProducts(OpBuilder &b, Location loc, MutableArrayRef<Product> products, Value items, Value counters,
+                       bool recycled) {
   ProductsKernel(b, loc, products, items, counters, recycled).emit();
 }
 
 KernelEmitter moe::productsEmitter(void (*emit)(OpBuilder &b, Operation *op)) {
   KernelEmitter emitter;
-  emitter.items = [](OpBuilder &b, Location loc, Operation *, ValueRange) -> Value { return arith::ConstantIndexOp::create(b, loc, 1 << 20); };
+  emitter.items = [](OpBuilder &b, Location loc, Operation *, ValueRange) -> Value {
+    return arith::ConstantIndexOp::create(b, loc, 1 << 20);
+  };
   emitter.body = [emit](OpBuilder &b, Operation *op, Value, Value) -> LogicalResult {
     emit(b, op);
     return success();

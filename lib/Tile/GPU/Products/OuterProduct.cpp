@@ -23,7 +23,8 @@ using namespace mlir::moe::tile;
 
 namespace {
 constexpr int64_t kStages = 4, kSide = 64; // rows and columns of a box
-constexpr int64_t kTileRows = 128, kTileColumns = 256, kRowBoxes = kTileRows / kSide, kColumnBoxes = kTileColumns / kSide;
+constexpr int64_t kTileRows = 128, kTileColumns = 256, kRowBoxes = kTileRows / kSide,
+                  kColumnBoxes = kTileColumns / kSide;
 constexpr int64_t kBoxElements = kSide * kSide, kStageBytes = (kRowBoxes + kColumnBoxes) * kBoxElements * 2;
 constexpr int64_t kConsumers = 256;
 constexpr int kThreads = 384;
@@ -35,9 +36,11 @@ MemRefType buffer(Value v) { return cast<MemRefType>(v.getType()); }
 class OuterProduct : BlockCode {
 public:
   OuterProduct(OpBuilder &b, GroupedOuterProductOp op)
-      : BlockCode(b, op.getLoc()), op(op), out(op.getOuts().front()), groups(buffer(out).getDimSize(0)), rows(buffer(out).getDimSize(1)),
-        columns(buffer(out).getDimSize(2)) {}
-  static int64_t tilesOfGroup(MemRefType out) { return upTo(out.getDimSize(1), kTileRows) * upTo(out.getDimSize(2), kTileColumns); }
+      : BlockCode(b, op.getLoc()), op(op), out(op.getOuts().front()), groups(buffer(out).getDimSize(0)),
+        rows(buffer(out).getDimSize(1)), columns(buffer(out).getDimSize(2)) {}
+  static int64_t tilesOfGroup(MemRefType out) {
+    return upTo(out.getDimSize(1), kTileRows) * upTo(out.getDimSize(2), kTileColumns);
+  }
 
   void emit() {
     Type element = buffer(op.getX()).getElementType();
@@ -65,17 +68,24 @@ private:
 
   void forEachTile(llvm::function_ref<Stage(const Tile &, Stage)> body) {
     int64_t across = upTo(columns, kTileColumns), own = tilesOfGroup(buffer(out));
-    loopWhile({id(IdKind::Block), n(0), n(0)}, [&](ArrayRef<V> a) { return below(a[0], n(groups * own)); },
-              [&](ArrayRef<V> a) -> Vs {
-                V group = a[0] / n(own), part = a[0] % n(own);
-                V begin = load(op.getOffsets(), group, i32Type()), end = load(op.getOffsets(), group + n(1), i32Type());
-                Tile t{group, begin, end, part / n(across) * n(kTileRows), part % n(across) * n(kTileColumns), shr(end - begin + n(kSide - 1), 6)};
-                Stage after = body(t, {a[1], a[2]});
-                return {a[0] + id(IdKind::Blocks), after.index, after.parity};
-              });
+    loopWhile(
+        {id(IdKind::Block), n(0), n(0)}, [&](ArrayRef<V> a) { return below(a[0], n(groups * own)); },
+        [&](ArrayRef<V> a) -> Vs {
+          V group = a[0] / n(own), part = a[0] % n(own);
+          V begin = load(op.getOffsets(), group, i32Type()), end = load(op.getOffsets(), group + n(1), i32Type());
+          Tile t{group,
+                 begin,
+                 end,
+                 part / n(across) * n(kTileRows),
+                 part % n(across) * n(kTileColumns),
+                 shr(end - begin + n(kSide - 1), 6)};
+          Stage after = body(t, {a[1], a[2]});
+          return {a[0] + id(IdKind::Blocks), after.index, after.parity};
+        });
   }
   /// Runs `body` for each box of rows, in the next stage; `carried` goes through.
-  Vs overBoxes(const Tile &t, Stage stage, ArrayRef<V> carried, llvm::function_ref<Vs(V row, Stage, ArrayRef<V>)> body) {
+  Vs overBoxes(const Tile &t, Stage stage, ArrayRef<V> carried,
+               llvm::function_ref<Vs(V row, Stage, ArrayRef<V>)> body) {
     Vs init = {stage.index, stage.parity};
     llvm::append_range(init, carried);
     return loop(index(0), toIndex(t.boxes), init, [&](V i, ArrayRef<V> a) -> Vs {
@@ -96,7 +106,8 @@ private:
         ExpectOp::create(b, loc, full, s.index, n(kStageBytes));
         auto copy = [&](Value source, V column, Value ring, int64_t boxes) {
           for (int64_t i = 0; i < boxes; ++i)
-            CopyBoxOp::create(b, loc, source, ValueRange{row, column + n(i * kSide)}, box(ring, s.index, boxes, n(i)), full, s.index);
+            CopyBoxOp::create(b, loc, source, ValueRange{row, column + n(i * kSide)}, box(ring, s.index, boxes, n(i)),
+                              full, s.index);
         };
         copy(op.getDy(), t.row, dyRing, kRowBoxes);
         copy(op.getX(), t.column, xRing, kColumnBoxes);
@@ -118,15 +129,17 @@ private:
         V own = t.end - row;
         ifThen(below(own, n(kSide)), [&] { clear(s, own, thread); });
         Value x = view(xRing, s.index, kColumnBoxes, {kColumnBoxes, kSide, kSide});
-        auto product = MmaOp::create(b, loc, TypeRange(PendingType::get(b.getContext(), type)), box(dyRing, s.index, kRowBoxes, group), x, sums[0].v,
-                                     ValueRange(), /*transposed=*/true);
+        auto product =
+            MmaOp::create(b, loc, TypeRange(PendingType::get(b.getContext(), type)),
+                          box(dyRing, s.index, kRowBoxes, group), x, sums[0].v, ValueRange(), /*transposed=*/true);
         auto done = MmaWaitOp::create(b, loc, TypeRange(type), product.getPending(), b.getI32IntegerAttr(0));
         arrive(empty, s.index, true);
         return {wrap(done.getFragments()[0])};
       });
       V first = t.row + group * n(kSide);
       V offset = (wide(t.group) * wide(rows) + wide(first)) * wide(columns) + wide(t.column);
-      StoreFragmentOp::create(b, loc, r[2], out, offset, n(rows) - first, n(columns) - t.column, b.getI64IntegerAttr(columns));
+      StoreFragmentOp::create(b, loc, r[2], out, offset, n(rows) - first, n(columns) - t.column,
+                              b.getI64IntegerAttr(columns));
       return {r[0], r[1]};
     });
   }
@@ -158,10 +171,11 @@ std::optional<KernelEmitter> moe::emitGroupedOuterProduct(Operation *o) {
   MemRefType dy = buffer(op.getDy()), x = buffer(op.getX()), out = buffer(op.getOuts().front());
   Type element = x.getElementType(), result = out.getElementType();
   // Boxes are cut from rows of whole 16 bytes; tiles are counted in 32 bits.
-  bool plain = llvm::all_of(op->getOperandTypes(), [](Type type) { return cast<MemRefType>(type).getLayout().isIdentity(); });
-  if (!plain || !(element.isBF16() || element.isF16()) || !(result.isF32() || result.isBF16() || result.isF16()) || !out.hasStaticShape() ||
-      out.getDimSize(1) % 8 || out.getDimSize(2) % 8 || dy.isDynamicDim(1) || x.isDynamicDim(1) || !isa<BlockArgument>(op.getDy()) ||
-      !isa<BlockArgument>(op.getX()))
+  bool plain =
+      llvm::all_of(op->getOperandTypes(), [](Type type) { return cast<MemRefType>(type).getLayout().isIdentity(); });
+  if (!plain || !(element.isBF16() || element.isF16()) || !(result.isF32() || result.isBF16() || result.isF16()) ||
+      !out.hasStaticShape() || out.getDimSize(1) % 8 || out.getDimSize(2) % 8 || dy.isDynamicDim(1) ||
+      x.isDynamicDim(1) || !isa<BlockArgument>(op.getDy()) || !isa<BlockArgument>(op.getX()))
     return std::nullopt;
   int64_t tiles = OuterProduct::tilesOfGroup(out);
   if (out.getDimSize(0) > (int64_t(1) << 30) / std::max<int64_t>(tiles, 1))
@@ -175,6 +189,9 @@ std::optional<KernelEmitter> moe::emitGroupedOuterProduct(Operation *o) {
     OuterProduct(b, cast<GroupedOuterProductOp>(op)).emit();
     return success();
   };
-  emitter.block = BlockLaunch{kThreads, BlockLaunch::PerMultiprocessor, /*dependent=*/true, {{0, {kSide, kSide}, 128}, {1, {kSide, kSide}, 128}}};
+  emitter.block = BlockLaunch{kThreads,
+                              BlockLaunch::PerMultiprocessor,
+                              /*dependent=*/true,
+                              {{0, {kSide, kSide}, 128}, {1, {kSide, kSide}, 128}}};
   return emitter;
 }

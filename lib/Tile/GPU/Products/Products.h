@@ -14,9 +14,9 @@
 
 namespace mlir::moe {
 
-constexpr int64_t kMaxRows = 128;    // rows of an item
-constexpr int64_t kPitch = 144;      // bytes from one staged row of 128 to the next: no bank conflicts
-constexpr int64_t kConsumers = 256;  // threads of the two warpgroups that compute
+constexpr int64_t kMaxRows = 128;   // rows of an item
+constexpr int64_t kPitch = 144;     // bytes from one staged row of 128 to the next: no bank conflicts
+constexpr int64_t kConsumers = 256; // threads of the two warpgroups that compute
 
 /// What becomes of a tile's sums: called in code of the two warpgroups that hold them.
 class Epilogue : protected BlockCode {
@@ -70,32 +70,35 @@ constexpr int64_t kCutDepth = 12;
 
 /// Sums of rows with the weights of their expert: sum_k rows[p, k] * weights[e, n, k].
 struct Product {
-  Value rows, rowScales;       ///< [depth, R, 128 bytes] as moe.expert_products has x, and [depth, R] f32 (FP8)
-  Value weights, weightScales; ///< [E, blocks, depth, 256, 128 bytes], [E, blocks, L] f32 (FP8): `depth` scales of each half
-  int64_t blocks, depth;       ///< tiles of 256 weight rows; blocks of 128 bytes of K
-  bool paired;                 ///< gate and up alternate every 8 weight rows, and their scales are the two halves
-  int64_t awaits;              ///< the rows are there after so many signals of the item's counter; 0: before the kernel
+  Value rows, rowScales; ///< [depth, R, 128 bytes] as moe.expert_products has x, and [depth, R] f32 (FP8)
+  Value weights,
+      weightScales;      ///< [E, blocks, depth, 256, 128 bytes], [E, blocks, L] f32 (FP8): `depth` scales of each half
+  int64_t blocks, depth; ///< tiles of 256 weight rows; blocks of 128 bytes of K
+  bool paired;           ///< gate and up alternate every 8 weight rows, and their scales are the two halves
+  int64_t awaits;        ///< the rows are there after so many signals of the item's counter; 0: before the kernel
   std::unique_ptr<Epilogue> epilogue;
-  Value bias = {};             ///< [E, blocks, 256] f32, of the weight rows in their order; or none
-  Type biasElement = {};       ///< in which it is added
-  bool cuts = false;           ///< the last product alone: tiles of few rows may be cut in two; the epilogue has finishHalf
+  Value bias = {};       ///< [E, blocks, 256] f32, of the weight rows in their order; or none
+  Type biasElement = {}; ///< in which it is added
+  bool cuts = false;     ///< the last product alone: tiles of few rows may be cut in two; the epilogue has finishHalf
 };
 
 /// Activation of gate and up (`region`), requantization in blocks of 1 x 128, and a signal for whoever reads the rows of h.
-std::unique_ptr<Epilogue> makeActivation(OpBuilder &b, Location loc, Region &region, Value h, Value hScales, Value counters);
+std::unique_ptr<Epilogue> makeActivation(OpBuilder &b, Location loc, Region &region, Value h, Value hScales,
+                                         Value counters);
 /// The same in a format of 16 bits: h holds the rounded a.
 std::unique_ptr<Epilogue> makeRoundedActivation(OpBuilder &b, Location loc, Region &region, Value h, Value counters);
 /// Rows of y [R, columns] of a 16-bit float, columns a multiple of 8. With `shift`, place q of group g is row q - shift[g].
 std::unique_ptr<Epilogue> makeStoreRows(OpBuilder &b, Location loc, Value y, int64_t columns, Value shift = {});
 /// The same for any number of columns and any float up to 32 bits, each element region(sum, an element of each extra) of extras of `kinds`
 /// (moe.row_product).
-std::unique_ptr<Epilogue> makeStoreResult(OpBuilder &b, Location loc, Value y, int64_t columns, Value shift, Region &region, ValueRange extras,
-                                          ArrayRef<int64_t> kinds);
+std::unique_ptr<Epilogue> makeStoreResult(OpBuilder &b, Location loc, Value y, int64_t columns, Value shift,
+                                          Region &region, ValueRange extras, ArrayRef<int64_t> kinds);
 
 /// A kernel of persistent blocks whose body is `emit`, which calls emitProducts once.
 KernelEmitter productsEmitter(void (*emit)(OpBuilder &b, Operation *op));
 /// `recycled`: the counter of tiles is zero again in the end.
-void emitProducts(OpBuilder &b, Location loc, MutableArrayRef<Product> products, Value items, Value counters, bool recycled = false);
+void emitProducts(OpBuilder &b, Location loc, MutableArrayRef<Product> products, Value items, Value counters,
+                  bool recycled = false);
 
 } // namespace mlir::moe
 

@@ -18,12 +18,16 @@ static void emit(OpBuilder &b, RowProductOp op) {
   Location loc = op.getLoc();
   auto weights = cast<MemRefType>(op.getWeights().getType());
   int64_t columns = op.getColumns();
-  Value y = op.getOuts().front(), shift = weights.getDimSize(0) > 1 ? op.getShift() : Value(); // one group stands at place 0
-  auto epilogue = roundsItsSum(op.getEpilogue()) && columns % 8 == 0
-                      ? makeStoreRows(b, loc, y, columns, shift)
-                      : makeStoreResult(b, loc, y, columns, shift, op.getEpilogue(), op.getExtras(), op.getExtraKinds());
-  Product products[] = {{op.getX(), op.getXScales(), op.getWeights(), op.getWeightScales(), weights.getDimSize(1), weights.getDimSize(2),
-                         /*paired=*/false, /*awaits=*/0, std::move(epilogue), /*bias=*/{}, /*biasElement=*/{}, /*cuts=*/op.getXScales() && weights.getDimSize(2) >= kCutDepth}};
+  Value y = op.getOuts().front(),
+        shift = weights.getDimSize(0) > 1 ? op.getShift() : Value(); // one group stands at place 0
+  auto epilogue =
+      roundsItsSum(op.getEpilogue()) && columns % 8 == 0
+          ? makeStoreRows(b, loc, y, columns, shift)
+          : makeStoreResult(b, loc, y, columns, shift, op.getEpilogue(), op.getExtras(), op.getExtraKinds());
+  Product products[] = {{op.getX(), op.getXScales(), op.getWeights(), op.getWeightScales(), weights.getDimSize(1),
+                         weights.getDimSize(2),
+                         /*paired=*/false, /*awaits=*/0, std::move(epilogue), /*bias=*/{}, /*biasElement=*/{},
+                         /*cuts=*/op.getXScales() && weights.getDimSize(2) >= kCutDepth}};
   emitProducts(b, loc, products, op.getItems(), op.getCounters(), /*recycled=*/true);
 }
 

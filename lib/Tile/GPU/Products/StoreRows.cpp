@@ -26,7 +26,8 @@ protected:
 
 class StoreRows : public StoreFragments {
 public:
-  StoreRows(OpBuilder &b, Location loc, Value y, int64_t columns, Value shift) : StoreFragments(b, loc), y(y), shift(shift), hidden(columns) {}
+  StoreRows(OpBuilder &b, Location loc, Value y, int64_t columns, Value shift)
+      : StoreFragments(b, loc), y(y), shift(shift), hidden(columns) {}
 
   void finishTall(const TileInfo &t, ArrayRef<V> sums) override {
     auto part = f32Fragment({64, 64}, Layout::Mma);
@@ -80,7 +81,8 @@ private:
 /// Sums reach the threads that store them in two halves of 16 bits, so that they keep all their bits: 8 columns of a row to a thread.
 class StoreResult : public StoreFragments {
 public:
-  StoreResult(OpBuilder &b, Location loc, Value y, int64_t columns, Value shift, Region &region, ValueRange extras, ArrayRef<int64_t> kinds)
+  StoreResult(OpBuilder &b, Location loc, Value y, int64_t columns, Value shift, Region &region, ValueRange extras,
+              ArrayRef<int64_t> kinds)
       : StoreFragments(b, loc), y(y), shift(shift), width(columns), region(region), extras(extras), kinds(kinds) {}
 
   void finishTall(const TileInfo &t, ArrayRef<V> sums) override {
@@ -93,10 +95,12 @@ public:
         syncWarp();
         stageHalves(columns, warpStage(), 64, /*transposed=*/false);
         syncWarp();
-        V piece = lane & n(3), column = t.block * n(256) + n(128 * static_cast<int64_t>(i) + 32 * quarter) + shl(piece, 3);
+        V piece = lane & n(3),
+          column = t.block * n(256) + n(128 * static_cast<int64_t>(i) + 32 * quarter) + shl(piece, 3);
         loop(index(0), index(2), [&](V pass) {
           V staged = shr(lane, 2) + shl(fromIndex(pass, i32Type()), 3), own = group * n(64) + warp * n(16) + staged;
-          storeEightColumns(t, below(own, t.valid), row + own, column, warpStage() + staged * n(kPitch) + shl(piece, 4), 64);
+          storeEightColumns(t, below(own, t.valid), row + own, column, warpStage() + staged * n(kPitch) + shl(piece, 4),
+                            64);
         });
       }
   }
@@ -106,13 +110,16 @@ private:
     V place = group * n(64 * kPitch), within = thread & n(127), barrier = group + n(2), row = firstRow(t, shift);
     int64_t chunk = std::min<int64_t>(count, 32);
     for (int64_t first = 0; first < count; first += chunk) {
-      Value part = chunk == count ? sum.v : SelectColumnsOp::create(b, loc, f32Fragment({64, chunk}, Layout::Mma), sum, static_cast<int32_t>(first / 8), 1);
+      Value part = chunk == count ? sum.v
+                                  : SelectColumnsOp::create(b, loc, f32Fragment({64, chunk}, Layout::Mma), sum,
+                                                            static_cast<int32_t>(first / 8), 1);
       sync(barrier, 128);
       stageHalves(part, place + warp * n(32), 32 * kPitch, /*transposed=*/true);
       sync(barrier, 128);
       V column = firstColumn + shl(within & n(7), 3);
       loop(index(0), index((chunk + 15) / 16), [&](V pass) {
-        V token = shr(within, 3) + shl(fromIndex(pass, i32Type()), 4), own = token + n(first), inside = below(own, t.valid);
+        V token = shr(within, 3) + shl(fromIndex(pass, i32Type()), 4), own = token + n(first),
+          inside = below(own, t.valid);
         if (chunk < 16)
           inside = inside & below(token, n(chunk));
         storeEightColumns(t, inside, row + own, column, place + token * n(kPitch) + shl(within & n(7), 4), 32 * kPitch);
@@ -123,7 +130,12 @@ private:
   void stageHalves(Value fragment, V place, int64_t apart, bool transposed) {
     auto type = cast<RankedTensorType>(fragment.getType()).clone(b.getI16Type());
     for (int64_t lower = 0; lower < 2; ++lower) {
-      Value half = map(fragment, [&](ArrayRef<V> a) { return wrap(arith::TruncIOp::create(b, loc, b.getI16Type(), lower ? asBits(a[0]) : shr(asBits(a[0]), 16))); }, type);
+      Value half = map(
+          fragment,
+          [&](ArrayRef<V> a) {
+            return wrap(arith::TruncIOp::create(b, loc, b.getI16Type(), lower ? asBits(a[0]) : shr(asBits(a[0]), 16)));
+          },
+          type);
       StoreMatrixOp::create(b, loc, half, staging, lower ? place + n(apart) : place, kPitch, transposed);
     }
   }
@@ -142,7 +154,8 @@ private:
       if (width % 8 == 0) {
         SmallVector<Vs> values = {sums};
         for (auto [extra, kind] : llvm::zip(extras, kinds))
-          values.push_back(kind == 3 ? Vs(8, load(extra, row, typeOf(extra))) : loadEight(extra, extraAt(t, kind, at, row, column)));
+          values.push_back(kind == 3 ? Vs(8, load(extra, row, typeOf(extra)))
+                                     : loadEight(extra, extraAt(t, kind, at, row, column)));
         Vs out;
         for (size_t i = 0; i < 8; ++i)
           out.push_back(inlined(region, llvm::map_to_vector(values, [&](Vs &v) { return v[i]; })));
@@ -153,7 +166,8 @@ private:
         ifThen(below(column + n(i), n(width)), [&] {
           Vs values = {sums[static_cast<size_t>(i)]};
           for (auto [extra, kind] : llvm::zip(extras, kinds))
-            values.push_back(load(extra, kind == 3 ? wide(row) : extraAt(t, kind, at, row, column) + wide(i), typeOf(extra)));
+            values.push_back(
+                load(extra, kind == 3 ? wide(row) : extraAt(t, kind, at, row, column) + wide(i), typeOf(extra)));
           store(inlined(region, values), y, at + wide(i));
         });
     });
@@ -174,7 +188,7 @@ private:
 std::unique_ptr<Epilogue> moe::makeStoreRows(OpBuilder &b, Location loc, Value y, int64_t columns, Value shift) {
   return std::make_unique<StoreRows>(b, loc, y, columns, shift);
 }
-std::unique_ptr<Epilogue> moe::makeStoreResult(OpBuilder &b, Location loc, Value y, int64_t columns, Value shift, Region &region, ValueRange extras,
-                                               ArrayRef<int64_t> kinds) {
+std::unique_ptr<Epilogue> moe::makeStoreResult(OpBuilder &b, Location loc, Value y, int64_t columns, Value shift,
+                                               Region &region, ValueRange extras, ArrayRef<int64_t> kinds) {
   return std::make_unique<StoreResult>(b, loc, y, columns, shift, region, extras, kinds);
 }

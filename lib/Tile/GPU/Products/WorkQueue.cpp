@@ -27,7 +27,8 @@ void WorkQueue::open() {
 Vs WorkQueue::chooseProduct(V tile, llvm::function_ref<Vs(size_t)> body, size_t from) {
   if (from + 1 == blocks.size())
     return body(from);
-  return ifElse(below(tile, ends[from]), [&] { return body(from); }, [&] { return chooseProduct(tile, body, from + 1); });
+  return ifElse(
+      below(tile, ends[from]), [&] { return body(from); }, [&] { return chooseProduct(tile, body, from + 1); });
 }
 
 /// Decodes a tile number. Items of one expert stand in groups; inside one the item runs fastest, so that blocks that run side by
@@ -53,7 +54,8 @@ Vs WorkQueue::entryOf(V tile, int64_t blocksPerItem) {
   };
   V at = tile / n(blocksPerItem);
   Vs own = entry(at);
-  V group = select(ends.back() == n(0), n(1), shr(own[3], 4) & n(255)); // an empty list's unused entry may hold anything
+  V group =
+      select(ends.back() == n(0), n(1), shr(own[3], 4) & n(255)); // an empty list's unused entry may hold anything
   Vs r = ifElse(
       group == n(1), [&]() -> Vs { return {own[0], own[1], own[2], own[3], tile % n(blocksPerItem), at}; },
       [&]() -> Vs {
@@ -95,18 +97,21 @@ void WorkQueue::forEachTile(bool warp, Stage stage, llvm::function_ref<Stage(con
     wait(published, slot, shr(number, 2) & n(1));
     V base = slot * n(kSlotWords);
     V lo = read(queue, base, words4()), hi = read(queue, base + n(4), words4());
-    return {element(lo, 0), element(lo, 1), element(lo, 2), element(lo, 3), element(hi, 0), element(hi, 1), element(hi, 2), element(hi, 3), slot};
+    return {element(lo, 0), element(lo, 1), element(lo, 2),
+            element(lo, 3), element(hi, 0), element(hi, 1),
+            element(hi, 2), element(hi, 3), slot};
   };
   Vs init = take(n(0));
   init.append({n(0), stage.index, stage.parity});
-  loopWhile(init, [&](ArrayRef<V> a) { return isTile(a[0]); },
-              [&](ArrayRef<V> a) -> Vs {
-                TileInfo t{a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8]};
-                Stage after = body(t, a[9], {a[10], a[11]});
-                arrive(released, t.slot, warp);
-                V number = a[9] + n(1);
-                Vs r = take(number);
-                r.append({number, after.index, after.parity});
-                return r;
-              });
+  loopWhile(
+      init, [&](ArrayRef<V> a) { return isTile(a[0]); },
+      [&](ArrayRef<V> a) -> Vs {
+        TileInfo t{a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8]};
+        Stage after = body(t, a[9], {a[10], a[11]});
+        arrive(released, t.slot, warp);
+        V number = a[9] + n(1);
+        Vs r = take(number);
+        r.append({number, after.index, after.parity});
+        return r;
+      });
 }

@@ -13,12 +13,13 @@
 
 namespace mlir::moe {
 
-constexpr int64_t kSlots = 4;        // tiles published ahead
-constexpr int64_t kSlotWords = 8;    // tile, expert, row0, valid, size, block, item, part
-constexpr int64_t kCounters = 16;    // counters[0]: next tile; counters[16 + item]: finished blocks of a product that another waits for
-constexpr int64_t kItems = 4;        // items[0]: entries; items[1]: no item has more rows; items[4]: the first entry
-constexpr int64_t kCutRows = 16;     // rows of an item of which a tile may be cut
-constexpr int64_t kCutTiles = 1;     // tiles of each block that are cut, the last ones
+constexpr int64_t kSlots = 4;     // tiles published ahead
+constexpr int64_t kSlotWords = 8; // tile, expert, row0, valid, size, block, item, part
+constexpr int64_t kCounters =
+    16; // counters[0]: next tile; counters[16 + item]: finished blocks of a product that another waits for
+constexpr int64_t kItems = 4;    // items[0]: entries; items[1]: no item has more rows; items[4]: the first entry
+constexpr int64_t kCutRows = 16; // rows of an item of which a tile may be cut
+constexpr int64_t kCutTiles = 1; // tiles of each block that are cut, the last ones
 
 /// What a role knows about the tile it works on.
 struct TileInfo {
