@@ -103,7 +103,7 @@ Value reduceFlagged(OnnxLowering &l, Value x, ArrayRef<Value> flags, Value init,
 
 template <Kind kind> LogicalResult lowerReduce(OnnxLowering &l) {
   int64_t rank = l.rankOf(0);
-  Type elem = l.elementOf(0), wide = computeType(elem);
+  Type elem = l.elementOf(0);
   bool uns = isUnsigned(elem), isFloat = isa<FloatType>(elem);
   bool keep = l.intAttr("keepdims", 1), noop = l.intAttr("noop_with_empty_axes", 0);
   Value axesInput = l.onnxInput(1);

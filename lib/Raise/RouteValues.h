@@ -29,8 +29,8 @@ enum class RouteKind {
 
 struct RouteFact {
   RouteKind kind = RouteKind::None;
-  std::optional<int64_t> expert; // only this expert's part
-  std::optional<int64_t> slot;   // of the kinds that have one slot: which
+  std::optional<int64_t> expert = {}; // only this expert's part
+  std::optional<int64_t> slot = {};   // of the kinds that have one slot: which
 };
 
 /// Coordinates of the nonzero elements of a mask: `dims[i]` is the dimension of the mask that component i runs over. Or

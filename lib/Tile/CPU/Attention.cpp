@@ -154,8 +154,8 @@ void AttentionKernel::item(V itsBatch, V itsHead, V first, V count) {
     V j0 = t * tile, keys = c.min(tile, hi - j0);
     packTile(j0, keys);
     c.loop(zero, blocks, [&](V s) {
-      auto [r0, n] = blockOf(s);
-      V mine = keys;
+      std::pair<V, V> block = blockOf(s);
+      V r0 = block.first, n = block.second, mine = keys;
       if (op.getCausal())
         mine = c.min(keys, position + first + r0 + n - j0);
       c.ifThen(zero < mine, [&] { rows(s, r0, n, j0, mine); });
@@ -167,7 +167,8 @@ void AttentionKernel::item(V itsBatch, V itsHead, V first, V count) {
   Type element = cast<MemRefType>(out.getType()).getElementType();
   auto stored = VectorType::get({kPanel}, element);
   c.loop(zero, blocks, [&](V s) {
-    auto [r0, n] = blockOf(s);
+    std::pair<V, V> block = blockOf(s);
+    V r0 = block.first, n = block.second;
     c.loop(zero, n, [&](V r) {
       V sum = c.wrap(vector::ReductionOp::create(b, c.loc, vector::CombiningKind::ADD,
                                                  lineOf(totals, (s * most + r) * c.index(kPanel)),
