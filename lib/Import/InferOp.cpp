@@ -16,64 +16,16 @@ static const llvm::StringMap<R::Rule> &rules() {
       for (StringRef name : names)
         t[name] = rule;
     };
-    put(&R::sameAsFirst, {"Abs",
-                          "Acos",
-                          "Acosh",
-                          "Asin",
-                          "Asinh",
-                          "Atan",
-                          "Atanh",
-                          "BitwiseNot",
-                          "Ceil",
-                          "Celu",
-                          "Clip",
-                          "Cos",
-                          "Cosh",
-                          "CumProd",
-                          "CumSum",
-                          "Elu",
-                          "Erf",
-                          "Exp",
-                          "Floor",
-                          "Gelu",
-                          "HardSigmoid",
-                          "HardSwish",
-                          "Hardmax",
-                          "Identity",
-                          "LRN",
-                          "LeakyRelu",
-                          "Log",
-                          "LogSoftmax",
-                          "LpNormalization",
-                          "MeanVarianceNormalization",
-                          "Mish",
-                          "Neg",
-                          "Not",
-                          "Reciprocal",
-                          "Relu",
-                          "Round",
-                          "Selu",
-                          "Shrink",
-                          "Sigmoid",
-                          "Sign",
-                          "Sin",
-                          "Sinh",
-                          "Softmax",
-                          "Softplus",
-                          "Softsign",
-                          "Sqrt",
-                          "Swish",
-                          "Tan",
-                          "Tanh",
-                          "ThresholdedRelu",
-                          "Trilu",
-                          "RotaryEmbedding",
-                          "ms.FastGelu",
-                          "ms.Gelu",
-                          "ms.QuickGelu",
-                          "ms.RotaryEmbedding"});
-    put(&R::elementwise, {"Add", "And", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Div", "Max", "Mean",
-                          "Min", "Mod", "Mul", "Or", "PRelu", "Pow", "Sub", "Sum", "SwiGLU", "Xor"});
+    // clang-format off: it would give each name a line
+    put(&R::sameAsFirst,
+        {"Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BitwiseNot", "Ceil", "Celu", "Clip", "Cos", "Cosh",
+         "CumProd", "CumSum", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish", "Hardmax", "Identity",
+         "LRN", "LeakyRelu", "Log", "LogSoftmax", "LpNormalization", "MeanVarianceNormalization", "Mish", "Neg", "Not",
+         "Reciprocal", "Relu", "Round", "Selu", "Shrink", "Sigmoid", "Sign", "Sin", "Sinh", "Softmax", "Softplus",
+         "Softsign", "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu", "Trilu", "RotaryEmbedding", "ms.FastGelu",
+         "ms.Gelu", "ms.QuickGelu", "ms.RotaryEmbedding"});
+    put(&R::elementwise, {"Add", "And", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Div", "Max", "Mean", "Min", "Mod",
+                          "Mul", "Or", "PRelu", "Pow", "Sub", "Sum", "SwiGLU", "Xor"});
     put(&R::comparison, {"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"});
     put(&R::predicate, {"IsInf", "IsNaN"});
     put(&R::where, {"Where"});
@@ -133,6 +85,7 @@ static const llvm::StringMap<R::Rule> &rules() {
     put(&R::globalPool, {"GlobalAveragePool", "GlobalMaxPool"});
     put(&R::attention, {"Attention"});
     put(&R::fusedAttention, {"ms.GroupQueryAttention", "ms.MultiHeadAttention"});
+    // clang-format on
     return t;
   }();
   return table;
@@ -146,61 +99,18 @@ static unsigned countFloats(StringRef name) {
       for (StringRef name : names)
         t[name] = count;
     };
-    put(1, {"Acos",
-            "Acosh",
-            "Asin",
-            "Asinh",
-            "Atan",
-            "Atanh",
-            "AveragePool",
-            "Ceil",
-            "Celu",
-            "Cos",
-            "Cosh",
-            "Elu",
-            "Exp",
-            "Floor",
-            "Gelu",
-            "GlobalAveragePool",
-            "GlobalMaxPool",
-            "HardSigmoid",
-            "HardSwish",
-            "Hardmax",
-            "IsInf",
-            "IsNaN",
-            "LRN",
-            "LeakyRelu",
-            "Log",
-            "LogSoftmax",
-            "LpNormalization",
-            "LpPool",
-            "MeanVarianceNormalization",
-            "Mish",
-            "NegativeLogLikelihoodLoss",
-            "Reciprocal",
-            "Round",
-            "Selu",
-            "Sigmoid",
-            "Sin",
-            "Sinh",
-            "Softmax",
-            "SoftmaxCrossEntropyLoss",
-            "Softplus",
-            "Softsign",
-            "Sqrt",
-            "Swish",
-            "Tan",
-            "Tanh",
-            "ThresholdedRelu",
-            "ms.FastGelu",
-            "ms.Gelu",
-            "ms.MatMulNBits",
-            "ms.QuickGelu",
-            "ms.RotaryEmbedding"});
+    // clang-format off
+    put(1, {"Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "AveragePool", "Ceil", "Celu", "Cos", "Cosh", "Elu", "Exp",
+            "Floor", "Gelu", "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid", "HardSwish", "Hardmax", "IsInf", "IsNaN",
+            "LRN", "LeakyRelu", "Log", "LogSoftmax", "LpNormalization", "LpPool", "MeanVarianceNormalization", "Mish",
+            "NegativeLogLikelihoodLoss", "Reciprocal", "Round", "Selu", "Sigmoid", "Sin", "Sinh", "Softmax",
+            "SoftmaxCrossEntropyLoss", "Softplus", "Softsign", "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu",
+            "ms.FastGelu", "ms.Gelu", "ms.MatMulNBits", "ms.QuickGelu", "ms.RotaryEmbedding"});
     put(2, {"RMSNormalization", "ms.BiasGelu", "ms.MoE", "ms.QMoE", "ms.SimplifiedLayerNormalization"});
     put(3, {"Attention", "Conv", "ConvTranspose", "GroupNormalization", "InstanceNormalization", "LayerNormalization",
             "RotaryEmbedding", "ms.GroupQueryAttention", "ms.MultiHeadAttention"});
     put(5, {"BatchNormalization", "ms.SkipLayerNormalization", "ms.SkipSimplifiedLayerNormalization"});
+    // clang-format on
     return t;
   }();
   return table.lookup(name);

@@ -27,8 +27,20 @@ public:
   Value root;
 
 private:
+  std::optional<SmallVector<int64_t>> compute(Value value, int depth);
   std::optional<int64_t> apply(Operation *op, ArrayRef<int64_t> in);
   int64_t count = 0;
+  DenseMap<Value, std::optional<SmallVector<int64_t>>> known; // an operand may be read twice at every step
+};
+
+/// What integer values can be.
+class IdRanges {
+public:
+  std::optional<IdRange> of(Value value, int depth = 0);
+
+private:
+  std::optional<IdRange> compute(Value value, int depth);
+  DenseMap<Value, std::optional<IdRange>> known;
 };
 
 } // namespace
@@ -87,6 +99,13 @@ std::optional<int64_t> IdFunction::apply(Operation *op, ArrayRef<int64_t> in) {
 }
 
 std::optional<SmallVector<int64_t>> IdFunction::of(Value value, int depth) {
+  if (auto it = known.find(value); it != known.end())
+    return it->second;
+  std::optional<SmallVector<int64_t>> result = compute(value, depth);
+  return known[value] = result;
+}
+
+std::optional<SmallVector<int64_t>> IdFunction::compute(Value value, int depth) {
   if (depth > 16 || !isa<RankedTensorType>(value.getType()))
     return std::nullopt;
   if (std::optional<double> fill = fillOf(value))
@@ -131,7 +150,14 @@ std::optional<SmallVector<int64_t>> IdFunction::of(Value value, int depth) {
   return result;
 }
 
-static std::optional<IdRange> rangeOf(Value value, int depth = 0) {
+std::optional<IdRange> IdRanges::of(Value value, int depth) {
+  if (auto it = known.find(value); it != known.end())
+    return it->second;
+  std::optional<IdRange> result = compute(value, depth);
+  return known[value] = result;
+}
+
+std::optional<IdRange> IdRanges::compute(Value value, int depth) {
   if (depth > 16 || !isa<RankedTensorType>(value.getType()))
     return std::nullopt;
   if (std::optional<int64_t> from = picksFrom(value))
@@ -148,17 +174,16 @@ static std::optional<IdRange> rangeOf(Value value, int depth = 0) {
   if (isOnnx(op, {"Cast"})) {
     auto from = dyn_cast<IntegerType>(tensorType(op->getOperand(0)).getElementType()),
          to = dyn_cast<IntegerType>(tensorType(value).getElementType());
-    std::optional<IdRange> range =
-        from && to && to.getWidth() >= 32 ? rangeOf(op->getOperand(0), depth + 1) : std::nullopt;
+    std::optional<IdRange> range = from && to && to.getWidth() >= 32 ? of(op->getOperand(0), depth + 1) : std::nullopt;
     return range && range->min >= 0 && range->max <= INT32_MAX ? range : std::nullopt;
   }
   if (isOnnx(op, {"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Expand", "Tile", "Slice",
                   "Split", "Gather", "GatherND", "GatherElements"}))
-    return rangeOf(op->getOperand(0), depth + 1);
+    return of(op->getOperand(0), depth + 1);
   if (isOnnx(op, {"Concat"})) {
     std::optional<IdRange> all;
     for (Value operand : op->getOperands()) {
-      std::optional<IdRange> range = rangeOf(operand, depth + 1);
+      std::optional<IdRange> range = of(operand, depth + 1);
       if (!range)
         return std::nullopt;
       all = all ? all->with(*range) : *range;
@@ -171,7 +196,7 @@ static std::optional<IdRange> rangeOf(Value value, int depth = 0) {
     return IdRange{*min, *max};
   }
   if (isOnnx(op, {"Where"})) {
-    std::optional<IdRange> a = rangeOf(op->getOperand(1), depth + 1), b = rangeOf(op->getOperand(2), depth + 1);
+    std::optional<IdRange> a = of(op->getOperand(1), depth + 1), b = of(op->getOperand(2), depth + 1);
     return a && b ? std::optional(a->with(*b)) : std::nullopt;
   }
   return std::nullopt;
@@ -229,7 +254,8 @@ static Value beforeLayout(Value ids) {
 
 SmallVector<ChosenIds> moe::findChosenIds(Block &block) {
   SmallVector<ChosenIds> found;
-  DenseMap<Value, bool> seen;
+  DenseSet<Value> seen;
+  IdRanges ranges;
   for (Operation &op : block) {
     Value ids;
     int64_t count = 0;
@@ -255,9 +281,9 @@ SmallVector<ChosenIds> moe::findChosenIds(Block &block) {
     if (!ids || count < 2 || isFloat(ids) || isConstantDerived(ids))
       continue;
     ids = beforeLayout(ids);
-    if (ids.getDefiningOp<RouteOp>() || !ids.getDefiningOp() || !seen.try_emplace(ids, true).second)
+    if (ids.getDefiningOp<RouteOp>() || !ids.getDefiningOp() || !seen.insert(ids).second)
       continue;
-    std::optional<IdRange> range = rangeOf(ids);
+    std::optional<IdRange> range = ranges.of(ids);
     if (!range || range->min < 0 || range->max >= count)
       continue;
     if (isOnnx(&op, {"Equal"}))

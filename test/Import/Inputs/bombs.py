@@ -107,6 +107,12 @@ def bombs():
         graph.offset = 0
         y = graph.op("Add", y, graph.weight(f"w{i}", [1000, 4], "alias.bin"))
     yield "alias", graph.model({"x": [1000, 4]}, {y: [1000, 4]})
+    graph, ids = Graph(), "x"  # ids that each step reads twice: 2^16 ways down
+    ids = graph.op("ArgMax", ids, axis=1, keepdims=1)
+    for _ in range(16):
+        ids = graph.op("Max", ids, ids)
+    chosen = graph.op("Cast", graph.op("Equal", ids, graph.constant([7], [])), to=FLOAT)
+    yield "ids", graph.model({"x": ["n", 60_000]}, {chosen: ["n", 1]})
 
 
 def bounded(argv, folder):
